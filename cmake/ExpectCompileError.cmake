@@ -1,0 +1,75 @@
+# SPDX-License-Identifier: MIT
+# cmake -DCOMPILER=... -DSOURCE=... -DINCLUDES=a|b -DSYSTEM_INCLUDES=c -DDEFINITIONS=d -P ExpectCompileError.cmake
+#
+# Passes only if SOURCE is refused by the compiler, with exactly one error, whose line matches each regular
+# expression that SOURCE carries as `// EXPECT: <regex>`. Where a compiler adds an error of its own, the file says
+# `// ERRORS: <n>`. The regular expressions are CMake's: ( ) [ ] . * + ? ^ $ | \ are special.
+
+set(ENV{LC_ALL} C)
+
+# message(FATAL_ERROR) would wrap the lines.
+macro(fail text)
+  message("${text}")
+  message(FATAL_ERROR "failed")
+endmacro()
+
+set(arguments -std=c++20 -fsyntax-only -fno-diagnostics-color)
+execute_process(COMMAND "${COMPILER}" --version OUTPUT_VARIABLE version)
+if(version MATCHES "clang")
+  list(APPEND arguments -fno-caret-diagnostics)
+else()
+  list(APPEND arguments -fno-diagnostics-show-caret)
+endif()
+string(REPLACE "|" ";" INCLUDES "${INCLUDES}")
+string(REPLACE "|" ";" SYSTEM_INCLUDES "${SYSTEM_INCLUDES}")
+string(REPLACE "|" ";" DEFINITIONS "${DEFINITIONS}")
+foreach(dir IN LISTS INCLUDES)
+  list(APPEND arguments "-I${dir}")
+endforeach()
+foreach(dir IN LISTS SYSTEM_INCLUDES)
+  if(NOT dir STREQUAL "/usr/include")  # searched anyway; moved to the front it breaks #include_next
+    list(APPEND arguments -isystem "${dir}")
+  endif()
+endforeach()
+foreach(definition IN LISTS DEFINITIONS)
+  list(APPEND arguments "-D${definition}")
+endforeach()
+
+file(READ "${SOURCE}" source)
+if(NOT source MATCHES "// EXPECT: ")
+  fail("${SOURCE} has no line `// EXPECT: <regex>`.")
+endif()
+set(expected_errors 1)
+if(source MATCHES "// ERRORS: ([0-9]+)")
+  set(expected_errors ${CMAKE_MATCH_1})
+endif()
+
+execute_process(COMMAND "${COMPILER}" ${arguments} "${SOURCE}"
+  RESULT_VARIABLE result OUTPUT_VARIABLE output ERROR_VARIABLE output)
+
+if(result EQUAL 0)
+  fail("${SOURCE} compiles, but must be refused.")
+endif()
+if(output MATCHES ": fatal error: ")
+  fail("${SOURCE} ends in a fatal error:\n${output}")
+endif()
+
+string(REGEX MATCHALL ": error: " errors "${output}")
+list(LENGTH errors count)
+string(REGEX MATCH "[^\n]*: error: [^\n]*" first_error "${output}")
+
+while(source MATCHES "// EXPECT: ([^\n]*)")
+  set(expectation "${CMAKE_MATCH_1}")
+  if(NOT first_error MATCHES "${expectation}")
+    fail(
+      "${SOURCE} was refused with another sentence.\n  expected: ${expectation}\n  first error: ${first_error}\n\n${output}")
+  endif()
+  string(FIND "${source}" "// EXPECT: " position)
+  math(EXPR position "${position} + 11")
+  string(SUBSTRING "${source}" ${position} -1 source)
+endwhile()
+
+if(NOT count EQUAL expected_errors)
+  fail("${SOURCE} gives ${count} errors, expected ${expected_errors}:\n${output}")
+endif()
+message(STATUS "refused as expected: ${first_error}")

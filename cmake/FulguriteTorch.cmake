@@ -1,0 +1,167 @@
+# SPDX-License-Identifier: MIT
+# Finds LibTorch 2.6 or later and makes the imported target Fulgurite::torch.
+#
+# Works with a distribution's package (Debian's libtorch-dev), the `torch` wheel of pip, and a LibTorch zip.
+# LibTorch's own TorchConfig.cmake asks for a CUDA toolkit even to build a CPU program, so the libraries are
+# linked here directly. Searched, in this order:
+#   1. a target `torch` that exists already (then it is used as it is)
+#   2. Torch_DIR, as a CMake or environment variable
+#   3. Torch_ROOT, likewise
+#   4. CMAKE_PREFIX_PATH, likewise (also the folder that `torch.utils.cmake_prefix_path` prints)
+#   5. our own build only: the private environment that scripts/setup makes in .deps/
+#   6. the system
+# CUDA is linked where the LibTorch has it, a CUDA toolkit is found, and every library it needs is there;
+# -DFULGURITE_CUDA=OFF leaves it out, -DFULGURITE_CUDA=ON makes its absence an error.
+
+if(TARGET Fulgurite::torch)
+  return()
+endif()
+
+set(FULGURITE_CUDA AUTO CACHE STRING "Link LibTorch's CUDA libraries: AUTO, ON or OFF")
+set_property(CACHE FULGURITE_CUDA PROPERTY STRINGS AUTO ON OFF)
+
+function(_fulgurite_torch_candidates out)
+  set(prefixes "")
+  foreach(dir IN ITEMS "${Torch_DIR}" "$ENV{Torch_DIR}")
+    while(dir AND NOT dir STREQUAL "/")  # <prefix>/share/cmake/Torch, or deeper in a distribution's package
+      get_filename_component(dir "${dir}" DIRECTORY)
+      list(APPEND prefixes "${dir}")
+    endwhile()
+  endforeach()
+  list(APPEND prefixes ${Torch_ROOT} "$ENV{Torch_ROOT}")
+  string(REPLACE ":" ";" environment "$ENV{CMAKE_PREFIX_PATH}")
+  foreach(prefix IN LISTS CMAKE_PREFIX_PATH environment)
+    list(APPEND prefixes "${prefix}")
+    if(prefix MATCHES "/share/cmake/?$")
+      list(APPEND prefixes "${prefix}/../..")
+    endif()
+  endforeach()
+  if(PROJECT_IS_TOP_LEVEL)
+    file(GLOB private_environment "${PROJECT_SOURCE_DIR}/.deps/python/lib/python3*/site-packages/torch")
+    list(APPEND prefixes ${private_environment})
+  endif()
+  list(APPEND prefixes ${CMAKE_SYSTEM_PREFIX_PATH})
+  set(${out} "${prefixes}" PARENT_SCOPE)
+endfunction()
+
+# The libraries that `file` needs and the dynamic linker does not find.
+function(_fulgurite_missing_libraries file out)
+  execute_process(COMMAND ldd "${file}" OUTPUT_VARIABLE needed ERROR_QUIET)
+  string(REGEX MATCHALL "[^ \t\n]+ => not found" missing "${needed}")
+  list(TRANSFORM missing REPLACE " => not found" "")
+  set(${out} "${missing}" PARENT_SCOPE)
+endfunction()
+
+function(_fulgurite_torch_version out)
+  foreach(dir IN LISTS ARGN)
+    foreach(header IN ITEMS torch/csrc/api/include/torch/version.h torch/version.h torch/headeronly/version.h)
+      if(EXISTS "${dir}/${header}")
+        file(STRINGS "${dir}/${header}" lines REGEX "^#define TORCH_VERSION_(MAJOR|MINOR|PATCH) [0-9]+")
+        if(lines)
+          string(REGEX REPLACE "[^0-9;]" "" version "${lines}")
+          list(JOIN version "." version)
+          set(${out} "${version}" PARENT_SCOPE)
+          return()
+        endif()
+      endif()
+    endforeach()
+  endforeach()
+  set(${out} "" PARENT_SCOPE)
+endfunction()
+
+function(_fulgurite_require_torch_version version where)
+  if(version VERSION_LESS 2.6)
+    message(FATAL_ERROR
+      "Fulgurite needs LibTorch 2.6 or later; ${where} holds ${version}.\n"
+      "Point Torch_DIR to the share/cmake/Torch folder of a newer one (a pip wheel or a LibTorch zip), "
+      "or unset it and run scripts/setup, which installs one.")
+  endif()
+endfunction()
+
+function(_fulgurite_add_torch)
+  if(TARGET torch)
+    get_target_property(dirs torch INTERFACE_INCLUDE_DIRECTORIES)
+    _fulgurite_torch_version(version ${dirs} ${TORCH_INCLUDE_DIRS})
+    if(version)
+      _fulgurite_require_torch_version(${version} "the target `torch`")
+    endif()
+    add_library(Fulgurite::torch INTERFACE IMPORTED GLOBAL)
+    target_link_libraries(Fulgurite::torch INTERFACE torch)
+    target_include_directories(Fulgurite::torch INTERFACE ${TORCH_INCLUDE_DIRS})
+    message(STATUS "LibTorch ${version}: the target `torch` of the enclosing build")
+    return()
+  endif()
+
+  set(api torch/csrc/api/include)
+  _fulgurite_torch_candidates(candidates)
+  set(prefix "")
+  foreach(candidate IN LISTS candidates)
+    if(EXISTS "${candidate}/include/${api}/torch/torch.h")
+      get_filename_component(prefix "${candidate}" REALPATH)
+      break()
+    endif()
+  endforeach()
+  if(NOT prefix)
+    message(FATAL_ERROR
+      "LibTorch was not found. Run scripts/setup, which installs one, or point Torch_DIR to the "
+      "share/cmake/Torch folder of yours (a pip wheel, a LibTorch zip or a distribution's package).")
+  endif()
+
+  set(include_dirs "${prefix}/include" "${prefix}/include/${api}")
+  _fulgurite_torch_version(version ${prefix}/include)
+  _fulgurite_require_torch_version("${version}" "${prefix}")
+
+  set(suffixes lib "lib/${CMAKE_LIBRARY_ARCHITECTURE}" lib64)
+  foreach(name IN ITEMS torch_cpu c10 torch_cuda c10_cuda)
+    find_library(${name}_file ${name} PATHS "${prefix}" PATH_SUFFIXES ${suffixes} NO_DEFAULT_PATH NO_CACHE)
+  endforeach()
+  if(NOT torch_cpu_file OR NOT c10_file)
+    message(FATAL_ERROR "${prefix} has LibTorch's headers, but libtorch_cpu or libc10 is missing from its lib folder.")
+  endif()
+
+  add_library(Fulgurite::torch INTERFACE IMPORTED GLOBAL)
+  target_include_directories(Fulgurite::torch INTERFACE ${include_dirs})
+  target_link_libraries(Fulgurite::torch INTERFACE "${torch_cpu_file}" "${c10_file}")
+
+  # A library built with the old std::string needs the same of its users.
+  set(config "${prefix}/share/cmake/Torch/TorchConfig.cmake")
+  if(EXISTS "${config}")
+    file(STRINGS "${config}" old_abi REGEX "_GLIBCXX_USE_CXX11_ABI=0")
+    if(old_abi)
+      target_compile_definitions(Fulgurite::torch INTERFACE _GLIBCXX_USE_CXX11_ABI=0)
+      message(STATUS "LibTorch is built with the old C++ ABI: _GLIBCXX_USE_CXX11_ABI=0 is passed on to everything linked with it")
+    endif()
+  endif()
+
+  set(device "CPU")
+  if(NOT FULGURITE_CUDA STREQUAL "OFF")
+    if(NOT torch_cuda_file OR NOT c10_cuda_file)
+      set(why_not "this LibTorch is built without CUDA")
+    else()
+      find_package(CUDAToolkit QUIET)
+      _fulgurite_missing_libraries("${torch_cuda_file}" missing)
+      if(NOT CUDAToolkit_FOUND)
+        set(why_not "no CUDA toolkit was found")
+      elseif(missing)
+        list(JOIN missing ", " missing)
+        set(why_not "LibTorch's CUDA libraries need ${missing}")
+      endif()
+    endif()
+    if(why_not AND NOT FULGURITE_CUDA STREQUAL "AUTO")
+      message(FATAL_ERROR "FULGURITE_CUDA is ${FULGURITE_CUDA}, but ${why_not}.")
+    elseif(why_not)
+      set(device "CPU only: ${why_not}")
+    else()
+      # Nothing refers to a symbol of torch_cuda: it registers its operators when it is loaded.
+      target_link_libraries(Fulgurite::torch INTERFACE
+        -Wl,--push-state,--no-as-needed "${torch_cuda_file}" "${c10_cuda_file}" -Wl,--pop-state CUDA::cudart)
+      set(device "CPU and CUDA ${CUDAToolkit_VERSION}")
+    endif()
+  endif()
+  message(STATUS "LibTorch ${version}: ${prefix} (${device})")
+
+  set(FULGURITE_TORCH_PREFIX "${prefix}" PARENT_SCOPE)
+  set(FULGURITE_TORCH_VERSION "${version}" PARENT_SCOPE)
+endfunction()
+
+_fulgurite_add_torch()

@@ -1,0 +1,17 @@
+// SPDX-License-Identifier: MIT
+// Data, from files and tensors to the batches that `fit` takes. Nothing here is needed to train: any range of batches is.
+#pragma once
+
+#include "data/batch.hpp"
+#include "data/batches.hpp"
+#include "data/collate.hpp"
+#include "data/csv.hpp"
+#include "data/example.hpp"
+#include "data/order.hpp"
+#include "data/prefetch.hpp"
+#include "data/random_order.hpp"
+#include "data/short_batch.hpp"
+#include "data/shuffle.hpp"
+#include "data/split.hpp"
+#include "data/tensor_batches.hpp"
+#include "data/tensor_dataset.hpp"

@@ -1,0 +1,189 @@
+// SPDX-License-Identifier: MIT
+// What a range of batches is, and how an epoch walks it. Floor 0: only the standard library.
+#pragma once
+
+#include <concepts>
+#include <cstddef>
+#include <cstdint>
+#include <iterator>
+#include <limits>
+#include <optional>
+#include <type_traits>
+#include <utility>
+
+#include "../detail/inline.hpp"
+
+namespace fulgurite::data {
+
+namespace detail {
+
+// A range-based for asks for less than `std::ranges::begin` does, and a LibTorch loader gives no more than that: its
+// iterator has no post-increment and so is no `std::input_iterator`. These two find what a range-based for would find.
+template <class Range>
+FULGURITE_INLINE constexpr auto begin_of(Range& range) {
+  if constexpr (requires { range.begin(); }) {
+    return range.begin();
+  } else {
+    using std::begin;
+    return begin(range);
+  }
+}
+
+template <class Range>
+FULGURITE_INLINE constexpr auto end_of(Range& range) {
+  if constexpr (requires { range.end(); }) {
+    return range.end();
+  } else {
+    using std::end;
+    return end(range);
+  }
+}
+
+using std::begin;
+using std::end;
+
+template <class Range>
+concept HasBeginAndEnd = requires(Range& range) { range.begin(), range.end(); } ||
+                         requires(Range& range) { begin(range), end(range); };
+
+}  // namespace detail
+
+/// Anything that a range-based for can walk: `torch::data` loaders, containers, arrays, range-v3 views, generators.
+///
+/// A range may be single-pass, may have no known size, and its iterator needs nothing but `*it`, `++it`, `it != end`.
+template <class Range>
+concept Batches = detail::HasBeginAndEnd<std::remove_reference_t<Range>> &&
+                  requires(std::remove_reference_t<Range>& range) {
+                    { detail::begin_of(range) != detail::end_of(range) } -> std::convertible_to<bool>;
+                    requires requires(decltype(detail::begin_of(range)) it) {
+                      ++it;
+                      requires !std::is_void_v<decltype(*it)>;
+                    };
+                  };
+
+/// The iterator of a range of batches, and the sentinel that ends it.
+template <Batches Range>
+using BatchIterator = decltype(detail::begin_of(std::declval<std::remove_reference_t<Range>&>()));
+template <Batches Range>
+using BatchSentinel = decltype(detail::end_of(std::declval<std::remove_reference_t<Range>&>()));
+
+/// What the range hands out: the type of `*it`, a value or a reference.
+template <Batches Range>
+using BatchReference = decltype(*std::declval<BatchIterator<Range>&>());
+
+/// The type of one batch, without reference and `const`.
+template <Batches Range>
+using BatchOf = std::remove_cvref_t<BatchReference<Range>>;
+
+/// A range that may be walked any number of times, and whose iterators may be copied to look ahead.
+template <class Range>
+concept MultiPassBatches = Batches<Range> && std::forward_iterator<BatchIterator<Range>>;
+
+/// A range that can say how many batches it holds before any of them is made.
+template <class Range>
+concept SizedBatches =
+    Batches<Range> &&
+    (std::is_bounded_array_v<std::remove_reference_t<Range>> ||
+     requires(std::remove_reference_t<Range>& range) {
+       { range.size() } -> std::integral;
+     } || (MultiPassBatches<Range> && std::sized_sentinel_for<BatchSentinel<Range>, BatchIterator<Range>>));
+
+/// How many batches `range` holds, or nothing where only walking it could tell. Never consumes a batch.
+template <Batches Range>
+constexpr std::optional<std::int64_t> batch_count(Range&& range) {
+  using Plain = std::remove_reference_t<Range>;
+  if constexpr (!SizedBatches<Range>) {
+    return std::nullopt;
+  } else if constexpr (std::is_bounded_array_v<Plain>) {
+    return static_cast<std::int64_t>(std::extent_v<Plain>);
+  } else if constexpr (requires { { range.size() } -> std::integral; }) {
+    return static_cast<std::int64_t>(range.size());
+  } else {
+    return static_cast<std::int64_t>(detail::end_of(range) - detail::begin_of(range));
+  }
+}
+
+/// Tells a range which epoch begins, so that one that shuffles draws that epoch's order.
+///
+/// Calls `range.set_epoch(epoch)` where there is one. A view that has none but shows what it was made from (`base()`,
+/// as most range-v3 views do) passes the call on. For every other range this does nothing.
+template <class Range>
+constexpr void begin_epoch(Range&& range, std::int64_t epoch) {
+  if constexpr (requires { range.set_epoch(epoch); }) {
+    range.set_epoch(epoch);
+  } else if constexpr (requires { range.base(); }) {
+    begin_epoch(range.base(), epoch);
+  }
+}
+
+/// The `limit` of `for_each_batch` that limits nothing.
+inline constexpr std::int64_t no_limit = -1;
+
+namespace detail {
+
+// Keeps a batch of a single-pass range beyond the `++it` that looks ahead. A reference may lead into storage that
+// outlives the epoch, so it is copied (for tensors, a count of references) and moved only where it cannot be.
+template <class Batch, class Reference>
+FULGURITE_INLINE constexpr Batch keep(Reference&& reference) {
+  if constexpr (std::constructible_from<Batch, Reference>) {
+    return Batch(std::forward<Reference>(reference));
+  } else {
+    return Batch(std::move(reference));
+  }
+}
+
+}  // namespace detail
+
+/// Calls `f(batch, is_last)` for each batch of `range`, at most `limit` of them, until `f` returns false.
+///
+/// `batch` is an lvalue; `is_last` is true for the batch that ends the epoch: the range's own last one or the
+/// `limit`-th, beyond which nothing is pulled from the range. Returns the number of batches visited; 0 means that the
+/// range was empty (or `limit` 0). How the end is foreseen depends on the range:
+/// - of known size: by counting;
+/// - multi-pass: by a second iterator, one batch ahead;
+/// - single-pass: by pulling one batch ahead. So such a range must not refill a batch that it has handed out, and what
+///   `++it` throws is thrown before the batch at hand is visited.
+template <Batches Range, class F>
+FULGURITE_INLINE constexpr std::int64_t for_each_batch(Range&& range, std::int64_t limit, F&& f) {
+  if (limit == 0) return 0;
+  std::int64_t end_at = limit > 0 ? limit : std::numeric_limits<std::int64_t>::max();
+  if constexpr (SizedBatches<Range>) {
+    if (const std::int64_t count = *batch_count(range); count < end_at) end_at = count;
+    if (end_at == 0) return 0;
+  }
+
+  auto it = detail::begin_of(range);
+  auto end = detail::end_of(range);
+  if (!(it != end)) return 0;
+
+  for (std::int64_t visited = 1;; ++visited) {
+    bool is_last = visited == end_at;
+    if constexpr (SizedBatches<Range>) {
+      auto&& batch = *it;
+      if (!f(batch, is_last) || is_last) return visited;
+      ++it;
+      if (!(it != end)) return visited;  // shorter than it said
+    } else if constexpr (MultiPassBatches<Range>) {
+      auto next = it;
+      if (!is_last) is_last = !(++next != end);
+      auto&& batch = *it;
+      if (!f(batch, is_last) || is_last) return visited;
+      it = std::move(next);
+    } else {
+      auto batch = detail::keep<BatchOf<Range>>(*it);
+      if (!is_last) {
+        ++it;
+        is_last = !(it != end);
+      }
+      if (!f(batch, is_last) || is_last) return visited;
+    }
+  }
+}
+
+/// The same without a limit.
+template <Batches Range, class F>
+FULGURITE_INLINE constexpr std::int64_t for_each_batch(Range&& range, F&& f) {
+  return data::for_each_batch(range, no_limit, f);
+}
+
+}  // namespace fulgurite::data

@@ -1,0 +1,102 @@
+// SPDX-License-Identifier: MIT
+// What the engine asks of the world that losses, batches and parameters live in. The engine knows neither tensors nor
+// LibTorch; it is given a backend by the optimizer: `PlainBackend` here, `TensorBackend` in tensors/backend.hpp.
+#pragma once
+
+#include <concepts>
+#include <cstdint>
+#include <optional>
+#include <string>
+
+#include "../detail/inline.hpp"
+#include "../policies/device.hpp"
+#include "../policies/precision.hpp"
+
+namespace fulgurite {
+
+/// A guard that guards nothing.
+struct NoGuard {
+  constexpr NoGuard() = default;
+  constexpr ~NoGuard() {}  // user-provided, so that a guard that does nothing is no unused variable
+};
+
+/// The world of plain C++ types: a loss has `double value()` and `backward(double scale)`, which adds scale times its
+/// gradient to the parameters'. One place, one number format.
+struct PlainBackend {
+  template <class Precision>
+  static constexpr bool supports_precision =
+      Precision::parameters == NumberFormat::unchanged && Precision::autocast == NumberFormat::unchanged;
+
+  constexpr explicit PlainBackend(DevicePlace) {}
+
+  template <class Model>
+  constexpr void prepare(Model&) const {}
+
+  /// The batch as the model is to see it.
+  template <class Batch>
+  FULGURITE_INLINE constexpr const Batch& take(const Batch& batch) const {
+    return batch;
+  }
+
+  FULGURITE_INLINE constexpr NoGuard forward_guard() const { return {}; }
+
+  template <class Model>
+  constexpr NoGuard training_guard(Model&) const {
+    return {};
+  }
+  template <class Model>
+  constexpr NoGuard evaluation_guard(Model&) const {
+    return {};
+  }
+
+  template <class Loss>
+  FULGURITE_INLINE constexpr void check_loss(const Loss&) const {}
+
+  /// The loss, if the host can read it without waiting.
+  template <class Loss>
+  FULGURITE_INLINE constexpr std::optional<double> host_value(const Loss& loss) const {
+    return static_cast<double>(loss.value());
+  }
+
+  /// Adds the gradient of loss / divisor to the parameters'.
+  template <class Loss>
+  FULGURITE_INLINE constexpr void backward(Loss& loss, std::int64_t divisor) const {
+    loss.backward(1.0 / static_cast<double>(divisor));
+  }
+
+  /// How many examples a batch holds: its weight in an epoch's mean.
+  template <class Batch>
+  FULGURITE_INLINE constexpr double batch_size(const Batch&) const {
+    return 1.0;
+  }
+
+  template <class Model>
+  std::string first_non_finite_gradient(Model&) const {
+    return {};
+  }
+};
+
+/// The concept of a loss in the plain world.
+template <class L>
+concept PlainLoss = requires(L& loss, const L& constant, double scale) {
+  { constant.value() } -> std::convertible_to<double>;
+  loss.backward(scale);
+};
+
+namespace detail {
+
+template <class Optimizer, class Precision>
+struct backend_of {
+  using type = PlainBackend;
+};
+
+// An optimizer names its world: `template <class Precision> using backend = ...`.
+template <class Optimizer, class Precision>
+  requires requires { typename Optimizer::template backend<Precision>; }
+struct backend_of<Optimizer, Precision> {
+  using type = typename Optimizer::template backend<Precision>;
+};
+
+}  // namespace detail
+
+}  // namespace fulgurite

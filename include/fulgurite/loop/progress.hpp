@@ -1,0 +1,22 @@
+// SPDX-License-Identifier: MIT
+// Where a training stands. Plain numbers: what a checkpoint stores and what hooks read.
+#pragma once
+
+#include <cstdint>
+
+namespace fulgurite {
+
+/// The counters of a training, all from 0.
+struct Progress {
+  std::int64_t epoch = 0;           ///< completed epochs, and so the index of the running one
+  std::int64_t batch = 0;           ///< batches of this epoch before the running one, and so its index
+  std::int64_t steps_in_epoch = 0;  ///< optimizer steps of this epoch
+  std::int64_t batches = 0;         ///< batches of all epochs
+  std::int64_t windows = 0;         ///< closed accumulation windows
+  std::int64_t global_step = 0;     ///< optimizer steps
+  std::int64_t skipped_steps = 0;   ///< optimizer steps that fell away because nothing finite was there to step on
+
+  friend constexpr bool operator==(const Progress&, const Progress&) = default;
+};
+
+}  // namespace fulgurite

@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: MIT
+// What the engine needs of an optimizer. Torch-free: an optimizer of plain doubles is one too.
+#pragma once
+
+#include <concepts>
+#include <cstdint>
+
+namespace fulgurite {
+
+/// Updates its parameters from their gradients, and forgets gradients.
+template <class O>
+concept Optimizer = requires(O& optimizer) {
+  optimizer.step();
+  optimizer.zero_grad();
+};
+
+/// Has learning rates that a schedule can drive, one for each parameter group.
+template <class O>
+concept HasLearningRate = requires(O& optimizer, const O& constant, std::int64_t group, double lr) {
+  { constant.group_count() } -> std::convertible_to<std::int64_t>;
+  { constant.lr(group) } -> std::convertible_to<double>;
+  optimizer.set_lr(group, lr);
+};
+
+/// Has momenta (beta1 for the Adam family) that a schedule can drive, one for each parameter group.
+template <class O>
+concept HasMomentum = HasLearningRate<O> && requires(O& optimizer, const O& constant, std::int64_t group, double momentum) {
+  { constant.momentum(group) } -> std::convertible_to<double>;
+  optimizer.set_momentum(group, momentum);
+};
+
+/// Hands out its gradients for clipping: `gradients()` has `clip_norm(max, p)`, `clip_value(max)` and `scale(factor)`.
+template <class O>
+concept HasGradients = requires(O& optimizer) { optimizer.gradients(); };
+
+/// Can multiply all of its gradients by a number, as short and weighted windows need.
+template <class O>
+concept ScalesGradients = HasGradients<O> && requires(O& optimizer, double factor) { optimizer.gradients().scale(factor); };
+
+/// How an object that `configure_optimizers` returns becomes an `Optimizer`. Specialised for foreign ones
+/// (`torch::optim::Optimizer` in optim/torch_optimizer.hpp).
+template <class O>
+struct optimizer_adapter {
+  using type = O;
+};
+
+template <class O>
+using adapted_optimizer = typename optimizer_adapter<O>::type;
+
+}  // namespace fulgurite

@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: MIT
+// Slot: what is done to the gradients of an optimizer between backward and the update.
+#pragma once
+
+#include <ostream>
+
+#include "../detail/print.hpp"
+
+namespace fulgurite {
+
+namespace slots {
+struct Clipping;
+}
+
+/// Gradients reach the update as backward left them.
+struct NoClipping {
+  using slot = slots::Clipping;
+
+  void clip(auto& /*gradients*/) const {}
+
+  friend constexpr bool operator==(NoClipping, NoClipping) { return true; }
+  friend std::ostream& operator<<(std::ostream& out, NoClipping) { return out << "NoClipping"; }
+};
+
+/// Scales all gradients of the optimizer down together, so that their norm is at most `max`:
+/// g *= min(1, max / (norm + 1e-6)), as torch.nn.utils.clip_grad_norm_ does.
+struct ClipNorm {
+  using slot = slots::Clipping;
+  double max = 1.0;        ///< largest total norm, above 0
+  double norm_type = 2.0;  ///< p of the p-norm, above 0; infinity is the largest absolute value
+
+  void clip(auto& gradients) const { gradients.clip_norm(max, norm_type); }
+
+  constexpr const char* problem() const {
+    if (!(max > 0.0)) return "ClipNorm.max must be above 0; to clip nothing, use fg::NoClipping";
+    if (!(norm_type > 0.0)) return "ClipNorm.norm_type must be above 0: 2 is the usual norm, infinity the largest value";
+    return nullptr;
+  }
+
+  friend constexpr bool operator==(ClipNorm, ClipNorm) = default;
+  friend std::ostream& operator<<(std::ostream& out, ClipNorm policy) {
+    return detail::print(out, "ClipNorm", detail::field("max", policy.max),
+                         detail::field("norm_type", policy.norm_type));
+  }
+};
+
+/// Clamps each gradient element into [-max, max], as torch.nn.utils.clip_grad_value_ does.
+struct ClipValue {
+  using slot = slots::Clipping;
+  double max = 1.0;  ///< largest absolute value, above 0
+
+  void clip(auto& gradients) const { gradients.clip_value(max); }
+
+  constexpr const char* problem() const {
+    return max > 0.0 ? nullptr : "ClipValue.max must be above 0; to clip nothing, use fg::NoClipping";
+  }
+
+  friend constexpr bool operator==(ClipValue, ClipValue) = default;
+  friend std::ostream& operator<<(std::ostream& out, ClipValue policy) {
+    return detail::print(out, "ClipValue", detail::field("max", policy.max));
+  }
+};
+
+/// Concept of the slot, for the gradients that the model's optimizer hands out (`optimizer.gradients()`).
+template <class P, class Gradients>
+concept ClippingPolicy = requires(const P& policy, Gradients& gradients) { policy.clip(gradients); };
+
+namespace slots {
+struct Clipping {
+  using fallback = NoClipping;
+  template <class P>
+  static constexpr bool accepts = true;  // the gradients' type is known further in: loop/checks.hpp asks there
+};
+}  // namespace slots
+
+}  // namespace fulgurite

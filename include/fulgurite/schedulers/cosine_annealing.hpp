@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: MIT
+// Schedule: half a cosine down.
+#pragma once
+
+#include <cmath>
+#include <cstdint>
+#include <numbers>
+#include <ostream>
+
+#include "../detail/print.hpp"
+#include "scheduler.hpp"
+
+namespace fulgurite {
+
+/// Anneals the learning rate along half a cosine, from its base to `min_lr` in `period` steps; past that it rises again.
+/// torch.optim.lr_scheduler.CosineAnnealingLR, in its chainable form (Loshchilov and Hutter, SGDR, 2017, without
+/// restarts).
+struct CosineAnnealing {
+  std::int64_t period = 0;  ///< steps from the base down to `min_lr`, at least 1
+  double min_lr = 0.0;      ///< smallest learning rate
+
+  double lr(const RatePoint& point) const {
+    if (point.step == 0) return point.current;
+    if ((point.step - 1 - period) % (2 * period) == 0) {  // the factor below would divide by zero
+      return point.current + (point.base - min_lr) * (1.0 - cosine(1)) / 2.0;
+    }
+    return (1.0 + cosine(point.step)) / (1.0 + cosine(point.step - 1)) * (point.current - min_lr) + min_lr;
+  }
+
+  constexpr const char* problem() const {
+    return period >= 1 ? nullptr : "CosineAnnealing.period must be 1 or more: the steps from the base rate to min_lr";
+  }
+
+  friend constexpr bool operator==(CosineAnnealing, CosineAnnealing) = default;
+  friend std::ostream& operator<<(std::ostream& out, CosineAnnealing schedule) {
+    return detail::print(out, "CosineAnnealing", detail::field("period", schedule.period),
+                         detail::field("min_lr", schedule.min_lr));
+  }
+
+ private:
+  double cosine(std::int64_t step) const {
+    return std::cos(std::numbers::pi * static_cast<double>(step) / static_cast<double>(period));
+  }
+};
+
+}  // namespace fulgurite

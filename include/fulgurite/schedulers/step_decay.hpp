@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: MIT
+// Schedule: a drop every n steps.
+#pragma once
+
+#include <cstdint>
+#include <ostream>
+
+#include "../detail/print.hpp"
+#include "scheduler.hpp"
+
+namespace fulgurite {
+
+/// Multiplies the learning rate by `gamma` every `step_size` steps. torch.optim.lr_scheduler.StepLR.
+struct StepDecay {
+  std::int64_t step_size = 1;  ///< steps between two decays, at least 1
+  double gamma = 0.1;          ///< factor of a decay
+
+  constexpr double lr(const RatePoint& point) const {
+    return point.step == 0 || point.step % step_size != 0 ? point.current : point.current * gamma;
+  }
+
+  constexpr const char* problem() const {
+    return step_size >= 1 ? nullptr : "StepDecay.step_size must be 1 or more";
+  }
+
+  friend constexpr bool operator==(StepDecay, StepDecay) = default;
+  friend std::ostream& operator<<(std::ostream& out, StepDecay schedule) {
+    return detail::print(out, "StepDecay", detail::field("step_size", schedule.step_size),
+                         detail::field("gamma", schedule.gamma));
+  }
+};
+
+}  // namespace fulgurite
