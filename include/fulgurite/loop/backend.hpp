@@ -20,12 +20,22 @@ struct NoGuard {
   constexpr ~NoGuard() {}  // user-provided, so that a guard that does nothing is no unused variable
 };
 
+/// The concept of a loss in the plain world.
+template <class L>
+concept PlainLoss = requires(L& loss, const L& constant, double scale) {
+  { constant.value() } -> std::convertible_to<double>;
+  loss.backward(scale);
+};
+
 /// The world of plain C++ types: a loss has `double value()` and `backward(double scale)`, which adds scale times its
 /// gradient to the parameters'. One place, one number format.
 struct PlainBackend {
   template <class Precision>
   static constexpr bool supports_precision =
       Precision::parameters == NumberFormat::unchanged && Precision::autocast == NumberFormat::unchanged;
+
+  template <class Loss>
+  static constexpr bool accepts_loss = PlainLoss<Loss>;
 
   constexpr explicit PlainBackend(DevicePlace) {}
 
@@ -38,12 +48,11 @@ struct PlainBackend {
     return batch;
   }
 
+  /// Around training_step and validation_step.
   FULGURITE_INLINE constexpr NoGuard forward_guard() const { return {}; }
+  /// Around a backward or an update that a manual training_step makes inside its forward_guard.
+  FULGURITE_INLINE constexpr NoGuard full_precision_guard() const { return {}; }
 
-  template <class Model>
-  constexpr NoGuard training_guard(Model&) const {
-    return {};
-  }
   template <class Model>
   constexpr NoGuard evaluation_guard(Model&) const {
     return {};
@@ -74,13 +83,6 @@ struct PlainBackend {
   std::string first_non_finite_gradient(Model&) const {
     return {};
   }
-};
-
-/// The concept of a loss in the plain world.
-template <class L>
-concept PlainLoss = requires(L& loss, const L& constant, double scale) {
-  { constant.value() } -> std::convertible_to<double>;
-  loss.backward(scale);
 };
 
 namespace detail {

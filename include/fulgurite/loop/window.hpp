@@ -39,8 +39,8 @@ class Window {
     weight_ += weight;
   }
 
-  /// All batches were left out: there is nothing to step on.
-  FULGURITE_INLINE constexpr bool nothing_to_step_on() const { return batches_ > 0 && contributions_ == 0; }
+  /// All batches were left out: there is nothing to step on. Asked once the last batch's closure has run.
+  FULGURITE_INLINE constexpr bool nothing_to_step_on() const { return contributions_ == 0; }
 
   /// The number that turns the sum of gradients into the window's mean.
   FULGURITE_INLINE constexpr double correction() const {

@@ -7,12 +7,15 @@
 
 namespace fulgurite {
 
+/// Calls back for losses while it steps (LBFGS): `step(closure)`, where closure() is the loss. It says so by
+/// `static constexpr bool needs_closure = true;`.
+template <class O>
+concept NeedsClosure = requires { requires O::needs_closure; };
+
 /// Updates its parameters from their gradients, and forgets gradients.
 template <class O>
-concept Optimizer = requires(O& optimizer) {
-  optimizer.step();
-  optimizer.zero_grad();
-};
+concept Optimizer = requires(O& optimizer) { optimizer.zero_grad(); } &&
+                    (NeedsClosure<O> || requires(O& optimizer) { optimizer.step(); });
 
 /// Has learning rates that a schedule can drive, one for each parameter group.
 template <class O>

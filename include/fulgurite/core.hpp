@@ -1,0 +1,14 @@
+// SPDX-License-Identifier: MIT
+// The library without LibTorch: policies, hooks, schedules and the trainer, for models of plain C++ types.
+#pragma once
+
+#include "callbacks/callback.hpp"
+#include "data/batches.hpp"
+#include "hooks.hpp"
+#include "logging/metrics.hpp"
+#include "loop/errors.hpp"
+#include "loop/loss.hpp"
+#include "policies.hpp"
+#include "schedulers.hpp"
+#include "trainer.hpp"
+#include "version.hpp"

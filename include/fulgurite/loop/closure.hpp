@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: MIT
+// The closure: what an optimizer runs to get gradients. Forward, then zero_grad if a window begins, then backward.
+#pragma once
+
+#include <cmath>
+#include <cstdint>
+#include <optional>
+#include <utility>
+
+#include "../detail/inline.hpp"
+#include "../hooks/batch.hpp"
+#include "../hooks/gradients.hpp"
+#include "errors.hpp"
+#include "loss.hpp"
+#include "result.hpp"
+
+namespace fulgurite::detail {
+
+/// One batch's closure. An optimizer that re-evaluates (LBFGS) runs it several times.
+template <class Engine, class Batch, class EngineStep, class Loss>
+class Closure {
+ public:
+  FULGURITE_INLINE Closure(Engine& engine, const Batch& batch, EngineStep& step, StepResult<Loss>& result)
+      : engine_(&engine), batch_(&batch), step_(&step), result_(&result) {}
+
+  Closure(const Closure&) = delete;
+  Closure& operator=(const Closure&) = delete;
+
+  /// Runs it. Returns the loss as the optimizer sees it; nothing if the batch was skipped.
+  FULGURITE_INLINE const std::optional<Loss>& operator()() {
+    const bool again = ran_;
+    ran_ = true;
+    auto returned = [&]() FULGURITE_INLINE {
+      [[maybe_unused]] auto guard = engine_->backend().forward_guard();
+      return hooks::training_step_hook::call(engine_->model(), *batch_, *step_);
+    }();
+    if (engine_->window().at_first_batch()) engine_->zero_grad(*step_);
+    accept(std::move(returned), again);
+    return result_->loss;
+  }
+
+  bool ran() const { return ran_; }
+
+ private:
+  template <class Returned>
+  FULGURITE_INLINE void accept(std::optional<Returned> returned, bool again) {
+    if (returned) {
+      accept(std::move(*returned), again);
+    } else if (!again) {
+      engine_->window().add_contribution();  // a skipped batch counts in the mean, as in PyTorch Lightning
+    }
+  }
+
+  FULGURITE_INLINE void accept(WeightedLoss<Loss> returned, bool again) {
+    if (!usable(returned.sum)) return;
+    if (!again) engine_->window().add_weight(returned.weight);
+    differentiate(std::move(returned.sum), 1);
+  }
+
+  FULGURITE_INLINE void accept(Loss loss, bool again) {
+    if (!usable(loss)) return;
+    if (!again) engine_->window().add_contribution();
+    differentiate(std::move(loss), engine_->window().divisor());
+  }
+
+  FULGURITE_INLINE void differentiate(Loss loss, std::int64_t divisor) {
+    engine_->template notify<hooks::on_before_backward_hook>(std::as_const(loss), *step_);
+    engine_->backend().backward(loss, divisor);
+    engine_->template notify<hooks::on_after_backward_hook>(*step_);
+    result_->loss = std::move(loss);
+  }
+
+  /// Applies the non-finite policy: false leaves the batch out.
+  FULGURITE_INLINE bool usable(Loss& loss) {
+    engine_->backend().check_loss(loss);
+    if constexpr (Engine::checks_finite) {
+      const std::optional<double> value = engine_->backend().host_value(loss);
+      if (value && !std::isfinite(*value)) return engine_->on_non_finite(loss, *value);
+    }
+    return true;
+  }
+
+  Engine* engine_;
+  const Batch* batch_;
+  EngineStep* step_;
+  StepResult<Loss>* result_;
+  bool ran_ = false;
+};
+
+/// The closure of a window that an epoch's end closes: its gradients are there already.
+struct NothingLeftToRun {
+  constexpr void operator()() {}
+  static constexpr bool ran() { return true; }
+};
+
+}  // namespace fulgurite::detail

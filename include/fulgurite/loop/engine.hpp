@@ -1,0 +1,437 @@
+// SPDX-License-Identifier: MIT
+// The engine: everything that a training holds, and how one batch flows through it. trainer.hpp drives it; it is keyed
+// on the policies in slot order, so equal trainers share one instantiation.
+#pragma once
+
+#include <boost/hana/for_each.hpp>
+#include <boost/hana/tuple.hpp>
+#include <boost/hana/unpack.hpp>
+
+#include <concepts>
+#include <cstdint>
+#include <optional>
+#include <stdexcept>
+#include <string>
+#include <tuple>
+#include <type_traits>
+#include <utility>
+
+#include "../data/batches.hpp"
+#include "../detail/inline.hpp"
+#include "../hooks.hpp"
+#include "../logging/metrics.hpp"
+#include "../policies/accumulation.hpp"
+#include "../policies/clipping.hpp"
+#include "../policies/non_finite.hpp"
+#include "backend.hpp"
+#include "closure.hpp"
+#include "configured_optimizer.hpp"
+#include "errors.hpp"
+#include "handles.hpp"
+#include "loss.hpp"
+#include "progress.hpp"
+#include "result.hpp"
+#include "step.hpp"
+#include "window.hpp"
+
+namespace fulgurite::detail {
+
+/// The step that `auto& step` binds to: `fg::Step<Model>` and what only the engine can do.
+template <class Engine, class Model>
+class EngineStep : public Step<Model> {
+ public:
+  using typename Step<Model>::Place;
+  using Handle = OptimizerHandle<Engine, const EngineStep>;
+
+  FULGURITE_INLINE EngineStep(Engine& engine, Place place)
+      : Step<Model>(engine.progress(), engine.stop_requested(), engine.metrics(), place), engine_(&engine) {}
+
+  /// The model's optimizer.
+  FULGURITE_INLINE Handle optimizers() const { return {*engine_, *this}; }
+  /// The model's schedules: one handle if there is one, else a tuple of them.
+  auto lr_schedulers() const { return engine_->scheduler_handles(); }
+
+  /// Backward in full precision, with its hooks. Only a manual step has it.
+  template <class Loss>
+  void manual_backward(Loss&& loss) const
+    requires(Engine::manual)
+  {
+    engine_->backend().check_loss(loss);
+    [[maybe_unused]] auto guard = engine_->backend().full_precision_guard();
+    engine_->template notify<hooks::on_before_backward_hook>(std::as_const(loss), *this);
+    engine_->backend().backward(loss, 1);
+    engine_->template notify<hooks::on_after_backward_hook>(*this);
+  }
+
+  /// Number of batches in this epoch, if it is known.
+  std::optional<std::int64_t> batch_count() const { return engine_->epoch_size(); }
+
+ private:
+  Engine* engine_;
+};
+
+template <class Model, class Policies, class... Callbacks>
+class Engine {
+ public:
+  using Configured = decltype(configured(std::declval<Model&>().configure_optimizers()));
+  using OptimizerType = typename Configured::optimizer_type;
+  using Precision = std::remove_cvref_t<decltype(std::declval<const Policies&>().precision())>;
+  using Backend = typename backend_of<OptimizerType, Precision>::type;
+  using Step = EngineStep<Engine, Model>;
+
+  static constexpr bool manual = Policies::manual;
+  static constexpr bool accumulates =
+      !std::same_as<std::remove_cvref_t<decltype(std::declval<const Policies&>().accumulation())>, NoAccumulation>;
+  static constexpr bool checks_finite =
+      std::remove_cvref_t<decltype(std::declval<const Policies&>().non_finite())>::checks;
+
+  template <class Batch>
+  using TakenBatch = std::remove_cvref_t<decltype(std::declval<Backend&>().take(std::declval<const Batch&>()))>;
+  template <class Batch>
+  using Returned = decltype(std::declval<Model&>().training_step(std::declval<const TakenBatch<Batch>&>(),
+                                                                  std::declval<Step&>()));
+  template <class Batch>
+  using LossFor = typename std::conditional_t<std::is_void_v<Returned<Batch>>, std::type_identity<NoLoss>,
+                                              loss_of<std::remove_cvref_t<Returned<Batch>>>>::type;
+
+  Engine(Model& model, Policies policies, boost::hana::tuple<Callbacks...> callbacks)
+      : model_(&model),
+        policies_(std::move(policies)),
+        callbacks_(std::move(callbacks)),
+        backend_(policies_.device().place()),
+        configured_(prepare_and_configure()) {
+    configured_.attach_schedules();
+  }
+
+  Engine(Engine&&) = default;
+
+  // --- one batch -----------------------------------------------------------------------------------------------------
+
+  /// One batch through the whole compiled path. `last`: it ends its epoch.
+  template <class Batch>
+  FULGURITE_INLINE StepResult<LossFor<Batch>> train_batch(const Batch& given, bool last) {
+    begin_epoch();
+    decltype(auto) batch = backend_.take(given);
+    Step step(*this, {Stage::training, progress_.batch, last, backend_.batch_size(batch)});
+    StepResult<LossFor<Batch>> result{.epoch = progress_.epoch, .batch = progress_.batch};
+
+    if (wants_to_end_epoch(batch, step)) {
+      window_.close();  // what it had gathered is dropped, as in PyTorch Lightning
+      result.ends_epoch = true;
+      result.global_step = progress_.global_step;
+      return result;
+    }
+    if constexpr (manual) {
+      train_manually(batch, step, result);
+    } else {
+      train_automatically(batch, step, result, last);
+    }
+    ++progress_.batches;
+    result.global_step = progress_.global_step;
+    notify<hooks::on_train_batch_end_hook>(std::as_const(result), batch, step);
+    ++progress_.batch;
+    return result;
+  }
+
+  /// The update behind `optimizer.step(closure)`: run the closure, correct the window's mean, clip, step.
+  template <class Closure>
+  FULGURITE_INLINE void update(const Step& step, Closure&& closure) {
+    const auto evaluate = [&]() FULGURITE_INLINE -> decltype(auto) {
+      if constexpr (manual) {
+        [[maybe_unused]] auto guard = backend_.full_precision_guard();
+        notify<hooks::on_before_optimizer_step_hook>(step.optimizers(), step);
+      } else {
+        if (window_.nothing_to_step_on()) return;
+        correct_mean();
+        notify<hooks::on_before_optimizer_step_hook>(step.optimizers(), step);
+        clip(step);
+      }
+    };
+    if constexpr (NeedsClosure<OptimizerType>) {
+      optimizer().step([&] {
+        auto loss = closure();
+        evaluate();
+        return loss;
+      });
+    } else {
+      closure();
+      evaluate();
+      if constexpr (!manual) {
+        if (window_.nothing_to_step_on()) return;
+      }
+      [[maybe_unused]] auto guard = backend_.full_precision_guard();
+      optimizer().step();
+    }
+    if constexpr (manual) count_step();
+  }
+
+  FULGURITE_INLINE void zero_grad(const Step& step) {
+    auto handle = step.optimizers();
+    notify<hooks::on_before_zero_grad_hook>(handle, step);
+    if constexpr (hooks::present<hooks::optimizer_zero_grad_hook, Model>) {
+      hooks::call<hooks::optimizer_zero_grad_hook>(*model_, handle, step);
+    } else {
+      optimizer().zero_grad();
+    }
+  }
+
+  /// Applies the non-finite policy; true goes on as if nothing had happened. Throws before anything is changed.
+  template <class Loss>
+  bool on_non_finite(Loss& loss, double value) {
+    switch (policies_.non_finite().on_non_finite({progress_.epoch, progress_.batch, value})) {
+      case NonFiniteAction::ignore: return true;
+      case NonFiniteAction::skip: return false;
+      case NonFiniteAction::stop: break;
+    }
+    backend_.backward(loss, 1);  // only to find out where it comes from
+    const std::string gradient = backend_.first_non_finite_gradient(*model_);
+    optimizer().zero_grad();
+    window_.close();
+    throw NonFiniteLoss(progress_.epoch, progress_.batch, value, gradient);
+  }
+
+  // --- the edges of an epoch -----------------------------------------------------------------------------------------
+
+  /// Done by the first batch of an epoch.
+  FULGURITE_INLINE void begin_epoch() {
+    if (epoch_open_) return;
+    epoch_open_ = true;
+    epoch_schedules_done_ = false;
+    metrics_.begin_epoch(Stage::training);
+    notify<hooks::on_train_epoch_start_hook>(edge(Stage::training));
+  }
+
+  /// After the last batch: steps on a window that is still open, then advances epoch schedules.
+  void close_epoch() {
+    if constexpr (!manual) {
+      if (window_.is_open()) {
+        Step step(*this, {Stage::training, progress_.batch, true, 1.0});
+        NothingLeftToRun nothing;
+        if (close_window(step, nothing)) advance_step_schedules();
+      }
+      advance_epoch_schedules();
+    }
+  }
+
+  /// Ends the running epoch; does nothing if no batch has come since the last end. An epoch that a limit cut short
+  /// (`completed` false) steps no epoch schedules and drops an open window.
+  void end_epoch(bool completed) {
+    if (!epoch_open_) return;
+    if (completed) close_epoch();
+    window_.close();
+    notify<hooks::on_train_epoch_end_hook>(edge(Stage::training));
+    ++progress_.epoch;
+    progress_.batch = progress_.steps_in_epoch = 0;
+    epoch_open_ = false;
+  }
+
+  /// Epoch schedules advance once an epoch: with its last batch, or when the epoch is ended without one.
+  void advance_epoch_schedules() {
+    if (std::exchange(epoch_schedules_done_, true)) return;
+    const SchedulePoint point{progress_.epoch, progress_.batch, progress_.steps_in_epoch};
+    for_each_schedule([&](auto& schedule) {
+      if (schedule.due_after_epoch(policies_.scheduler_interval(), point)) advance(schedule);
+    });
+  }
+
+  // --- validation ----------------------------------------------------------------------------------------------------
+
+  /// One pass over `range` in evaluation mode. Returns the number of batches.
+  template <class Range>
+  std::int64_t validate(Range&& range, std::int64_t limit) {
+    [[maybe_unused]] auto guard = backend_.evaluation_guard(*model_);
+    metrics_.begin_epoch(Stage::validation);
+    notify<hooks::on_validation_start_hook>(edge(Stage::validation));
+    notify<hooks::on_validation_epoch_start_hook>(edge(Stage::validation));
+    std::int64_t index = 0;
+    const std::int64_t count = data::for_each_batch(range, limit, [&](const auto& given, bool last) {
+      decltype(auto) batch = backend_.take(given);
+      const Step step(*this, {Stage::validation, index++, last, backend_.batch_size(batch)});
+      notify<hooks::on_validation_batch_start_hook>(batch, step);
+      {
+        [[maybe_unused]] auto autocast = backend_.forward_guard();
+        hooks::call<hooks::validation_step_hook>(*model_, batch, step);
+      }
+      notify<hooks::on_validation_batch_end_hook>(batch, step);
+      return true;
+    });
+    notify<hooks::on_validation_epoch_end_hook>(edge(Stage::validation));
+    notify<hooks::on_validation_end_hook>(edge(Stage::validation));
+    return count;
+  }
+
+  // --- hooks and parts -----------------------------------------------------------------------------------------------
+
+  /// Calls a hook of every callback that has it, in order, then the model's.
+  template <class Hook, class... Arguments>
+  FULGURITE_INLINE void notify(Arguments&&... arguments) {
+    boost::hana::for_each(callbacks_, [&](auto& callback) FULGURITE_INLINE { hooks::call<Hook>(callback, arguments...); });
+    hooks::call<Hook>(*model_, arguments...);
+  }
+
+  Step edge(Stage stage) { return Step(*this, {stage, progress_.batch, false, 1.0}); }
+
+  /// Handles of the schedules: one alone, or a tuple.
+  auto scheduler_handles() {
+    return boost::hana::unpack(configured_.schedules(), [&](auto&... schedule) {
+      static_assert(sizeof...(schedule) > 0,
+                    "step.lr_schedulers() needs a schedule: give it to the optimizer by fg::optimizer(...).with(schedule). "
+                    "See docs/errors/no-schedule.md");
+      if constexpr (sizeof...(schedule) == 1) {
+        return (SchedulerHandle(schedule, optimizer()), ...);
+      } else {
+        return std::make_tuple(SchedulerHandle(schedule, optimizer())...);
+      }
+    });
+  }
+
+  Model& model() { return *model_; }
+  void rebind(Model& model) { model_ = &model; }
+  Backend& backend() { return backend_; }
+  Window& window() { return window_; }
+  OptimizerType& optimizer() { return configured_.optimizer(); }
+  const OptimizerType& optimizer() const { return configured_.optimizer(); }
+  Metrics& metrics() { return metrics_; }
+  const Metrics& metrics() const { return metrics_; }
+  Progress& progress() { return progress_; }
+  const Progress& progress() const { return progress_; }
+  const Policies& policies() const { return policies_; }
+  auto& callbacks() { return callbacks_; }
+  bool& stop_requested() { return stop_requested_; }
+  std::optional<std::int64_t>& epoch_size() { return epoch_size_; }
+
+ private:
+  Configured prepare_and_configure() {
+    backend_.prepare(*model_);
+    notify<hooks::setup_hook>();
+    return configured(model_->configure_optimizers());
+  }
+
+  template <class Batch>
+  FULGURITE_INLINE bool wants_to_end_epoch(const Batch& batch, const Step& step) {
+    boost::hana::for_each(callbacks_, [&](auto& callback) FULGURITE_INLINE {
+      hooks::call<hooks::on_train_batch_start_hook>(callback, batch, step);
+    });
+    using Answer = decltype(hooks::call<hooks::on_train_batch_start_hook>(*model_, batch, step));
+    if constexpr (std::same_as<Answer, EpochControl>) {
+      return hooks::call<hooks::on_train_batch_start_hook>(*model_, batch, step) == EpochControl::end_epoch;
+    } else {
+      hooks::call<hooks::on_train_batch_start_hook>(*model_, batch, step);
+      return false;
+    }
+  }
+
+  template <class Batch, class Loss>
+  FULGURITE_INLINE void train_automatically(const Batch& batch, Step& step, StepResult<Loss>& result, bool last) {
+    if (!window_.is_open()) window_.open(policies_.accumulation(), progress_.epoch, remaining_batches());
+    Closure<Engine, Batch, Step, Loss> closure(*this, batch, step, result);
+    const bool closes = window_.closes(last);
+    if (closes) {
+      result.stepped = close_window(step, closure);
+    } else {
+      closure();
+      window_.add_batch();
+    }
+    if (result.stepped) advance_step_schedules();
+    if constexpr (Configured::schedule_count > 0) {
+      if (last) advance_epoch_schedules();
+    }
+  }
+
+  template <class Batch, class Loss>
+  void train_manually(const Batch& batch, Step& step, StepResult<Loss>& result) {
+    const std::int64_t before = progress_.global_step;
+    [[maybe_unused]] auto guard = backend_.forward_guard();
+    if constexpr (std::same_as<Loss, NoLoss>) {
+      hooks::training_step_hook::call(*model_, batch, step);
+    } else {
+      result.loss = hooks::training_step_hook::call(*model_, batch, step);
+    }
+    result.stepped = progress_.global_step > before;
+  }
+
+  /// The optimizer step of a window, through the model's override if it has one. False if there was nothing to step on.
+  template <class AnyClosure>
+  FULGURITE_INLINE bool close_window(const Step& step, AnyClosure& closure) {
+    if constexpr (hooks::present<hooks::optimizer_step_hook, Model>) {
+      auto handle = step.optimizers();
+      hooks::call<hooks::optimizer_step_hook>(*model_, handle, closure, step);
+      if (!closure.ran()) {
+        throw std::logic_error(
+            "fulgurite: the model's optimizer_step did not run the closure, so this batch was not trained: call "
+            "optimizer.step(closure), or closure() alone");
+      }
+    } else {
+      update(step, closure);
+    }
+    const bool stepped = !window_.nothing_to_step_on();
+    window_.close();
+    ++progress_.windows;
+    if (stepped) {
+      count_step();
+    } else {
+      ++progress_.skipped_steps;
+    }
+    return stepped;
+  }
+
+  FULGURITE_INLINE void count_step() {
+    ++progress_.global_step;
+    ++progress_.steps_in_epoch;
+  }
+
+  FULGURITE_INLINE void correct_mean() {
+    if constexpr (ScalesGradients<OptimizerType>) {
+      if (const double correction = window_.correction(); correction != 1.0) optimizer().gradients().scale(correction);
+    }
+  }
+
+  FULGURITE_INLINE void clip(const Step& step) {
+    if constexpr (hooks::present<hooks::configure_gradient_clipping_hook, Model>) {
+      auto handle = step.optimizers();
+      hooks::call<hooks::configure_gradient_clipping_hook>(*model_, handle, step);
+    } else if constexpr (!std::same_as<std::remove_cvref_t<decltype(policies_.clipping())>, NoClipping>) {
+      auto gradients = optimizer().gradients();
+      policies_.clipping().clip(gradients);
+    }
+  }
+
+  FULGURITE_INLINE void advance_step_schedules() {
+    const SchedulePoint point{progress_.epoch, progress_.batch + 1, progress_.steps_in_epoch};
+    for_each_schedule([&](auto& schedule) {
+      if (schedule.due_after_step(policies_.scheduler_interval(), point)) advance(schedule);
+    });
+  }
+
+  template <class Schedule>
+  void advance(Schedule& schedule) {
+    SchedulerHandle handle(schedule, optimizer());
+    if constexpr (hooks::present<hooks::lr_scheduler_step_hook, Model>) {
+      hooks::call<hooks::lr_scheduler_step_hook>(*model_, handle, edge(Stage::training));
+    } else {
+      handle.step();
+    }
+  }
+
+  template <class F>
+  FULGURITE_INLINE void for_each_schedule(F&& f) {
+    if constexpr (Configured::schedule_count > 0) boost::hana::for_each(configured_.schedules(), f);
+  }
+
+  FULGURITE_INLINE std::int64_t remaining_batches() const { return epoch_size_ ? *epoch_size_ - progress_.batch : -1; }
+
+  Model* model_;
+  Policies policies_;
+  boost::hana::tuple<Callbacks...> callbacks_;
+  Backend backend_;
+  Configured configured_;
+  Progress progress_;
+  Window window_;
+  Metrics metrics_;
+  std::optional<std::int64_t> epoch_size_;  // batches in the running epoch, if known
+  bool epoch_open_ = false;
+  bool epoch_schedules_done_ = false;
+  bool stop_requested_ = false;
+};
+
+}  // namespace fulgurite::detail

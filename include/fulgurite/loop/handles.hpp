@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: MIT
+// The wrapped optimizer and scheduler that hooks and `step.optimizers()` give: cheap values, valid during their batch.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "../detail/inline.hpp"
+
+namespace fulgurite {
+
+/// An optimizer of the trainer: stepping through it includes precision, hooks, clipping and counting.
+template <class Engine, class EngineStep, std::size_t Index = 0>
+class OptimizerHandle {
+ public:
+  FULGURITE_INLINE OptimizerHandle(Engine& engine, EngineStep& step) : engine_(&engine), step_(&step) {}
+
+  static constexpr std::size_t index() { return Index; }
+
+  /// Runs the closure, then on_before_optimizer_step and (automatic mode) clipping, then updates the parameters.
+  template <class Closure>
+  FULGURITE_INLINE void step(Closure&& closure) const {
+    static_assert(requires { closure(); },
+                  "optimizer.step(closure) takes something callable without arguments. See docs/errors/closure.md");
+    engine_->update(*step_, closure);
+  }
+
+  /// Updates on the gradients that are there.
+  FULGURITE_INLINE void step() const {
+    engine_->update(*step_, [] {});
+  }
+
+  void zero_grad() const { engine_->optimizer().zero_grad(); }
+  auto gradients() const { return engine_->optimizer().gradients(); }
+
+  std::int64_t group_count() const { return engine_->optimizer().group_count(); }
+  double lr(std::int64_t group = 0) const { return engine_->optimizer().lr(group); }
+  /// Sets the learning rate of every group.
+  void set_lr(double lr) const {
+    for (std::int64_t group = 0; group < group_count(); ++group) set_lr(group, lr);
+  }
+  void set_lr(std::int64_t group, double lr) const { engine_->optimizer().set_lr(group, lr); }
+
+  /// The optimizer itself. A step made on it is not counted, not clipped and runs no hook.
+  auto& unsafe_raw() const { return engine_->optimizer(); }
+
+ private:
+  Engine* engine_;
+  EngineStep* step_;
+};
+
+/// A schedule of the trainer together with the optimizer that it drives.
+template <class Schedule, class Optimizer>
+class SchedulerHandle {
+ public:
+  SchedulerHandle(Schedule& schedule, Optimizer& optimizer) : schedule_(&schedule), optimizer_(&optimizer) {}
+
+  /// Advances the schedule by one step.
+  void step() const { schedule_->advance(*optimizer_); }
+  std::int64_t steps() const { return schedule_->steps(); }  ///< how often it has advanced
+  double last_lr(std::int64_t group = 0) const { return optimizer_->lr(group); }
+
+ private:
+  Schedule* schedule_;
+  Optimizer* optimizer_;
+};
+
+}  // namespace fulgurite

@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: MIT
+// What hooks are handed: where the training stands, and what may be done there. `Run` around a fit, `Step` inside an
+// epoch. Neither knows the policies, so a model in a .cpp file can take `fg::Step<Model>&` without being a template.
+#pragma once
+
+#include <cstdint>
+#include <initializer_list>
+#include <string_view>
+#include <utility>
+
+#include "../logging/metrics.hpp"
+#include "../logging/number.hpp"
+#include "progress.hpp"
+
+namespace fulgurite {
+
+/// Counters of the training, and a way to end it.
+class Run {
+ public:
+  Run(const Progress& progress, bool& stop) : progress_(&progress), stop_(&stop) {}
+  Run(const Run&) = delete;
+  Run& operator=(const Run&) = delete;
+
+  std::int64_t epoch() const { return progress_->epoch; }              ///< from 0
+  std::int64_t global_step() const { return progress_->global_step; }  ///< optimizer steps so far
+  const Progress& progress() const { return *progress_; }
+
+  /// Ends the fit after the running batch.
+  void stop() const { *stop_ = true; }
+
+ private:
+  const Progress* progress_;
+  bool* stop_;
+};
+
+/// One batch (or the edge of an epoch) as hooks see it.
+template <class Model>
+class Step : public Run {
+ public:
+  struct Place {
+    Stage stage;
+    std::int64_t batch;  ///< index in its epoch
+    bool last;           ///< last batch of the epoch
+    double batch_size;   ///< weight of this batch in an epoch's mean
+  };
+
+  Step(const Progress& progress, bool& stop, Metrics& metrics, Place place)
+      : Run(progress, stop), metrics_(&metrics), place_(place) {}
+
+  std::int64_t batch_index() const { return place_.batch; }  ///< in the epoch, from 0
+  bool is_last_batch() const { return place_.last; }         ///< of the epoch, as far as the loop was told
+  bool is_training() const { return place_.stage == Stage::training; }
+
+  /// Logs a number or a tensor of one element. In training the value of the batch counts (`on_step`), in validation the
+  /// epoch's mean weighted by batch size (`on_epoch`), unless `flags` say otherwise. A tensor on a GPU is waited for.
+  void log(std::string_view name, const Number& value, LogFlags flags = {}) const {
+    if (!flags.has(on_step) && !flags.has(on_epoch)) flags = flags | (is_training() ? on_step : on_epoch);
+    metrics_->log(name, value.value(), place_.batch_size, flags, place_.stage);
+  }
+
+  /// Several at once: `step.log_dict({{"a", x}, {"b", y}}, fg::prog_bar)`.
+  void log_dict(std::initializer_list<std::pair<std::string_view, Number>> values, LogFlags flags = {}) const {
+    for (const auto& [name, value] : values) log(name, value, flags);
+  }
+
+  const Metrics& metrics() const { return *metrics_; }
+
+  /// Clips the gradients of an optimizer by a policy: `step.clip_gradients(optimizer, fg::ClipNorm{.max = 0.5})`.
+  template <class Handle, class Policy>
+  void clip_gradients(const Handle& optimizer, const Policy& policy) const {
+    auto gradients = optimizer.gradients();
+    policy.clip(gradients);
+  }
+
+ private:
+  Metrics* metrics_;
+  Place place_;
+};
+
+}  // namespace fulgurite

@@ -1,0 +1,318 @@
+// SPDX-License-Identifier: MIT
+// Read this first. fg::Trainer<Model, Policies...> composes training from static policies.
+//
+//   trainer.fit(train, validation)              this file
+//     for each epoch                              Trainer::fit
+//       for each batch                            data/batches.hpp, for_each_batch
+//         loop.step(batch)                        loop/engine.hpp, Engine::train_batch
+//           on_train_batch_start                  hooks/batch.hpp
+//           optimizer_step { optimizer.step {     loop/engine.hpp, Engine::update
+//             closure {                           loop/closure.hpp
+//               training_step                       the model's
+//               zero_grad, if a window begins       loop/window.hpp
+//               backward                            loop/backend.hpp, tensors/backend.hpp
+//             }
+//             on_before_optimizer_step, clipping  policies/clipping.hpp, optim/gradients.hpp
+//           } }                                   optim/: the update itself
+//           schedules                             loop/configured_optimizer.hpp, schedulers/
+//           on_train_batch_end
+//       epoch schedules, validation, on_train_epoch_end
+//
+// Between the first batch of a window and its last, only the closure runs. What is checked at compile time, and with
+// which sentence, stands in loop/checks.hpp and policies/policy_set.hpp.
+#pragma once
+
+#include <chrono>
+#include <concepts>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <ostream>
+#include <stdexcept>
+#include <string>
+#include <string_view>
+#include <type_traits>
+#include <utility>
+
+#include "data/batches.hpp"
+#include "detail/inline.hpp"
+#include "detail/nothing.hpp"
+#include "loop/checks.hpp"
+#include "loop/engine.hpp"
+#include "policies/limits.hpp"
+#include "policies/policy_set.hpp"
+
+namespace fulgurite {
+
+/// Says that a batch is the last one of its epoch: `loop.step(batch, fg::last)`.
+struct Last {};
+inline constexpr Last last{};
+
+/// The validation range of a fit without validation.
+struct NoValidation {};
+
+/// A loop that the program owns: the library is called, it does not call. A small handle; the engine stays in the
+/// trainer, which must outlive it and not be moved meanwhile.
+template <class Engine>
+class Loop {
+ public:
+  explicit Loop(Engine& engine) : engine_(&engine) {}
+
+  /// Trains on one batch. The optimizer steps if it closes an accumulation window.
+  template <class Batch>
+  FULGURITE_INLINE auto step(const Batch& batch) {
+    return guarded(batch, [&]() FULGURITE_INLINE { return engine_->train_batch(batch, false); });
+  }
+
+  /// The same for the last batch of an epoch: closes an open window, steps epoch schedules and ends the epoch.
+  template <class Batch>
+  auto step(const Batch& batch, Last) {
+    return guarded(batch, [&] {
+      auto result = engine_->train_batch(batch, true);
+      engine_->end_epoch(true);
+      return result;
+    });
+  }
+
+  /// Ends the epoch after the batches that have come: closes an open window, steps epoch schedules.
+  void end_epoch() { engine_->end_epoch(true); }
+
+  const Progress& progress() const { return engine_->progress(); }
+
+ private:
+  template <class Batch, class F>
+  FULGURITE_INLINE auto guarded(const Batch&, F&& f) {
+    using Model = std::remove_reference_t<decltype(engine_->model())>;
+    detail::require_batch<Engine, Model, Batch>();
+    if constexpr (detail::batch_works<Engine, Model, Batch>()) return f();
+  }
+
+  Engine* engine_;
+};
+
+namespace detail {
+
+template <class Holder>
+struct model_of {
+  using type = Holder;
+};
+// std::shared_ptr, and LibTorch's ModuleHolder: they own the model, and the trainer keeps them.
+template <class Model>
+struct model_of<std::shared_ptr<Model>> {
+  using type = Model;
+};
+template <class Holder>
+  requires requires { typename Holder::ContainedType; }
+struct model_of<Holder> {
+  using type = typename Holder::ContainedType;
+};
+
+template <class Holder>
+using model_of_t = typename model_of<std::remove_cvref_t<Holder>>::type;
+
+}  // namespace detail
+
+/// Trains a model. `Policies` in any order, one a slot; see fulgurite/policies.hpp for all of them, hooks.hpp for what a
+/// model may have. Errors in their use are compile errors; bad values throw std::invalid_argument here.
+///
+///     fg::Trainer<Classifier, fg::Accumulate<4>, fg::ClipNorm> trainer{model, fg::ClipNorm{.max = 0.5}, fg::MaxEpochs{20}};
+///     fg::Trainer trainer{model, fg::Accumulate<4>{}, fg::ClipNorm{.max = 0.5}};    // the same, deduced
+///     trainer.fit(train_batches, validation_batches);
+template <class Model, class... GivenPolicies>
+class Trainer {
+  static constexpr bool works = detail::trainer_works<Model, GivenPolicies...>();
+
+  static consteval auto engine_type() {
+    if constexpr (works) {
+      return std::type_identity<typename detail::engine_of<Model, GivenPolicies...>::type>{};
+    } else {
+      return std::type_identity<detail::Nothing>{};
+    }
+  }
+  using Engine = typename decltype(engine_type())::type;
+
+  // A value is welcome if its type is among the policies, or if it is a limit (which changes no code).
+  template <class Value>
+  static constexpr bool welcome = (std::same_as<Value, GivenPolicies> || ...) || Limit<Value>;
+
+ public:
+  /// `model`: the model itself (not owned), a std::shared_ptr to it or a torch::nn::ModuleHolder (shared).
+  /// The model is moved to the trainer's device and precision, and its configure_optimizers is called.
+  template <class Holder, class... Values>
+    requires std::same_as<detail::model_of_t<Holder>, Model>
+  explicit Trainer(Holder&& model, Values... values)
+      : owner_(shared(model)), engine_(make_engine(model, values...)) {
+    detail::require_trainer<Model, GivenPolicies...>();
+    static_assert(!std::same_as<std::remove_cvref_t<Holder>, Model> || std::is_lvalue_reference_v<Holder>,
+                  "fg::Trainer was given a temporary model, which would be gone before it is trained: give the model a "
+                  "name. See docs/errors/temporary-model.md");
+    static_assert((welcome<Values> && ...),
+                  "fg::Trainer was given a value for a policy that is not among its template arguments: add the policy's "
+                  "type to fg::Trainer<Model, ...>, or let the arguments deduce it. See docs/errors/value-without-policy.md");
+    (set_limit(values), ...);
+  }
+
+  /// Trains until a limit is reached. `train` and `validation` are walked once an epoch; validation comes at each epoch's
+  /// end, after epoch schedules. Returns at once if the limit was reached before; a raised limit goes on from there.
+  /// Throws std::invalid_argument if the training range is empty.
+  template <class Train, class Validation = NoValidation>
+  void fit(Train&& train, Validation&& validation = {}) {
+    if constexpr (works) {
+      constexpr bool ranges_work = range_works<Train>() && validation_works<Validation>();
+      if constexpr (ranges_work) run_fit(train, validation);
+    }
+  }
+
+  /// One pass over `validation` in evaluation mode; `metric(name)` has the means afterwards.
+  template <class Validation>
+  void validate(Validation&& validation) {
+    if constexpr (works && validation_works<Validation>()) validate_range(validation);
+  }
+
+  /// A loop that the caller owns.
+  auto loop() { return Loop<Engine>(engine_); }
+
+  const Progress& progress() const { return engine_.progress(); }
+  const auto& policies() const { return engine_.policies(); }
+  Model& model() { return engine_.model(); }
+  auto& optimizer() { return engine_.optimizer(); }
+
+  /// A logged metric: the running epoch's mean if it is logged on_epoch, else its last value; nothing if unknown.
+  std::optional<double> metric(std::string_view name) const { return engine_.metrics().value(name); }
+  const Metrics& metrics() const { return engine_.metrics(); }
+
+  /// Changes a limit: `trainer.set_limit(fg::MaxEpochs{40})`.
+  template <class Value>
+  void set_limit(const Value& value) {
+    if constexpr (Policy<Value>) detail::require_sensible(value);
+    if constexpr (Limit<Value>) limits_.set(value);
+  }
+
+  friend std::ostream& operator<<(std::ostream& out, const Trainer& trainer) {
+    return out << "Trainer{" << trainer.policies() << '}';
+  }
+
+ private:
+  template <class Range>
+  static consteval bool range_works() {
+    detail::require_range<Range>();
+    if constexpr (data::Batches<Range>) {
+      using Batch = data::BatchOf<Range>;
+      detail::require_batch<Engine, Model, Batch>();
+      return detail::batch_works<Engine, Model, Batch>();
+    } else {
+      return false;
+    }
+  }
+
+  template <class Range>
+  static consteval bool validation_works() {
+    if constexpr (std::same_as<std::remove_cvref_t<Range>, NoValidation>) {
+      return true;
+    } else {
+      detail::require_range<Range>();
+      detail::require_validation_step<Model>();
+      return data::Batches<Range> && detail::NamesValidationStep<Model>;
+    }
+  }
+
+  template <class Train, class Validation>
+  void run_fit(Train& train, Validation& validation) {
+    using Clock = std::chrono::steady_clock;
+    const auto started = Clock::now();
+    const auto finished = [&] {
+      return (limits_.max_steps && progress().global_step >= *limits_.max_steps) || engine_.stop_requested() ||
+             (limits_.max_time && Clock::now() - started >= *limits_.max_time);
+    };
+    const std::optional<std::int64_t> epochs = limits_.epochs();
+    const Run run(engine_.progress(), engine_.stop_requested());
+    engine_.stop_requested() = false;
+
+    engine_.template notify<hooks::on_fit_start_hook>(run);
+    engine_.template notify<hooks::on_train_start_hook>(run);
+    while (!finished() && !(epochs && progress().epoch >= *epochs)) {
+      if (!run_epoch(train, validation, finished)) break;
+    }
+    engine_.template notify<hooks::on_train_end_hook>(run);
+    engine_.template notify<hooks::on_fit_end_hook>(run);
+    engine_.template notify<hooks::teardown_hook>();
+  }
+
+  /// One epoch with its validation. False if the limits leave nothing to train.
+  template <class Train, class Validation, class Finished>
+  bool run_epoch(Train& train, Validation& validation, const Finished& finished) {
+    data::begin_epoch(train, progress().epoch);
+    const auto limit = limits_.batches.train.of(data::batch_count(train), "training");
+    if (limit == 0 && data::batch_count(train) != 0) return false;
+    engine_.epoch_size() = data::SizedBatches<Train> ? limit : std::nullopt;
+
+    bool completed = true;
+    const auto visited = data::for_each_batch(
+        train, limit.value_or(data::no_limit), [&](const auto& batch, bool is_last) FULGURITE_INLINE {
+          const auto result = engine_.train_batch(batch, is_last);
+          const bool go_on = !result.ends_epoch && !finished();
+          completed = is_last || result.ends_epoch || go_on;
+          return go_on;
+        });
+    engine_.epoch_size() = std::nullopt;
+    if (visited == 0) {
+      throw std::invalid_argument("fulgurite: the training range gave no batch in epoch " + std::to_string(progress().epoch) +
+                                  ": give fit a range that holds at least one, and that can be walked once an epoch (a "
+                                  "single-pass range is spent after the first: use fg::MaxEpochs{1})");
+    }
+    if (completed) engine_.close_epoch();
+    if constexpr (!std::same_as<Validation, NoValidation>) {
+      if (completed) validate_range(validation);
+    }
+    engine_.end_epoch(completed);
+    return true;
+  }
+
+  template <class Validation>
+  void validate_range(Validation& validation) {
+    data::begin_epoch(validation, 0);  // validation sees one order, whatever the epoch
+    const auto limit = limits_.batches.validation.of(data::batch_count(validation), "validation");
+    if (limit == 0) return;
+    engine_.validate(validation, limit.value_or(data::no_limit));
+  }
+
+  template <class Holder>
+  static std::shared_ptr<Model> shared(Holder& holder) {
+    if constexpr (requires { { holder.ptr() } -> std::convertible_to<std::shared_ptr<Model>>; }) {
+      return holder.ptr();
+    } else if constexpr (std::convertible_to<Holder&, std::shared_ptr<Model>>) {
+      return holder;
+    } else {
+      return nullptr;
+    }
+  }
+
+  template <class Holder, class... Values>
+  Engine make_engine(Holder& holder, const Values&... values) {
+    if constexpr (works) {
+      Model* model = owner_.get();
+      if constexpr (std::same_as<std::remove_cvref_t<Holder>, Model>) model = &holder;
+      (require_value(values), ...);
+      return detail::hana::unpack(PolicySet<GivenPolicies...>::callbacks, [&](auto... callback) {
+        return Engine(*model, detail::policies_of<GivenPolicies...>(values...),
+                      boost::hana::make_tuple(detail::pick<typename decltype(callback)::type>(values...)...));
+      });
+    } else {
+      return Engine{};
+    }
+  }
+
+  template <class Value>
+  static void require_value(const Value& value) {
+    if constexpr (Policy<Value>) detail::require_sensible(value);
+  }
+
+  std::shared_ptr<Model> owner_;
+  Limits limits_;
+  Engine engine_;
+};
+
+template <class Holder, class... Policies>
+Trainer(Holder&&, Policies...) -> Trainer<detail::model_of_t<Holder>, Policies...>;
+
+}  // namespace fulgurite
