@@ -10,6 +10,7 @@
 #include <utility>
 #include <vector>
 
+#include <range/v3/iterator/concepts.hpp>
 #include <range/v3/range_fwd.hpp>
 
 #include "batches.hpp"
@@ -78,10 +79,10 @@ class ChunkIterator {
 
  private:
   void find_last() {
-    if constexpr (std::random_access_iterator<Base> && std::sized_sentinel_for<BatchSentinel<Range>, Base>) {
+    if constexpr (ranges::random_access_iterator<Base> && ranges::sized_sentinel_for<BatchSentinel<Range>, Base>) {
       const auto left = static_cast<std::int64_t>(end_ - last_);
       length_ = left < chunking_.batch_size ? left : chunking_.batch_size;
-      last_ += static_cast<std::iter_difference_t<Base>>(length_);
+      last_ += static_cast<ranges::iter_difference_t<Base>>(length_);
     } else {
       for (length_ = 0; length_ < chunking_.batch_size && last_ != end_; ++length_) ++last_;
     }
@@ -160,7 +161,7 @@ class BatchView : public ranges::view_base {
   BatchView(Holder range, detail::Chunking chunking) : range_(std::move(range)), chunking_(chunking) {}
 
   auto begin() const {
-    if constexpr (MultiPassBatches<Range>) {
+    if constexpr (ranges::forward_iterator<BatchIterator<Range>>) {
       return detail::ChunkIterator<Range>(*range_, chunking_);
     } else {
       return detail::GatherIterator<Range>(*range_, chunking_);

@@ -46,6 +46,10 @@ template <class Range>
 concept HasBeginAndEnd = requires(Range& range) { range.begin(), range.end(); } ||
                          requires(Range& range) { begin(range), end(range); };
 
+// A cast, since the sizes of some range-v3 views are wider than any built-in integer.
+template <class Range>
+concept HasSize = requires(Range& range) { static_cast<std::int64_t>(range.size()); };
+
 }  // namespace detail
 
 /// Anything that a range-based for can walk: `torch::data` loaders, containers, arrays, range-v3 views, generators.
@@ -84,9 +88,7 @@ template <class Range>
 concept SizedBatches =
     Batches<Range> &&
     (std::is_bounded_array_v<std::remove_reference_t<Range>> ||
-     requires(std::remove_reference_t<Range>& range) {
-       { range.size() } -> std::integral;
-     } || (MultiPassBatches<Range> && std::sized_sentinel_for<BatchSentinel<Range>, BatchIterator<Range>>));
+     detail::HasSize<std::remove_reference_t<Range>> || (MultiPassBatches<Range> && std::sized_sentinel_for<BatchSentinel<Range>, BatchIterator<Range>>));
 
 /// How many batches `range` holds, or nothing where only walking it could tell. Never consumes a batch.
 template <Batches Range>
@@ -96,7 +98,7 @@ constexpr std::optional<std::int64_t> batch_count(Range&& range) {
     return std::nullopt;
   } else if constexpr (std::is_bounded_array_v<Plain>) {
     return static_cast<std::int64_t>(std::extent_v<Plain>);
-  } else if constexpr (requires { { range.size() } -> std::integral; }) {
+  } else if constexpr (detail::HasSize<Plain>) {
     return static_cast<std::int64_t>(range.size());
   } else {
     return static_cast<std::int64_t>(detail::end_of(range) - detail::begin_of(range));

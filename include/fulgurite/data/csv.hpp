@@ -42,12 +42,9 @@ class CsvReader {
     at::Tensor table = at::empty({rows_, columns_}, at::kFloat);
     auto* out = table.data_ptr<float>();
     while (!rest_.empty()) out = read_row(out);
-    if (expected_rows && rows_ < *expected_rows) {
-      refuse("the file is cut short: " + std::to_string(rows_) + " rows, expected " + std::to_string(*expected_rows));
-    }
-    if (expected_rows && rows_ > *expected_rows) {
-      refuse(std::to_string(rows_) + " rows, expected " + std::to_string(*expected_rows));
-    }
+    const std::int64_t expected = expected_rows.value_or(rows_);
+    if (rows_ < expected) refuse("the file is cut short: " + counts(rows_, "rows", expected));
+    if (rows_ > expected) refuse(counts(rows_, "rows", expected));
     return table;
   }
 
@@ -59,11 +56,12 @@ class CsvReader {
     rest_.remove_prefix(length == std::string_view::npos ? rest_.size() : length + 1);
     if (row.ends_with('\r')) row.remove_suffix(1);
 
-    if (const std::int64_t found = count_cells(row); found != columns_ || row.ends_with(separator_)) {
-      const std::string counts = std::to_string(found) + " columns, expected " + std::to_string(columns_);
-      if (length == std::string_view::npos && found <= columns_) refuse("the file is cut short: its last row has " + counts);
-      if (found != columns_) refuse_line(counts);
-    }
+    const bool has_end = length != std::string_view::npos;
+    const std::int64_t found = count_cells(row);
+    if (!has_end && found < columns_) refuse("the file is cut short: its last row has " + counts(found, "columns", columns_));
+    if (!has_end && row.ends_with(separator_)) refuse("the file is cut short: its last row ends with a separator");
+    if (found != columns_) refuse_line(counts(found, "columns", columns_));
+
     for (std::int64_t column = 1; column <= columns_; ++column) {
       const std::string_view cell = row.substr(0, row.find(separator_));
       *out++ = read_cell(cell, column);
@@ -81,6 +79,10 @@ class CsvReader {
                   (error == std::errc::result_out_of_range ? " that a float32 can hold" : ""));
     }
     return value;
+  }
+
+  static std::string counts(std::int64_t found, const char* what, std::int64_t expected) {
+    return std::to_string(found) + ' ' + what + ", expected " + std::to_string(expected);
   }
 
   std::int64_t count_cells(std::string_view row) const {

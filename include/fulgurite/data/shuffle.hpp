@@ -10,6 +10,7 @@
 #include <utility>
 #include <vector>
 
+#include <range/v3/iterator/concepts.hpp>
 #include <range/v3/range_fwd.hpp>
 
 #include "batches.hpp"
@@ -30,7 +31,7 @@ class ShuffleView : public ranges::view_base {
     std::shared_ptr<const std::vector<std::int64_t>> order;
 
     decltype(auto) operator[](std::int64_t index) const {
-      return first[static_cast<std::iter_difference_t<Base>>((*order)[static_cast<std::size_t>(index)])];
+      return first[static_cast<ranges::iter_difference_t<Base>>((*order)[static_cast<std::size_t>(index)])];
     }
   };
 
@@ -82,7 +83,7 @@ class ShuffleView : public ranges::view_base {
 /// shuffled view and call its `set_epoch` yourself: every copy of it hears.
 inline auto shuffle(std::uint64_t seed) {
   return detail::Adaptor{[seed]<class Range>(Range&& range) {
-    static_assert(std::random_access_iterator<BatchIterator<Range>> && SizedBatches<Range>,
+    static_assert(ranges::random_access_iterator<BatchIterator<Range>> && SizedBatches<Range>,
                   "fulgurite: fg::data::shuffle needs a range with random access and a known size (a TensorDataset, a "
                   "vector, a view of them); to shuffle a stream, collect it first. See docs/errors/shuffle.md");
     return ShuffleView<detail::Held<Range>>(detail::hold(std::forward<Range>(range)), seed);

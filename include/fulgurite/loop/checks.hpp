@@ -89,12 +89,17 @@ template <class E>
 inline constexpr bool engine_works =
     ClipsByPolicy<E> && AccumulatesByPolicy<E> && ClosureFitsWindow<E> && PrecisionOfBackend<E>;
 
+template <class Model, class Policies>
+struct EngineWith {
+  template <class... Callback>
+  constexpr auto operator()(Callback...) const {
+    return hana::type_c<Engine<Model, Policies, typename Callback::type...>>;
+  }
+};
+
 template <class Model, class... Given>
 struct engine_of {
-  using Policies = policies_of<Given...>;
-  using type = type_in<decltype(hana::unpack(PolicySet<Given...>::callbacks, [](auto... callback) {
-    return hana::type_c<Engine<Model, Policies, typename decltype(callback)::type...>>;
-  }))>;
+  using type = type_in<decltype(hana::unpack(PolicySet<Given...>::callbacks, EngineWith<Model, policies_of<Given...>>{}))>;
 };
 
 /// The first door's facts.

@@ -113,7 +113,7 @@ class Engine {
     begin_epoch();
     decltype(auto) batch = backend_.take(given);
     Step step(*this, {Stage::training, progress_.batch, last, backend_.batch_size(batch)});
-    StepResult<LossFor<Batch>> result{.epoch = progress_.epoch, .batch = progress_.batch};
+    StepResult<LossFor<Batch>> result{.loss = {}, .epoch = progress_.epoch, .batch = progress_.batch};
 
     if (wants_to_end_epoch(batch, step)) {
       window_.close();  // what it had gathered is dropped, as in PyTorch Lightning

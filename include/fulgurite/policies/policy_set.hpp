@@ -227,10 +227,17 @@ class Policies {
 
 namespace detail {
 
+// A struct, not a lambda: g++ 12 loses packs that a lambda inside of an alias template expands.
+template <class Set>
+struct PoliciesInSlots {
+  template <class... Slot>
+  constexpr auto operator()(Slot...) const {
+    return hana::type_c<Policies<typename Set::template chosen<typename Slot::type>...>>;
+  }
+};
+
 template <class... Given>
-using policies_of = type_in<decltype(hana::unpack(engine_slots, [](auto... slot) {
-  return hana::type_c<Policies<typename PolicySet<Given...>::template chosen<typename decltype(slot)::type>...>>;
-}))>;
+using policies_of = type_in<decltype(hana::unpack(engine_slots, PoliciesInSlots<PolicySet<Given...>>{}))>;
 
 }  // namespace detail
 

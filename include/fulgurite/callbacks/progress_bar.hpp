@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: MIT
+// A callback that shows how far the training is: one line that is drawn again on a terminal, one line an epoch elsewhere.
+#pragma once
+
+#include <unistd.h>
+
+#include <chrono>
+#include <cstdint>
+#include <cstdio>
+#include <optional>
+#include <string>
+
+#include "../logging/metrics.hpp"
+#include "callback.hpp"
+
+namespace fulgurite {
+
+/// Shows epoch, batch, steps per second, learning rate and every metric that was logged with `fg::prog_bar`.
+struct ProgressBar {
+  using slot = slots::Callback;
+  using Clock = std::chrono::steady_clock;
+
+  std::FILE* out = stderr;                          ///< where it is drawn
+  std::chrono::milliseconds refresh{100};           ///< shortest time between two drawings
+  std::optional<bool> redraw = std::nullopt;        ///< draw over the last line; by default if `out` is a terminal
+
+  void on_train_epoch_start(auto& step) {
+    epoch_started_ = drawn_ = Clock::now();
+    steps_before_ = step.global_step();
+  }
+
+  void on_train_batch_end(const auto& /*result*/, const auto& /*batch*/, auto& step) {
+    if (!on_terminal() || Clock::now() - drawn_ < refresh) return;
+    drawn_ = Clock::now();
+    draw(step, step.batch_index() + 1);
+  }
+
+  void on_train_epoch_end(auto& step) {
+    draw(step, step.progress().batch);
+    std::fputc('\n', out);
+    std::fflush(out);
+  }
+
+ private:
+  bool on_terminal() const { return redraw.value_or(isatty(fileno(out)) == 1); }
+
+  void draw(const auto& step, std::int64_t batches) const {
+    const double seconds = std::chrono::duration<double>(Clock::now() - epoch_started_).count();
+    const double rate = seconds > 0.0 ? static_cast<double>(step.global_step() - steps_before_) / seconds : 0.0;
+    char text[160];
+    std::string line = on_terminal() ? "\r\033[K" : "";
+    const auto total = step.batch_count();
+    std::snprintf(text, sizeof text, "epoch %lld  %s%lld/%s  %.0f steps/s", static_cast<long long>(step.epoch() + 1),
+                  bar(batches, total).c_str(), static_cast<long long>(batches),
+                  total ? std::to_string(*total).c_str() : "?", rate);
+    line += text;
+    if constexpr (requires { step.optimizers().lr(); }) {
+      std::snprintf(text, sizeof text, "  lr %.3g", step.optimizers().lr());
+      line += text;
+    }
+    for (const Metric& metric : step.metrics().all()) {
+      if (!metric.flags.has(prog_bar)) continue;
+      const double value = metric.flags.has(on_epoch) && metric.weight > 0.0 ? metric.mean() : metric.last;
+      std::snprintf(text, sizeof text, "  %s %.4g", metric.name.c_str(), value);
+      line += text;
+    }
+    std::fputs(line.c_str(), out);
+    std::fflush(out);
+  }
+
+  std::string bar(std::int64_t batches, std::optional<std::int64_t> total) const {
+    if (!on_terminal() || !total || *total == 0) return "";
+    constexpr std::int64_t width = 20;
+    const auto full = static_cast<std::size_t>(width * batches / *total);
+    return "[" + std::string(full, '#') + std::string(static_cast<std::size_t>(width) - full, '.') + "] ";
+  }
+
+  Clock::time_point epoch_started_;
+  Clock::time_point drawn_;
+  std::int64_t steps_before_ = 0;
+};
+
+}  // namespace fulgurite

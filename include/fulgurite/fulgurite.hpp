@@ -1,0 +1,9 @@
+// SPDX-License-Identifier: MIT
+// Everything a user needs.
+#pragma once
+
+#include "callbacks.hpp"
+#include "checkpoint.hpp"
+#include "core.hpp"
+#include "data.hpp"
+#include "optim.hpp"

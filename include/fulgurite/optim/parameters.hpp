@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: MIT
+// Parameter groups: tensors with options of their own, checked once.
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <stdexcept>
+#include <string>
+#include <unordered_set>
+#include <vector>
+
+namespace fulgurite {
+
+/// Parameters that share options: `fg::SGD({{backbone, {.lr = 1e-3}}, {head, {.lr = 1e-2}}})`.
+template <class Options>
+struct ParameterGroup {
+  std::vector<at::Tensor> parameters;
+  Options options;
+};
+
+namespace detail {
+
+/// Throws std::invalid_argument for groups that no optimizer can train.
+template <class Options>
+void require_trainable(const std::vector<ParameterGroup<Options>>& groups, const char* optimizer) {
+  const auto refuse = [&](const std::string& why) {
+    throw std::invalid_argument("fulgurite: " + std::string(optimizer) + " " + why);
+  };
+  std::unordered_set<const at::TensorImpl*> seen;
+  for (const auto& group : groups) {
+    if (const char* problem = group.options.problem()) refuse(problem);
+    for (const at::Tensor& parameter : group.parameters) {
+      if (!parameter.defined()) refuse("was given an undefined parameter");
+      if (!parameter.is_leaf()) refuse("was given a tensor that an operator made: give it the parameters themselves");
+      if (!parameter.is_floating_point()) refuse("was given a parameter that is not floating-point");
+      if (!parameter.is_non_overlapping_and_dense()) refuse("was given a parameter with gaps or overlaps in its memory");
+      if (!seen.insert(parameter.unsafeGetTensorImpl()).second) refuse("was given a parameter twice");
+    }
+  }
+  if (seen.empty()) refuse("was given an empty parameter list: pass parameters()");
+}
+
+}  // namespace detail
+
+}  // namespace fulgurite

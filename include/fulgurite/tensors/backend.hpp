@@ -1,0 +1,201 @@
+// SPDX-License-Identifier: MIT
+// The world of LibTorch's tensors, as the engine sees it: how a loss is differentiated, how batches and parameters get
+// to the device and number format of the policies.
+#pragma once
+
+#include <ATen/Context.h>
+#include <ATen/core/Tensor.h>
+#include <ATen/ops/isfinite.h>
+#include <ATen/ops/ones.h>
+
+#include <cstdint>
+#include <optional>
+#include <stdexcept>
+#include <string>
+
+#include "../detail/inline.hpp"
+#include "../loop/backend.hpp"
+#include "for_each_tensor.hpp"
+#include "guards.hpp"
+#include "number.hpp"
+
+namespace fulgurite {
+
+constexpr at::ScalarType scalar_type(NumberFormat format) {
+  switch (format) {
+    case NumberFormat::float64: return at::kDouble;
+    case NumberFormat::bfloat16: return at::kBFloat16;
+    default: return at::kFloat;
+  }
+}
+
+template <class PrecisionPolicy>
+class TensorBackend {
+  static constexpr NumberFormat parameters = PrecisionPolicy::parameters;
+  static constexpr NumberFormat autocast = PrecisionPolicy::autocast;
+  static constexpr bool converts = parameters != NumberFormat::unchanged;
+
+ public:
+  template <class>
+  static constexpr bool supports_precision = true;
+  template <class Loss>
+  static constexpr bool accepts_loss = std::is_same_v<Loss, at::Tensor>;
+
+  /// Throws std::invalid_argument if the machine has no such device.
+  explicit TensorBackend(DevicePlace place)
+      : device_(place.kind == DevicePlace::Kind::cpu ? at::Device(at::kCPU)
+                                                     : at::Device(at::kCUDA, static_cast<at::DeviceIndex>(place.index))) {
+    if (device_.is_cuda() && (!at::globalContext().hasCUDA() || place.index >= cuda_devices())) {
+      throw std::invalid_argument("fulgurite: the trainer's device is " + device_.str() + ", and this machine has " +
+                                  std::to_string(cuda_devices()) + " CUDA device(s) that LibTorch can use: use fg::Cpu, or a "
+                                  "LibTorch with CUDA on a machine with a GPU");
+    }
+  }
+
+  /// Moves parameters and buffers to the device and number format; they stay the same tensors for who holds them.
+  template <class Model>
+  void prepare(Model& model) const {
+    if constexpr (requires { model.parameters(); model.buffers(); }) {
+      for (auto& parameter : model.parameters()) convert(parameter);
+      for (auto& buffer : model.buffers()) convert(buffer);
+    }
+  }
+
+  /// The batch on the device and in the number format. Host batches travel to a GPU; whatever else lies elsewhere is
+  /// refused, since a copy a batch from one device to another is a mistake that only costs time.
+  template <class Batch>
+  decltype(auto) take(const Batch& batch) const {
+    if constexpr (!HoldsTensors<Batch>) {
+      static_assert(!converts,
+                    "the precision policy converts batches, and this type hides its tensors: give it "
+                    "`template <class F> void for_each_tensor(F&& f)`. See docs/errors/batch-type.md");
+      return (batch);
+    } else if constexpr (converts) {
+      return travelled(batch);
+    } else {
+      bool here = true;
+      for_each_tensor(batch, [&](const at::Tensor& tensor) { here &= !tensor.defined() || tensor.device() == device_; });
+      return here ? batch : travelled(batch);  // a copy counts references, it moves no data
+    }
+  }
+
+  auto forward_guard() const {
+    if constexpr (autocast == NumberFormat::unchanged) {
+      return NoGuard{};
+    } else {
+      return AutocastGuard(device_.type(), scalar_type(autocast), true);
+    }
+  }
+  auto full_precision_guard() const {
+    if constexpr (autocast == NumberFormat::unchanged) {
+      return NoGuard{};
+    } else {
+      return AutocastGuard(device_.type(), scalar_type(autocast), false);
+    }
+  }
+
+  template <class Model>
+  EvaluationGuard<Model> evaluation_guard(Model& model) const {
+    return EvaluationGuard<Model>(model, at::globalContext().defaultGenerator(device_));
+  }
+
+  /// Throws std::invalid_argument if `loss` cannot be differentiated.
+  FULGURITE_INLINE void check_loss(const at::Tensor& loss) const {
+    if (!loss.defined() || loss.numel() != 1 || !loss.requires_grad()) refuse_loss(loss);
+  }
+
+  FULGURITE_INLINE std::optional<double> host_value(const at::Tensor& loss) const { return read_number(loss); }
+
+  /// Adds the gradient of loss / divisor to the parameters'. The division is done on the gradient that backward starts
+  /// from: the same numbers without an operator and a node of its own.
+  void backward(const at::Tensor& loss, std::int64_t divisor) {
+    if (!seed_.defined() || seed_divisor_ != divisor || seed_.scalar_type() != loss.scalar_type() ||
+        seed_.device() != loss.device() || seed_.sizes() != loss.sizes()) {
+      seed_ = at::ones(loss.sizes(), loss.options().requires_grad(false)) / divisor;
+      seed_divisor_ = divisor;
+    }
+    loss.backward(seed_);
+  }
+
+  /// Examples of a batch: the first size of its first tensor.
+  template <class Batch>
+  double batch_size(const Batch& batch) const {
+    double size = 1.0;
+    if constexpr (HoldsTensors<Batch>) {
+      bool found = false;
+      for_each_tensor(batch, [&](const at::Tensor& tensor) {
+        if (!found && tensor.defined() && tensor.dim() > 0) size = static_cast<double>(tensor.size(0));
+        found = true;
+      });
+    }
+    return size;
+  }
+
+  /// The name of the first parameter whose gradient is not finite; empty if there is none.
+  template <class Model>
+  std::string first_non_finite_gradient(Model& model) const {
+    if constexpr (requires { model.named_parameters(); }) {
+      for (const auto& parameter : model.named_parameters()) {
+        const at::Tensor& gradient = parameter.value().grad();
+        if (gradient.defined() && !at::isfinite(gradient).all().template item<bool>()) return parameter.key();
+      }
+    }
+    return {};
+  }
+
+  const at::Device& device() const { return device_; }
+
+ private:
+  static int cuda_devices() {
+    return at::globalContext().hasCUDA() ? static_cast<int>(at::detail::getCUDAHooks().deviceCount()) : 0;
+  }
+
+  at::TensorOptions target(const at::Tensor& tensor) const {
+    auto options = tensor.options().device(device_);
+    return converts && tensor.is_floating_point() ? options.dtype(scalar_type(parameters)) : options;
+  }
+
+  void convert(at::Tensor& tensor) const {
+    const auto options = target(tensor);
+    if (tensor.device() != device_ || tensor.scalar_type() != at::typeMetaToScalarType(options.dtype())) {
+      tensor.set_data(tensor.detach().to(options));
+    }
+  }
+
+  at::Tensor moved(const at::Tensor& tensor) const {
+    if (!tensor.defined()) return tensor;
+    if (tensor.device() != device_ && !tensor.is_cpu()) {
+      throw std::invalid_argument("fulgurite: a batch has a tensor on " + tensor.device().str() +
+                                  ", but the trainer's device is " + device_.str() +
+                                  ": move the batch, or name its device among the trainer's policies (fg::Cuda<0>)");
+    }
+    return tensor.to(target(tensor), /*non_blocking=*/true);
+  }
+
+  template <class Batch>
+  Batch travelled(const Batch& batch) const {
+    Batch taken = batch;
+    for_each_tensor(taken, [&](at::Tensor& tensor) { tensor = moved(tensor); });
+    return taken;
+  }
+
+  [[noreturn]] static void refuse_loss(const at::Tensor& loss) {
+    std::string what = "fulgurite: training_step returned ";
+    if (!loss.defined()) {
+      what += "an undefined tensor: return the loss";
+    } else if (loss.numel() != 1) {
+      std::string sizes;
+      for (const auto size : loss.sizes()) sizes += (sizes.empty() ? "" : ", ") + std::to_string(size);
+      what += "a loss of shape [" + sizes + "], which is no scalar: return its mean() or sum()";
+    } else {
+      what += "a loss without gradient: no parameter that requires one takes part in it, or it was detached";
+    }
+    throw std::invalid_argument(what);
+  }
+
+  at::Device device_;
+  at::Tensor seed_;  // the gradient that backward starts from
+  std::int64_t seed_divisor_ = 0;
+};
+
+}  // namespace fulgurite

@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: MIT
+// What holds for a scope: autocast around the forward pass, evaluation mode around a validation.
+#pragma once
+
+#include <ATen/CPUGeneratorImpl.h>
+#include <ATen/autocast_mode.h>
+#include <ATen/core/Generator.h>
+#include <c10/core/GradMode.h>
+
+#include <mutex>
+#include <utility>
+#include <vector>
+
+namespace fulgurite {
+
+/// Autocast to a format on one kind of device, for a scope; or its absence, inside of such a scope.
+class AutocastGuard {
+ public:
+  AutocastGuard(at::DeviceType device, at::ScalarType format, bool enabled)
+      : device_(device),
+        was_enabled_(at::autocast::is_autocast_enabled(device)),
+        was_format_(at::autocast::get_autocast_dtype(device)) {
+    at::autocast::set_autocast_enabled(device, enabled);
+    at::autocast::set_autocast_dtype(device, format);
+    at::autocast::increment_nesting();
+  }
+  AutocastGuard(const AutocastGuard&) = delete;
+  AutocastGuard& operator=(const AutocastGuard&) = delete;
+  ~AutocastGuard() {
+    // The cast parameters that autocast keeps are those of this batch.
+    if (at::autocast::decrement_nesting() == 0) at::autocast::clear_cache();
+    at::autocast::set_autocast_dtype(device_, was_format_);
+    at::autocast::set_autocast_enabled(device_, was_enabled_);
+  }
+
+ private:
+  at::DeviceType device_;
+  bool was_enabled_;
+  at::ScalarType was_format_;
+};
+
+/// Evaluation mode without gradients; at its end every module is in the mode in which it was, and the generator of the
+/// device goes on where it stood, so that a validation does not change the training.
+template <class Model>
+class EvaluationGuard {
+ public:
+  EvaluationGuard(Model& model, at::Generator generator)
+      : model_(&model), generator_(std::move(generator)), no_grad_(false) {
+    {
+      const std::lock_guard lock(generator_.mutex());
+      random_state_ = generator_.get_state();
+    }
+    if constexpr (has_modes) {
+      was_training_ = model.is_training();
+      for (const auto& module : model.modules(/*include_self=*/false)) training_.push_back(module->is_training());
+      model.eval();
+    }
+  }
+  EvaluationGuard(const EvaluationGuard&) = delete;
+  EvaluationGuard& operator=(const EvaluationGuard&) = delete;
+  ~EvaluationGuard() {
+    if constexpr (has_modes) {
+      // From the outside in: train(on) sets the modules below too, which come later in the list.
+      model_->train(was_training_);
+      std::size_t next = 0;
+      for (const auto& module : model_->modules(/*include_self=*/false)) module->train(training_[next++]);
+    }
+    const std::lock_guard lock(generator_.mutex());
+    generator_.set_state(random_state_);
+  }
+
+ private:
+  static constexpr bool has_modes = requires(Model& model) {
+    model.is_training();
+    model.modules(false);
+  };
+
+  Model* model_;
+  at::Generator generator_;
+  at::Tensor random_state_;
+  c10::AutoGradMode no_grad_;
+  bool was_training_ = true;
+  std::vector<bool> training_;
+};
+
+}  // namespace fulgurite

@@ -1,0 +1,249 @@
+// SPDX-License-Identifier: MIT
+// What counts as a range of batches, and the walk over it, without tensors except for LibTorch's own loader.
+#include <fulgurite/data/batches.hpp>
+
+#include <array>
+#include <cstdint>
+#include <forward_list>
+#include <list>
+#include <memory>
+#include <optional>
+#include <utility>
+#include <vector>
+
+#include <catch2/catch_test_macros.hpp>
+#include <range/v3/view/cycle.hpp>
+#include <range/v3/view/drop_while.hpp>
+#include <range/v3/view/filter.hpp>
+#include <range/v3/view/iota.hpp>
+#include <range/v3/view/transform.hpp>
+#include <torch/data.h>
+
+namespace data = fulgurite::data;
+namespace rv = ranges::views;
+
+namespace {
+
+// A generator: single-pass, its size unknown, its iterator movable only and no std::input_iterator. Counts its pulls.
+struct Countdown {
+  std::int64_t left;
+  std::int64_t pulls = 0;
+
+  struct Iterator {
+    explicit constexpr Iterator(Countdown* of) : countdown(of) {}
+    Iterator(Iterator&&) = default;
+    Iterator& operator=(Iterator&&) = default;
+
+    constexpr std::int64_t operator*() const {
+      ++countdown->pulls;
+      return countdown->left;
+    }
+    constexpr void operator++() { --countdown->left; }
+    constexpr bool operator!=(int) const { return countdown->left > 0; }
+
+    Countdown* countdown;
+  };
+
+  constexpr Iterator begin() { return Iterator(this); }
+  constexpr int end() { return 0; }
+};
+
+struct Visit {
+  std::int64_t batch;
+  bool is_last;
+  friend bool operator==(const Visit&, const Visit&) = default;
+};
+
+template <class Range>
+std::vector<Visit> visits(Range&& range, std::int64_t limit = data::no_limit) {
+  std::vector<Visit> seen;
+  const auto visited = data::for_each_batch(range, limit, [&](auto& batch, bool is_last) {
+    seen.push_back({static_cast<std::int64_t>(batch), is_last});
+    return true;
+  });
+  CHECK(visited == std::ssize(seen));
+  return seen;
+}
+
+auto stacked_loader(std::int64_t examples, std::size_t batch_size, std::size_t workers = 0) {
+  auto dataset = torch::data::datasets::TensorDataset(at::arange(examples).to(at::kFloat).unsqueeze(1))
+                     .map(torch::data::transforms::Stack<torch::data::TensorExample>());
+  return torch::data::make_data_loader<torch::data::samplers::SequentialSampler>(
+      std::move(dataset), torch::data::DataLoaderOptions(batch_size).workers(workers));
+}
+
+using Loader = std::remove_reference_t<decltype(*stacked_loader(1, 1))>;
+
+constexpr auto is_even = [](std::int64_t number) { return number % 2 == 0; };
+using Evens = decltype(std::declval<std::vector<std::int64_t>&>() | rv::filter(is_even));
+
+}  // namespace
+
+static_assert(data::Batches<std::vector<int>> && data::SizedBatches<std::vector<int>>);
+static_assert(data::Batches<const std::vector<int>&> && data::MultiPassBatches<const std::vector<int>&>);
+static_assert(data::Batches<std::array<int, 3>> && data::SizedBatches<std::array<int, 3>&>);
+static_assert(data::Batches<int (&)[3]> && data::SizedBatches<int (&)[3]>);
+static_assert(data::Batches<std::forward_list<int>> && !data::SizedBatches<std::forward_list<int>>);
+static_assert(data::Batches<Evens> && data::MultiPassBatches<Evens> && !data::SizedBatches<Evens>);
+static_assert(data::Batches<Countdown> && !data::MultiPassBatches<Countdown> && !data::SizedBatches<Countdown>);
+static_assert(data::Batches<Loader> && !data::MultiPassBatches<Loader> && !data::SizedBatches<Loader>);
+static_assert(!data::Batches<int> && !data::Batches<int*> && !data::Batches<std::optional<int>>);
+static_assert(!data::Batches<std::unique_ptr<Loader>>);  // `*loader` is the range, `loader` is not
+
+static_assert(std::same_as<data::BatchReference<const std::vector<int>&>, const int&>);
+static_assert(std::same_as<data::BatchOf<const std::vector<int>&>, int>);
+static_assert(std::same_as<data::BatchReference<Loader>, torch::data::TensorExample&>);
+static_assert(data::batch_count(std::array{1, 2, 3}) == 3);
+static_assert(!data::batch_count(Countdown{3}).has_value());
+
+TEST_CASE("the size of a range is known without consuming it, or not known") {
+  int plain[] = {1, 2, 3, 4};
+  std::vector<int> numbers{1, 2, 3};
+  Countdown countdown{3};
+  CHECK(data::batch_count(plain) == 4);
+  CHECK(data::batch_count(numbers) == 3);
+  CHECK(data::batch_count(std::as_const(numbers)) == 3);
+  CHECK(data::batch_count(numbers | rv::transform([](int n) { return 2 * n; })) == 3);
+  CHECK(data::batch_count(rv::iota(std::int64_t{2}, std::int64_t{7})) == 5);
+  CHECK_FALSE(data::batch_count(rv::iota(2)).has_value());
+  CHECK_FALSE(data::batch_count(numbers | rv::cycle).has_value());
+  CHECK_FALSE(data::batch_count(countdown).has_value());
+  CHECK(countdown.pulls == 0);
+}
+
+TEST_CASE("the last batch is announced, whatever the kind of range") {
+  const std::vector<Visit> expected{{6, false}, {4, false}, {2, true}};
+  std::vector<std::int64_t> sized{6, 4, 2};
+  std::forward_list<std::int64_t> multi_pass{6, 4, 2};
+  std::list<std::int64_t> filtered{7, 6, 5, 4, 3, 2, 1};
+  std::int64_t plain[] = {6, 4, 2};
+  CHECK(visits(sized) == expected);
+  CHECK(visits(std::as_const(sized)) == expected);
+  CHECK(visits(plain) == expected);
+  CHECK(visits(multi_pass) == expected);
+  CHECK(visits(filtered | rv::filter(is_even)) == expected);
+  CHECK(visits(Countdown{3}) == std::vector<Visit>{{3, false}, {2, false}, {1, true}});
+}
+
+TEST_CASE("a range of one batch announces it as the last one") {
+  const std::vector<Visit> expected{{1, true}};
+  CHECK(visits(std::vector<std::int64_t>{1}) == expected);
+  CHECK(visits(std::forward_list<std::int64_t>{1}) == expected);
+  CHECK(visits(Countdown{1}) == expected);
+}
+
+TEST_CASE("an empty range visits nothing") {
+  CHECK(visits(std::vector<std::int64_t>{}).empty());
+  CHECK(visits(std::forward_list<std::int64_t>{}).empty());
+  CHECK(visits(Countdown{0}).empty());
+}
+
+TEST_CASE("a limit makes its own last batch and pulls none beyond it") {
+  const std::vector<Visit> expected{{3, false}, {2, true}};
+  CHECK(visits(std::vector<std::int64_t>{3, 2, 1}, 2) == expected);
+  CHECK(visits(std::forward_list<std::int64_t>{3, 2, 1}, 2) == expected);
+  Countdown countdown{3};
+  CHECK(visits(countdown, 2) == expected);
+  CHECK(countdown.pulls == 2);
+  CHECK(countdown.left == 2);  // not even stepped past the second
+}
+
+TEST_CASE("a limit makes an endless range finite") {
+  CHECK(visits(rv::iota(std::int64_t{0}), 3) == std::vector<Visit>{{0, false}, {1, false}, {2, true}});
+}
+
+TEST_CASE("a limit beyond the end changes nothing, a limit of zero touches nothing") {
+  Countdown countdown{2};
+  CHECK(visits(countdown, 0).empty());
+  CHECK(countdown.pulls == 0);
+  CHECK(visits(countdown, 9) == std::vector<Visit>{{2, false}, {1, true}});
+  CHECK(visits(std::vector<std::int64_t>{2, 1}, 9) == std::vector<Visit>{{2, false}, {1, true}});
+}
+
+TEST_CASE("a visitor that says false ends the walk") {
+  const auto until_two = [](auto& batch, bool) { return batch != 2; };
+  CHECK(data::for_each_batch(std::vector<std::int64_t>{3, 2, 1}, until_two) == 2);
+  CHECK(data::for_each_batch(std::forward_list<std::int64_t>{3, 2, 1}, until_two) == 2);
+  CHECK(data::for_each_batch(Countdown{3}, until_two) == 2);
+}
+
+TEST_CASE("a range may be walked as a constant expression") {
+  constexpr auto sum = [](auto&& range) {
+    std::int64_t total = 0;
+    data::for_each_batch(range, [&](auto& batch, bool is_last) { return total += is_last ? 10 * batch : batch, true; });
+    return total;
+  };
+  STATIC_CHECK(sum(std::array{1, 2, 3}) == 33);
+  STATIC_CHECK(sum(Countdown{3}) == 15);
+}
+
+TEST_CASE("batches that cannot be copied are walked, and moved only where the range hands out values") {
+  std::vector<std::unique_ptr<int>> kept;
+  kept.push_back(std::make_unique<int>(1));
+  std::int64_t total = 0;
+  data::for_each_batch(kept, [&](auto& batch, bool) { return total += *batch, true; });
+  CHECK(total == 1);
+  CHECK(kept.front() != nullptr);
+}
+
+TEST_CASE("looking ahead in a single-pass range leaves what it refers to intact") {
+  struct Stream {  // hands out references into storage that outlives it
+    std::vector<std::vector<int>>* storage;
+    struct Iterator {
+      std::vector<std::vector<int>>::iterator at;
+      std::vector<int>& operator*() const { return *at; }
+      Iterator& operator++() { return ++at, *this; }
+      bool operator!=(const Iterator& other) const { return at != other.at; }
+    };
+    Iterator begin() { return {storage->begin()}; }
+    Iterator end() { return {storage->end()}; }
+  };
+  std::vector<std::vector<int>> storage{{1}, {2, 3}};
+  CHECK(data::for_each_batch(Stream{&storage}, [](auto&, bool) { return true; }) == 2);
+  CHECK(storage == std::vector<std::vector<int>>{{1}, {2, 3}});
+}
+
+TEST_CASE("a range that is shorter than its size ends where it ends") {
+  struct Boastful : std::vector<std::int64_t> {
+    using std::vector<std::int64_t>::vector;
+    std::size_t size() const { return 9; }
+  };
+  CHECK(visits(Boastful{2, 1}) == std::vector<Visit>{{2, false}, {1, false}});
+}
+
+TEST_CASE("a LibTorch loader is a range of batches") {
+  for (std::size_t workers : {0U, 2U}) {
+    auto loader = stacked_loader(5, 2, workers);
+    for (int epoch = 0; epoch < 2; ++epoch) {
+      std::vector<std::int64_t> lengths;
+      std::vector<bool> lasts;
+      const auto visited = data::for_each_batch(*loader, [&](auto& batch, bool is_last) {
+        lengths.push_back(batch.data.size(0));
+        lasts.push_back(is_last);
+        return true;
+      });
+      CHECK(visited == 3);
+      CHECK(lengths == std::vector<std::int64_t>{2, 2, 1});
+      CHECK(lasts == std::vector<bool>{false, false, true});
+    }
+  }
+}
+
+TEST_CASE("the epoch reaches the range that asks for it, through the views around it") {
+  struct Epochs : std::vector<int> {
+    using std::vector<int>::vector;
+    std::int64_t epoch = -1;
+    void set_epoch(std::int64_t number) { epoch = number; }
+  };
+  Epochs range{1, 2, 3};
+  data::begin_epoch(range, 4);
+  CHECK(range.epoch == 4);
+  auto view = range | rv::transform([](int n) { return n; }) | rv::filter([](int) { return true; }) |
+              rv::drop_while([](int n) { return n < 2; });
+  data::begin_epoch(view, 5);
+  CHECK(range.epoch == 5);
+
+  std::vector<int> indifferent{1};
+  data::begin_epoch(indifferent, 6);  // nothing to tell it
+  data::begin_epoch(*stacked_loader(1, 1), 6);
+}
