@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <iomanip>
+#include <iostream>
 #include <ostream>
 #include <stdexcept>
 #include <string>
@@ -23,41 +24,41 @@ namespace digits {
 
 inline constexpr std::int64_t classes = 10;
 inline constexpr std::int64_t side = 8;                // an image is `side` × `side`
-inline constexpr std::int64_t brightest_in_file = 16;  // and its pixels go from 0 to this
-
-/// Images as float32 `[1797, 1, 8, 8]` from 0 to 1, labels as int64 `[1797]`.
-inline fulgurite::data::TensorDataset load(const std::filesystem::path& file) {
-  const at::Tensor table = fulgurite::data::read_csv(file, {.columns = side * side + 1, .rows = 1797});
-  const at::Tensor pixels = table.narrow(1, 0, side * side);
-  const at::Tensor labels = table.select(1, side * side);
-  const auto outside = [](const at::Tensor& values, std::int64_t most) {
-    return values.lt(0).logical_or(values.gt(most)).any().item<bool>();
-  };
-  if (outside(pixels, brightest_in_file) || outside(labels, classes - 1)) {
-    throw std::runtime_error(file.string() + ": a pixel is not in 0 … 16, or a label not in 0 … 9");
-  }
-  return {pixels.div(brightest_in_file).reshape({-1, 1, side, side}), labels.to(at::kLong)};
-}
+inline constexpr std::int64_t pixels = side * side;
+inline constexpr std::int64_t brightest_in_file = 16;  // a pixel goes from 0 to this
+inline constexpr std::int64_t total = 1797;
 
 struct Parts {
   fulgurite::data::TensorDataset train, validation, test;
 };
 
-/// 70 % to train on, 15 % to validate, 15 % to test. Runs with different seeds are compared on the same test images,
-/// so this seed is not the run's.
-inline Parts split(const fulgurite::data::TensorDataset& dataset, std::uint64_t seed = 0) {
-  auto [train, validation, test] = fulgurite::data::split(dataset, {0.70, 0.15, 0.15}, seed);
+/// Images as float32 `[n, 64]` from 0 to 1, labels as int64 `[n]`: 1197 of them to train on, 300 to validate, 300 to
+/// test. Runs with different seeds are compared on the same test images, so this seed is not the run's.
+inline Parts load(const std::filesystem::path& file, std::uint64_t seed = 0) {
+  const at::Tensor table = fulgurite::data::read_csv(file, {.columns = pixels + 1, .rows = total});
+  const at::Tensor images = table.narrow(1, 0, pixels);
+  const at::Tensor labels = table.select(1, pixels);
+  const auto outside = [](const at::Tensor& values, std::int64_t most) {
+    return values.lt(0).logical_or(values.gt(most)).any().item<bool>();
+  };
+  if (outside(images, brightest_in_file) || outside(labels, classes - 1)) {
+    throw std::runtime_error(file.string() + ": a pixel is not in 0 … 16, or a label not in 0 … 9");
+  }
+  constexpr double held_out = 300.0 / total;
+  auto [train, validation, test] = fulgurite::data::split(
+      {images.div(brightest_in_file), labels.to(at::kLong)}, {1 - 2 * held_out, held_out, held_out}, seed);
   return {train, validation, test};
 }
 
-/// Draws images `[n, 1, 8, 8]` (or `[n, 64]`) side by side, with prediction and label `[n]` beneath each.
-inline void draw(std::ostream& out, const at::Tensor& images, const at::Tensor& predictions, const at::Tensor& labels) {
-  constexpr std::string_view shades[] = {"  ", "░░", "▒▒", "▓▓", "██"};  // a pixel is two columns wide, so square
-  constexpr std::int64_t darkest = 0, brightest = std::ssize(shades) - 1, images_a_line = 5;
+/// Draws images `[n, 64]` side by side, with prediction (and label, where it is another) beneath each.
+inline void draw(const at::Tensor& images, const at::Tensor& predictions, const at::Tensor& labels,
+                 std::ostream& out = std::cout) {
+  constexpr std::string_view shades[] = {"  ", "░░", "▒▒", "▓▓", "██"};  // two columns a pixel: square
+  constexpr std::int64_t brightest = std::ssize(shades) - 1, images_a_line = 4;
   constexpr int width = 2 * side, gap = 3;
 
-  const at::Tensor shaded = images.detach().cpu().reshape({-1, side, side}).mul(brightest).round().to(at::kLong).clamp(
-      darkest, brightest);
+  const at::Tensor shaded =
+      images.detach().cpu().reshape({-1, side, side}).mul(brightest).round().clamp(0, brightest).to(at::kLong);
   const at::Tensor predicted = predictions.cpu().to(at::kLong), labelled = labels.cpu().to(at::kLong);
   const auto shade = shaded.accessor<std::int64_t, 3>();
   const auto guess = predicted.accessor<std::int64_t, 1>(), truth = labelled.accessor<std::int64_t, 1>();
@@ -89,9 +90,10 @@ inline at::Tensor confusion_matrix(const at::Tensor& predictions, const at::Tens
   return at::bincount(cell, {}, classes * classes).reshape({classes, classes});
 }
 
-/// Prints it as a table: a row for each label, a dot where there is nothing to count.
-inline void print_confusion_matrix(std::ostream& out, const at::Tensor& matrix) {
+/// Prints how often each label was read as what: a row for each label, a dot where there is nothing to count.
+inline void print_confusion(const at::Tensor& predictions, const at::Tensor& labels, std::ostream& out = std::cout) {
   constexpr int width = 5;
+  const at::Tensor matrix = confusion_matrix(predictions, labels);
   const auto count = matrix.accessor<std::int64_t, 2>();
   out << "label \\ says";
   for (std::int64_t prediction = 0; prediction < classes; ++prediction) out << std::setw(width) << prediction;

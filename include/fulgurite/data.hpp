@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Data, from files and tensors to the batches that `fit` takes. Nothing here is needed to train: any range of batches is.
+// Data, from files and tensors to the batches that `fit` takes; any other range of batches trains as well.
 #pragma once
 
 #include "data/batch.hpp"

@@ -254,7 +254,6 @@ class Trainer {
           completed = is_last || result.ends_epoch || go_on;
           return go_on;
         });
-    engine_.epoch_size() = std::nullopt;
     if (visited == 0) {
       throw std::invalid_argument("fulgurite: the training range gave no batch in epoch " + std::to_string(progress().epoch) +
                                   ": give fit a range that holds at least one, and that can be walked once an epoch (a "
@@ -265,6 +264,7 @@ class Trainer {
       if (completed) validate_range(validation);
     }
     engine_.end_epoch(completed);
+    engine_.epoch_size() = std::nullopt;
     return true;
   }
 

@@ -8,23 +8,25 @@
 #include <list>
 #include <memory>
 #include <optional>
+#include <ostream>
 #include <utility>
 #include <vector>
 
+#include <torch/data.h>
 #include <catch2/catch_test_macros.hpp>
 #include <range/v3/view/cycle.hpp>
 #include <range/v3/view/drop_while.hpp>
 #include <range/v3/view/filter.hpp>
 #include <range/v3/view/iota.hpp>
 #include <range/v3/view/transform.hpp>
-#include <torch/data.h>
 
 namespace data = fulgurite::data;
 namespace rv = ranges::views;
 
 namespace {
 
-// A generator: single-pass, its size unknown, its iterator movable only and no std::input_iterator. Counts its pulls.
+// A generator: single-pass, its size unknown, its iterator movable only and no std::input_iterator. Counts
+// its pulls.
 struct Countdown {
   std::int64_t left;
   std::int64_t pulls = 0;
@@ -52,6 +54,9 @@ struct Visit {
   std::int64_t batch;
   bool is_last;
   friend bool operator==(const Visit&, const Visit&) = default;
+  friend std::ostream& operator<<(std::ostream& out, const Visit& visit) {
+    return out << visit.batch << (visit.is_last ? " (last)" : "");
+  }
 };
 
 template <class Range>
@@ -85,7 +90,8 @@ static_assert(data::Batches<std::array<int, 3>> && data::SizedBatches<std::array
 static_assert(data::Batches<int (&)[3]> && data::SizedBatches<int (&)[3]>);
 static_assert(data::Batches<std::forward_list<int>> && !data::SizedBatches<std::forward_list<int>>);
 static_assert(data::Batches<Evens> && data::MultiPassBatches<Evens> && !data::SizedBatches<Evens>);
-static_assert(data::Batches<Countdown> && !data::MultiPassBatches<Countdown> && !data::SizedBatches<Countdown>);
+static_assert(data::Batches<Countdown> && !data::MultiPassBatches<Countdown> &&
+              !data::SizedBatches<Countdown>);
 static_assert(data::Batches<Loader> && !data::MultiPassBatches<Loader> && !data::SizedBatches<Loader>);
 static_assert(!data::Batches<int> && !data::Batches<int*> && !data::Batches<std::optional<int>>);
 static_assert(!data::Batches<std::unique_ptr<Loader>>);  // `*loader` is the range, `loader` is not
@@ -170,7 +176,8 @@ TEST_CASE("a visitor that says false ends the walk") {
 TEST_CASE("a range may be walked as a constant expression") {
   constexpr auto sum = [](auto&& range) {
     std::int64_t total = 0;
-    data::for_each_batch(range, [&](auto& batch, bool is_last) { return total += is_last ? 10 * batch : batch, true; });
+    data::for_each_batch(
+        range, [&](auto& batch, bool is_last) { return total += is_last ? 10 * batch : batch, true; });
     return total;
   };
   STATIC_CHECK(sum(std::array{1, 2, 3}) == 33);

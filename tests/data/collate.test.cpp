@@ -71,7 +71,8 @@ TEST_CASE("numbers become a tensor of the dtype that PyTorch gives them") {
 }
 
 TEST_CASE("an example becomes an example") {
-  const fulgurite::Example batch = collated(std::vector<fulgurite::Example>{{at::ones({3}), at::zeros({})}, {at::zeros({3}), at::ones({})}});
+  const fulgurite::Example batch = collated(
+      std::vector<fulgurite::Example>{{at::ones({3}), at::zeros({})}, {at::zeros({3}), at::ones({})}});
   CHECK(batch.data.sizes() == at::IntArrayRef{2, 3});
   CHECK(batch.target.sizes() == at::IntArrayRef{2});
 }
@@ -82,7 +83,8 @@ TEST_CASE("an example without target becomes one without target") {
 }
 
 TEST_CASE("pairs and tuples become tuples of batches") {
-  const auto [image, label] = collated(std::vector<std::pair<at::Tensor, int>>{{at::ones({3}), 4}, {at::ones({3}), 5}});
+  const auto [image, label] =
+      collated(std::vector<std::pair<at::Tensor, int>>{{at::ones({3}), 4}, {at::ones({3}), 5}});
   CHECK(image.sizes() == at::IntArrayRef{2, 3});
   CHECK(label[1].item<std::int64_t>() == 5);
 
@@ -99,7 +101,8 @@ TEST_CASE("a type of one's own is collated by the function beside it, inside of 
   CHECK(batch.images.sizes() == at::IntArrayRef{2, 2});
   CHECK(batch.angles[1].item<double>() == 1.5);
 
-  const auto [inner, label] = collated(std::vector<std::pair<robots::Pose, int>>{{poses[0], 1}, {poses[1], 2}});
+  const auto [inner, label] =
+      collated(std::vector<std::pair<robots::Pose, int>>{{poses[0], 1}, {poses[1], 2}});
   CHECK(inner.angles[0].item<double>() == 0.5);
   CHECK(label[1].item<std::int64_t>() == 2);
 }

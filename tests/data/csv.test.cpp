@@ -18,7 +18,8 @@ namespace fs = std::filesystem;
 
 namespace {
 
-// A file with this text, until the end of the scope. CTest runs tests side by side, so each has a name of its own.
+// A file with this text, until the end of the scope. CTest runs tests side by side, so each has a name of its
+// own.
 class File {
  public:
   File(const std::string& name, std::string_view text)
@@ -32,7 +33,9 @@ class File {
   const fs::path& path() const { return path_; }
 
   /// The message of an error about this file.
-  std::string says(const std::string& problem) const { return "fulgurite: " + path_.string() + ": " + problem; }
+  std::string says(const std::string& problem) const {
+    return "fulgurite: " + path_.string() + ": " + problem;
+  }
 
  private:
   fs::path path_;
@@ -53,7 +56,8 @@ TEST_CASE("one column, one row and another separator are read") {
   const File cell("cell", "7\n");
   CHECK(data::read_csv(cell.path()).equal(at::tensor({7.0F}).reshape({1, 1})));
   const File semicolons("semicolons", "1;2\n");
-  CHECK(data::read_csv(semicolons.path(), {.separator = ';'}).equal(at::tensor({1.0F, 2.0F}).reshape({1, 2})));
+  CHECK(
+      data::read_csv(semicolons.path(), {.separator = ';'}).equal(at::tensor({1.0F, 2.0F}).reshape({1, 2})));
 }
 
 TEST_CASE("a file that is not there or cannot be read is refused by name") {
@@ -67,6 +71,8 @@ TEST_CASE("a file that is not there or cannot be read is refused by name") {
 TEST_CASE("an empty file is refused by name") {
   const File file("empty", "");
   CHECK_THROWS_WITH(data::read_csv(file.path()), file.says("the file is empty"));
+  const File blank("only_blank", "\n");
+  CHECK_THROWS_WITH(data::read_csv(blank.path()), blank.says("its first line is empty"));
 }
 
 TEST_CASE("a row of another length is refused with its line") {
@@ -77,7 +83,8 @@ TEST_CASE("a row of another length is refused with its line") {
   const File blank("blank", "1,2\n\n3,4\n");
   CHECK_THROWS_WITH(data::read_csv(blank.path()), blank.says("line 2: 0 columns, expected 2"));
   const File other("other", "1,2\n");
-  CHECK_THROWS_WITH(data::read_csv(other.path(), {.columns = 65}), other.says("line 1: 2 columns, expected 65"));
+  CHECK_THROWS_WITH(data::read_csv(other.path(), {.columns = 65}),
+                    other.says("line 1: 2 columns, expected 65"));
 }
 
 TEST_CASE("a cell that is not a number is refused with its line and column") {

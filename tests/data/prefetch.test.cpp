@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// The background thread: the same batches in the same order, failures in their place, and a clean end at any time.
+// The background thread: the same batches in the same order, failures in their place, and a clean end at any
+// time.
 #include <fulgurite/data/prefetch.hpp>
 
 #include <atomic>
@@ -242,5 +243,6 @@ TEST_CASE("a new epoch ends the walk that still runs and is passed on") {
 }
 
 TEST_CASE("a depth below one is refused by name") {
-  CHECK_THROWS_WITH(data::prefetch(0), "fulgurite: prefetch keeps at least one batch ready, but its depth is 0");
+  CHECK_THROWS_WITH(data::prefetch(0),
+                    "fulgurite: prefetch keeps at least one batch ready, but its depth is 0");
 }

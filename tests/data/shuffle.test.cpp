@@ -70,11 +70,23 @@ TEST_CASE("a shuffled container hands out references and follows its size") {
 TEST_CASE("the epoch reaches the shuffle through the views and adaptors around it") {
   const auto same = [](std::int64_t n) { return n; };
   auto batches = rv::iota(std::int64_t{0}, std::int64_t{20}) | data::shuffle(7) | rv::transform(same) |
-                 rv::filter([](std::int64_t) { return true; }) | data::batch(8) | rv::take(9) | data::prefetch(2);
+                 rv::filter([](std::int64_t) { return true; }) | data::batch(8) | rv::take(9) |
+                 data::prefetch(2);
   for (std::int64_t epoch : {3, 4}) {
     data::begin_epoch(batches, epoch);
     CHECK(flat(batches) == data::random_order(20, 7, epoch));
     CHECK(flat(batches) == data::random_order(20, 7, epoch));
+  }
+}
+
+TEST_CASE("a filter follows the epochs, though it remembers its first element") {
+  const auto is_even = [](std::int64_t n) { return n % 2 == 0; };
+  auto evens = rv::iota(std::int64_t{0}, std::int64_t{20}) | data::shuffle(7) | rv::filter(is_even);
+  for (std::int64_t epoch : {0, 1, 2}) {
+    CHECK(data::begin_epoch(evens, epoch));
+    auto expected = data::random_order(20, 7, epoch);
+    std::erase_if(expected, [&](auto n) { return !is_even(n); });
+    CHECK((evens | ranges::to<std::vector>()) == expected);
   }
 }
 

@@ -15,7 +15,9 @@ namespace data = fulgurite::data;
 
 namespace {
 
-data::TensorDataset dataset_of(std::int64_t examples) { return {at::arange(examples) * 10, at::arange(examples)}; }
+data::TensorDataset dataset_of(std::int64_t examples) {
+  return {at::arange(examples) * 10, at::arange(examples)};
+}
 
 std::vector<std::int64_t> targets(const data::TensorDataset& dataset) {
   std::vector<std::int64_t> all;
@@ -52,7 +54,9 @@ TEST_CASE("the parts have the sizes that were asked for") {
 }
 
 TEST_CASE("a split is a function of its seed") {
-  const auto part = [](std::uint64_t seed) { return targets(data::split(dataset_of(40), {0.5, 0.5}, seed)[0]); };
+  const auto part = [](std::uint64_t seed) {
+    return targets(data::split(dataset_of(40), {0.5, 0.5}, seed)[0]);
+  };
   CHECK(part(1) == part(1));
   CHECK(part(1) != part(2));
 }

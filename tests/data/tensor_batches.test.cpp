@@ -32,7 +32,8 @@ static_assert(data::SizedBatches<TensorBatches> && data::MultiPassBatches<Tensor
 
 namespace {
 
-// The inputs are 10 times the targets, so that a batch tells which examples it holds and whether they still belong.
+// The inputs are 10 times the targets, so that a batch tells which examples it holds and whether they still
+// belong.
 TensorBatches batches_of(std::int64_t examples, TensorBatchesOptions options) {
   return {at::arange(examples) * 10, at::arange(examples), options};
 }
@@ -149,7 +150,8 @@ TEST_CASE("shuffled batches are copies") {
 }
 
 TEST_CASE("images keep their shape and dtype") {
-  const TensorBatches batches{at::zeros({5, 1, 8, 8}), at::zeros({5}, at::kLong), {.order = data::Shuffled{1}}};
+  const TensorBatches batches{
+      at::zeros({5, 1, 8, 8}), at::zeros({5}, at::kLong), {.order = data::Shuffled{1}}};
   REQUIRE(batches.size() == 1);
   CHECK(batches[0].data.sizes() == at::IntArrayRef{5, 1, 8, 8});
   CHECK(batches[0].target.scalar_type() == at::kLong);

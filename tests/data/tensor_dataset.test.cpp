@@ -42,12 +42,14 @@ TEST_CASE("a data set without examples is empty") {
 
 TEST_CASE("tensors that make no data set are refused by name") {
   const auto three = at::zeros({3, 2}), four = at::zeros({4}), scalar = at::zeros({});
-  CHECK_THROWS_WITH((TensorDataset{three, four}),
-                    "fulgurite: a TensorDataset cannot be made: 3 inputs, but 4 targets: the first dimension of both "
-                    "counts the examples");
-  CHECK_THROWS_WITH((TensorDataset{three, scalar}),
-                    "fulgurite: a TensorDataset cannot be made: targets are a scalar: the first dimension counts the "
-                    "examples");
+  CHECK_THROWS_WITH(
+      (TensorDataset{three, four}),
+      "fulgurite: a TensorDataset cannot be made: 3 inputs, but 4 targets: the first dimension of both "
+      "counts the examples");
+  CHECK_THROWS_WITH(
+      (TensorDataset{three, scalar}),
+      "fulgurite: a TensorDataset cannot be made: targets are a scalar, without a dimension to count "
+      "examples");
   CHECK_THROWS_WITH((TensorDataset{at::Tensor(), four}),
                     "fulgurite: a TensorDataset cannot be made: inputs are an undefined tensor");
   CHECK_THROWS_WITH((TensorDataset{four, at::zeros({4}, at::TensorOptions(at::kMeta))}),

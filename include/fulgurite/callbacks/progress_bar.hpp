@@ -24,14 +24,18 @@ struct ProgressBar {
   std::chrono::milliseconds refresh{100};           ///< shortest time between two drawings
   std::optional<bool> redraw = std::nullopt;        ///< draw over the last line; by default if `out` is a terminal
 
+  Clock::time_point epoch_started{};  ///< state, as the next two: not to be set
+  Clock::time_point drawn{};
+  std::int64_t steps_before = 0;
+
   void on_train_epoch_start(auto& step) {
-    epoch_started_ = drawn_ = Clock::now();
-    steps_before_ = step.global_step();
+    epoch_started = drawn = Clock::now();
+    steps_before = step.global_step();
   }
 
   void on_train_batch_end(const auto& /*result*/, const auto& /*batch*/, auto& step) {
-    if (!on_terminal() || Clock::now() - drawn_ < refresh) return;
-    drawn_ = Clock::now();
+    if (!on_terminal() || Clock::now() - drawn < refresh) return;
+    drawn = Clock::now();
     draw(step, step.batch_index() + 1);
   }
 
@@ -45,8 +49,8 @@ struct ProgressBar {
   bool on_terminal() const { return redraw.value_or(isatty(fileno(out)) == 1); }
 
   void draw(const auto& step, std::int64_t batches) const {
-    const double seconds = std::chrono::duration<double>(Clock::now() - epoch_started_).count();
-    const double rate = seconds > 0.0 ? static_cast<double>(step.global_step() - steps_before_) / seconds : 0.0;
+    const double seconds = std::chrono::duration<double>(Clock::now() - epoch_started).count();
+    const double rate = seconds > 0.0 ? static_cast<double>(step.global_step() - steps_before) / seconds : 0.0;
     char text[160];
     std::string line = on_terminal() ? "\r\033[K" : "";
     const auto total = step.batch_count();
@@ -75,9 +79,6 @@ struct ProgressBar {
     return "[" + std::string(full, '#') + std::string(static_cast<std::size_t>(width) - full, '.') + "] ";
   }
 
-  Clock::time_point epoch_started_;
-  Clock::time_point drawn_;
-  std::int64_t steps_before_ = 0;
 };
 
 }  // namespace fulgurite

@@ -79,7 +79,8 @@ class ChunkIterator {
 
  private:
   void find_last() {
-    if constexpr (ranges::random_access_iterator<Base> && ranges::sized_sentinel_for<BatchSentinel<Range>, Base>) {
+    if constexpr (ranges::random_access_iterator<Base> &&
+                  ranges::sized_sentinel_for<BatchSentinel<Range>, Base>) {
       const auto left = static_cast<std::int64_t>(end_ - last_);
       length_ = left < chunking_.batch_size ? left : chunking_.batch_size;
       last_ += static_cast<ranges::iter_difference_t<Base>>(length_);
@@ -126,12 +127,13 @@ class GatherIterator {
   void gather() {
     std::vector<Item> items;
     items.reserve(static_cast<std::size_t>(chunking_.batch_size));
-    while (std::ssize(items) < chunking_.batch_size && pull(items)) {}
+    bool more = true;
+    while (more && std::ssize(items) < chunking_.batch_size) more = pull(items);
     batch_.reset();
     if (chunking_.hands_out(std::ssize(items))) batch_.emplace(data::collate(std::span<const Item>(items)));
   }
 
-  // The step to the next example waits until that example is wanted: it may block, or be beyond somebody's limit.
+  // The step to the next example waits until that example is wanted: it may block, or lie beyond a limit.
   bool pull(std::vector<Item>& items) {
     if (std::exchange(pulled_, true)) ++it_;
     if (!(it_ != end_)) {
@@ -170,9 +172,12 @@ class BatchView : public ranges::view_base {
   std::default_sentinel_t end() const { return {}; }
 
   /// The number of batches.
-  std::size_t size() const requires SizedBatches<Range> {
+  std::size_t size() const
+    requires SizedBatches<Range>
+  {
     const auto examples = *batch_count(*range_);
-    return static_cast<std::size_t>(detail::batches_in(examples, chunking_.batch_size, chunking_.short_batch));
+    return static_cast<std::size_t>(
+        detail::batches_in(examples, chunking_.batch_size, chunking_.short_batch));
   }
 
   void set_epoch(std::int64_t epoch) { begin_epoch(*range_, epoch); }
@@ -186,15 +191,16 @@ class BatchView : public ranges::view_base {
 ///
 ///     auto train = examples | rv::views::transform(augment) | fg::data::batch(32);
 ///
-/// Takes any range: a container that is an lvalue stays where it is and must outlive the view, everything else is kept
-/// inside. `set_epoch` is passed on. Throws `std::invalid_argument` for a batch size below one.
+/// Takes any range: a container that is an lvalue stays where it is and must outlive the view, everything
+/// else is kept inside. `set_epoch` is passed on. Throws `std::invalid_argument` for a batch size below one.
 inline auto batch(std::int64_t batch_size, ShortBatch short_batch = ShortBatch::keep) {
   const detail::Chunking chunking{detail::checked_batch_size(batch_size), short_batch};
   return detail::Adaptor{[chunking]<class Range>(Range&& range) {
-    static_assert(Collatable<BatchOf<Range>>,
-                  "fulgurite: fg::data::batch cannot make a batch of these examples: it knows tensors, numbers, "
-                  "fg::Example, std::pair and std::tuple. For a type of your own, write beside it a function "
-                  "`MyBatch collate(std::span<const MyExample>)`. See docs/errors/collate.md");
+    static_assert(
+        Collatable<BatchOf<Range>>,
+        "fulgurite: fg::data::batch cannot make a batch of these examples: it knows tensors, numbers, "
+        "fg::Example, std::pair and std::tuple. For a type of your own, write beside it a function "
+        "`MyBatch collate(std::span<const MyExample>)`. See docs/errors/collate.md");
     return BatchView<detail::Held<Range>>(detail::hold(std::forward<Range>(range)), chunking);
   }};
 }

@@ -17,14 +17,16 @@ namespace fulgurite::data {
 
 namespace detail {
 
-// A range-based for asks for less than `std::ranges::begin` does, and a LibTorch loader gives no more than that: its
-// iterator has no post-increment and so is no `std::input_iterator`. These two find what a range-based for would find.
+using std::begin;
+using std::end;
+
+// What a range-based for would find. `std::ranges::begin` asks for more than a LibTorch loader has: its
+// iterator cannot be incremented by `it++`, and so is no `std::input_iterator`.
 template <class Range>
 FULGURITE_INLINE constexpr auto begin_of(Range& range) {
   if constexpr (requires { range.begin(); }) {
     return range.begin();
   } else {
-    using std::begin;
     return begin(range);
   }
 }
@@ -34,13 +36,9 @@ FULGURITE_INLINE constexpr auto end_of(Range& range) {
   if constexpr (requires { range.end(); }) {
     return range.end();
   } else {
-    using std::end;
     return end(range);
   }
 }
-
-using std::begin;
-using std::end;
 
 template <class Range>
 concept HasBeginAndEnd = requires(Range& range) { range.begin(), range.end(); } ||
@@ -52,9 +50,9 @@ concept HasSize = requires(Range& range) { static_cast<std::int64_t>(range.size(
 
 }  // namespace detail
 
-/// Anything that a range-based for can walk: `torch::data` loaders, containers, arrays, range-v3 views, generators.
+/// Anything that a range-based for can walk: `torch::data` loaders, containers, range-v3 views, generators.
 ///
-/// A range may be single-pass, may have no known size, and its iterator needs nothing but `*it`, `++it`, `it != end`.
+/// It may be single-pass and of unknown size; its iterator needs `*it`, `++it` and `it != end`, no more.
 template <class Range>
 concept Batches = detail::HasBeginAndEnd<std::remove_reference_t<Range>> &&
                   requires(std::remove_reference_t<Range>& range) {
@@ -88,7 +86,8 @@ template <class Range>
 concept SizedBatches =
     Batches<Range> &&
     (std::is_bounded_array_v<std::remove_reference_t<Range>> ||
-     detail::HasSize<std::remove_reference_t<Range>> || (MultiPassBatches<Range> && std::sized_sentinel_for<BatchSentinel<Range>, BatchIterator<Range>>));
+     detail::HasSize<std::remove_reference_t<Range>> ||
+     (MultiPassBatches<Range> && std::sized_sentinel_for<BatchSentinel<Range>, BatchIterator<Range>>));
 
 /// How many batches `range` holds, or nothing where only walking it could tell. Never consumes a batch.
 template <Batches Range>
@@ -105,16 +104,24 @@ constexpr std::optional<std::int64_t> batch_count(Range&& range) {
   }
 }
 
-/// Tells a range which epoch begins, so that one that shuffles draws that epoch's order.
+/// Tells a range which epoch begins, so that one that shuffles draws its order. Returns whether one listens.
 ///
-/// Calls `range.set_epoch(epoch)` where there is one. A view that has none but shows what it was made from (`base()`,
-/// as most range-v3 views do) passes the call on. For every other range this does nothing.
+/// Calls `range.set_epoch(epoch)` where there is one. A view that has none but shows what it was made from
+/// (`base()`, as most range-v3 views do) passes the call on. For every other range this does nothing.
 template <class Range>
-constexpr void begin_epoch(Range&& range, std::int64_t epoch) {
+constexpr bool begin_epoch(Range&& range, std::int64_t epoch) {
   if constexpr (requires { range.set_epoch(epoch); }) {
     range.set_epoch(epoch);
+    return true;
   } else if constexpr (requires { range.base(); }) {
-    begin_epoch(range.base(), epoch);
+    if (!data::begin_epoch(range.base(), epoch)) return false;
+    // A view like filter remembers where its first element lies, and in the new order that is elsewhere. The
+    // copy of a view remembers nothing.
+    using View = std::remove_reference_t<Range>;
+    if constexpr (std::copyable<View>) range = View(range);
+    return true;
+  } else {
+    return false;
   }
 }
 
@@ -123,8 +130,9 @@ inline constexpr std::int64_t no_limit = -1;
 
 namespace detail {
 
-// Keeps a batch of a single-pass range beyond the `++it` that looks ahead. A reference may lead into storage that
-// outlives the epoch, so it is copied (for tensors, a count of references) and moved only where it cannot be.
+// Keeps a batch of a single-pass range beyond the `++it` that looks ahead. A reference may lead into storage
+// that outlives the epoch: what it refers to is copied (a tensor's copy shares its memory), and moved only
+// where it cannot be.
 template <class Batch, class Reference>
 FULGURITE_INLINE constexpr Batch keep(Reference&& reference) {
   if constexpr (std::constructible_from<Batch, Reference>) {
@@ -139,12 +147,12 @@ FULGURITE_INLINE constexpr Batch keep(Reference&& reference) {
 /// Calls `f(batch, is_last)` for each batch of `range`, at most `limit` of them, until `f` returns false.
 ///
 /// `batch` is an lvalue; `is_last` is true for the batch that ends the epoch: the range's own last one or the
-/// `limit`-th, beyond which nothing is pulled from the range. Returns the number of batches visited; 0 means that the
-/// range was empty (or `limit` 0). How the end is foreseen depends on the range:
+/// `limit`-th, beyond which nothing is pulled from the range. Returns the number of batches visited; 0 means
+/// that the range was empty (or `limit` 0). How the end is foreseen depends on the range:
 /// - of known size: by counting;
 /// - multi-pass: by a second iterator, one batch ahead;
-/// - single-pass: by pulling one batch ahead. So such a range must not refill a batch that it has handed out, and what
-///   `++it` throws is thrown before the batch at hand is visited.
+/// - single-pass: by pulling one batch ahead. So such a range must not refill a batch that it has handed out,
+///   and what `++it` throws is thrown before the batch at hand is visited.
 template <Batches Range, class F>
 FULGURITE_INLINE constexpr std::int64_t for_each_batch(Range&& range, std::int64_t limit, F&& f) {
   if (limit == 0) return 0;

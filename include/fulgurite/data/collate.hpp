@@ -27,9 +27,9 @@ void collate() = delete;  // so that the unqualified calls below find nothing bu
 template <class Value>
 concept HasOwnCollate = requires(std::span<const Value> items) { collate(items); };
 
-// What a number becomes in a tensor, as in PyTorch's default_collate: integers are labels and indices, so int64.
-template <class Number>
-using Stored = std::conditional_t<std::integral<Number> && !std::same_as<Number, bool>, std::int64_t, Number>;
+// What a number becomes in a tensor, as in PyTorch's default_collate: integers (labels, indices) are int64.
+template <class Value>
+using Stored = std::conditional_t<std::integral<Value> && !std::same_as<Value, bool>, std::int64_t, Value>;
 
 template <class Value>
 concept Number = std::integral<Value> || std::same_as<Value, float> || std::same_as<Value, double>;
@@ -40,9 +40,11 @@ template <class Data, class Target>
 inline constexpr bool is_example<torch::data::Example<Data, Target>> = true;
 
 template <class Value>
-inline constexpr bool is_collatable = std::same_as<Value, at::Tensor> || Number<Value> || HasOwnCollate<Value>;
+inline constexpr bool is_collatable =
+    std::same_as<Value, at::Tensor> || Number<Value> || HasOwnCollate<Value>;
 template <class Data, class Target>
-inline constexpr bool is_collatable<torch::data::Example<Data, Target>> = is_collatable<Data> && is_collatable<Target>;
+inline constexpr bool is_collatable<torch::data::Example<Data, Target>> =
+    is_collatable<Data> && is_collatable<Target>;
 template <class Data>
 inline constexpr bool is_collatable<torch::data::Example<Data, void>> = is_collatable<Data>;
 template <class First, class Second>
@@ -66,7 +68,8 @@ struct Collate {
       return at::stack(each(items, projection));
     } else if constexpr (Number<Value>) {
       using Element = Stored<Value>;
-      at::Tensor batch = at::empty({static_cast<std::int64_t>(items.size())}, c10::CppTypeToScalarType<Element>::value);
+      at::Tensor batch =
+          at::empty({static_cast<std::int64_t>(items.size())}, c10::CppTypeToScalarType<Element>::value);
       auto* out = batch.template data_ptr<Element>();
       for (const Item& item : items) *out++ = static_cast<Element>(std::invoke(projection, item));
       return batch;
@@ -94,7 +97,8 @@ struct Collate {
 
   template <class Item, class Projection, std::size_t... I>
   auto fields(std::span<const Item> items, Projection& projection, std::index_sequence<I...>) const {
-    return std::tuple((*this)(items, [&](const Item& item) { return std::get<I>(std::invoke(projection, item)); })...);
+    return std::tuple(
+        (*this)(items, [&](const Item& item) { return std::get<I>(std::invoke(projection, item)); })...);
   }
 };
 

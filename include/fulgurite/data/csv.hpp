@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// A table of numbers, read strictly: a file that is not what it should be is refused, with the line that is to blame.
+// A table of numbers, read strictly: a file that is not what it should be is refused, with the line to blame.
 #pragma once
 
 #include <algorithm>
@@ -9,12 +9,13 @@
 #include <cstdint>
 #include <filesystem>
 #include <fstream>
-#include <iterator>
 #include <optional>
+#include <sstream>
 #include <stdexcept>
 #include <string>
 #include <string_view>
 #include <system_error>
+#include <utility>
 
 #include <ATen/core/Tensor.h>
 #include <ATen/ops/empty.h>
@@ -35,6 +36,7 @@ class CsvReader {
       : name_(path.string()), separator_(options.separator), text_(contents(path)), rest_(text_) {
     if (text_.empty()) refuse("the file is empty");
     columns_ = options.columns.value_or(count_cells(rest_.substr(0, rest_.find('\n'))));
+    if (columns_ < 1) refuse("its first line is empty");
     rows_ = std::count(text_.begin(), text_.end(), '\n') + (text_.back() == '\n' ? 0 : 1);
   }
 
@@ -58,8 +60,12 @@ class CsvReader {
 
     const bool has_end = length != std::string_view::npos;
     const std::int64_t found = count_cells(row);
-    if (!has_end && found < columns_) refuse("the file is cut short: its last row has " + counts(found, "columns", columns_));
-    if (!has_end && row.ends_with(separator_)) refuse("the file is cut short: its last row ends with a separator");
+    if (!has_end && found < columns_) {
+      refuse("the file is cut short: its last row has " + counts(found, "columns", columns_));
+    }
+    if (!has_end && row.ends_with(separator_)) {
+      refuse("the file is cut short: its last row ends with a separator");
+    }
     if (found != columns_) refuse_line(counts(found, "columns", columns_));
 
     for (std::int64_t column = 1; column <= columns_; ++column) {
@@ -93,7 +99,9 @@ class CsvReader {
     if (!std::filesystem::exists(path)) refuse("there is no such file");
     std::ifstream file(path, std::ios::binary);
     if (std::filesystem::is_directory(path) || !file) refuse("the file cannot be read");
-    return {std::istreambuf_iterator<char>(file), {}};
+    std::ostringstream text;
+    text << file.rdbuf();
+    return std::move(text).str();
   }
 
   [[noreturn]] void refuse(const std::string& problem) const {
@@ -119,8 +127,9 @@ class CsvReader {
 ///     auto table = fg::data::read_csv("digits.csv", {.columns = 65, .rows = 1797});
 ///
 /// Lines end in "\n" or "\r\n"; cells are plain numbers, neither quoted nor padded, and finite.
-/// Throws `std::runtime_error` with the file's name, and the line's number where there is one: no such file, an empty
-/// file, a row of another length, a cell that is not a number, another number of rows, a file that is cut short.
+/// Throws `std::runtime_error` with the file's name, and the line's number where there is one: no such file,
+/// an empty file, a row of another length, a cell that is not a number, another number of rows, a file that
+/// is cut short.
 inline at::Tensor read_csv(const std::filesystem::path& path, const CsvOptions& options = {}) {
   return detail::CsvReader(path, options).read(options.rows);
 }

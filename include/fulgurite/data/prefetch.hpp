@@ -25,7 +25,7 @@ namespace fulgurite::data {
 
 namespace detail {
 
-// One walk over the range: a producer thread, a ring of batches that are ready, and the one that the consumer holds.
+// One walk over the range: a producer thread, a ring of finished batches, and the one the consumer holds.
 template <class Holder>
 class PrefetchPass {
   using Range = HeldRange<Holder>;
@@ -33,7 +33,7 @@ class PrefetchPass {
  public:
   using Batch = BatchOf<Range>;
 
-  // The range is begun here and not on the thread, so that only `*it`, `++it` and `it != end` run beside the consumer.
+  // The range is begun here: only `*it`, `++it` and `it != end` run on the producer's thread.
   PrefetchPass(Holder range, std::size_t depth)
       : ring_(depth),
         range_(std::move(range)),
@@ -171,7 +171,7 @@ class PrefetchIterator {
 
 }  // namespace detail
 
-/// What `range | fg::data::prefetch(depth)` makes: a single-pass range that can be begun again, sized where `range` is.
+/// What `range | fg::data::prefetch(depth)` makes: single-pass, but begun any number of times.
 template <class Holder>
 class PrefetchView : public ranges::view_base {
   using Range = detail::HeldRange<Holder>;
@@ -204,7 +204,11 @@ class PrefetchView : public ranges::view_base {
   std::default_sentinel_t end() const { return {}; }
 
   /// The number of batches.
-  std::size_t size() const requires SizedBatches<Range> { return static_cast<std::size_t>(*batch_count(*state_->range)); }
+  std::size_t size() const
+    requires SizedBatches<Range>
+  {
+    return static_cast<std::size_t>(*batch_count(*state_->range));
+  }
 
   /// Ends a walk that still runs, and passes the epoch on.
   void set_epoch(std::int64_t epoch) {
@@ -220,17 +224,18 @@ class PrefetchView : public ranges::view_base {
 ///
 ///     auto train = examples | rv::views::transform(augment) | fg::data::batch(32) | fg::data::prefetch(2);
 ///
-/// Batches come in the same order. What the range throws is rethrown by `*it`, after all batches that came before it. A
-/// walk may be left at any time: the thread ends as soon as the batch in the making is there. The range must not refill
-/// a batch that it has handed out, nor share unguarded state with the training. Throws `std::invalid_argument` for a
-/// depth below one.
+/// Batches come in the same order. What the range throws is rethrown by `*it`, after all batches that came
+/// before it. A walk may be left at any time: the thread ends as soon as the batch in the making is there.
+/// The range must not refill a batch that it has handed out, nor share unguarded state with the training.
+/// Throws `std::invalid_argument` for a depth below one.
 inline auto prefetch(std::int64_t depth) {
   if (depth < 1) {
     throw std::invalid_argument("fulgurite: prefetch keeps at least one batch ready, but its depth is " +
                                 std::to_string(depth));
   }
   return detail::Adaptor{[depth]<class Range>(Range&& range) {
-    return PrefetchView<detail::Held<Range>>(detail::hold(std::forward<Range>(range)), static_cast<std::size_t>(depth));
+    return PrefetchView<detail::Held<Range>>(detail::hold(std::forward<Range>(range)),
+                                             static_cast<std::size_t>(depth));
   }};
 }
 

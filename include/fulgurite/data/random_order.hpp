@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// The order of a shuffled epoch. Written out to the last bit, since `std::shuffle` leaves its result to the library:
-// a seed must give the same run on every machine, whatever else draws random numbers.
+// The order of a shuffled epoch. Written out to the last bit, since `std::shuffle` leaves its result to the
+// library: a seed must give the same run on every machine, whatever else draws random numbers.
 #pragma once
 
 #include <bit>
@@ -27,7 +27,7 @@ class SplitMix64 {
     return z ^ (z >> 31);
   }
 
-  /// Uniform over 0 … bound - 1, without bias: takes as many bits as `bound` needs and draws again when they are too many.
+  // Uniform over 0 … bound - 1, without bias: takes the bits that `bound` needs, and others if too large.
   constexpr std::uint64_t below(std::uint64_t bound) {
     const int surplus = std::countl_zero((bound - 1) | 1U);
     for (;;) {
@@ -43,9 +43,10 @@ class SplitMix64 {
 
 /// A permutation of 0 … `count - 1`: a pure function of `seed` and `epoch`, every permutation equally likely.
 ///
-/// Fisher and Yates's shuffle, from the back, over SplitMix64; the generator starts at `mix(seed) + epoch`, mixed once
-/// more, so that neighbouring seeds and epochs share nothing.
-inline std::vector<std::int64_t> random_order(std::int64_t count, std::uint64_t seed, std::int64_t epoch = 0) {
+/// Fisher and Yates's shuffle, from the back, over SplitMix64; the generator starts at `mix(seed) + epoch`,
+/// mixed once more, so that neighbouring seeds and epochs share nothing.
+inline std::vector<std::int64_t> random_order(std::int64_t count, std::uint64_t seed,
+                                              std::int64_t epoch = 0) {
   const std::uint64_t mixed_seed = detail::SplitMix64{seed}();
   detail::SplitMix64 random{detail::SplitMix64{mixed_seed + static_cast<std::uint64_t>(epoch)}()};
 

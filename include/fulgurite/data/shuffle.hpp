@@ -20,7 +20,7 @@
 
 namespace fulgurite::data {
 
-/// What `range | fg::data::shuffle(seed)` makes: the same elements, random-access and sized. Copies share the epoch.
+/// What `range | fg::data::shuffle(seed)` makes: random-access and sized. Copies share the epoch.
 template <class Holder>
 class ShuffleView : public ranges::view_base {
   using Range = detail::HeldRange<Holder>;
@@ -73,19 +73,20 @@ class ShuffleView : public ranges::view_base {
   std::shared_ptr<State> state_;
 };
 
-/// Permutes a random-access range; the order is a pure function of seed and epoch (`random_order`), and does not change
-/// within an epoch, however often the range is walked.
+/// Permutes a random-access range; the order is a pure function of seed and epoch (`random_order`), and does
+/// not change within an epoch, however often the range is walked.
 ///
 ///     auto train = dataset | fg::data::shuffle(7) | rv::views::transform(augment) | fg::data::batch(32);
 ///
-/// The trainer tells the outermost range which epoch begins, and the adaptors of `fg::data` and the views of range-v3
-/// pass it on inwards. Should something in between not (a range of your own without `set_epoch` or `base()`), keep the
-/// shuffled view and call its `set_epoch` yourself: every copy of it hears.
+/// The trainer tells the outermost range which epoch begins, and the adaptors of `fg::data` and the views of
+/// range-v3 pass it on inwards. Should something in between not (a range of your own without `set_epoch` or
+/// `base()`), keep the shuffled view and call its `set_epoch` yourself: every copy of it hears.
 inline auto shuffle(std::uint64_t seed) {
   return detail::Adaptor{[seed]<class Range>(Range&& range) {
-    static_assert(ranges::random_access_iterator<BatchIterator<Range>> && SizedBatches<Range>,
-                  "fulgurite: fg::data::shuffle needs a range with random access and a known size (a TensorDataset, a "
-                  "vector, a view of them); to shuffle a stream, collect it first. See docs/errors/shuffle.md");
+    static_assert(
+        ranges::random_access_iterator<BatchIterator<Range>> && SizedBatches<Range>,
+        "fulgurite: fg::data::shuffle needs a range with random access and a known size (a TensorDataset, a "
+        "vector, a view of them); to shuffle a stream, collect it first. See docs/errors/shuffle.md");
     return ShuffleView<detail::Held<Range>>(detail::hold(std::forward<Range>(range)), seed);
   }};
 }

@@ -30,12 +30,14 @@ std::array<TensorDataset, Parts> split(const TensorDataset& dataset, const doubl
   double sum = 0;
   for (double fraction : fractions) {
     if (!(fraction >= 0)) {
-      throw std::invalid_argument("fulgurite: split cannot take " + std::to_string(fraction) + " of a data set");
+      throw std::invalid_argument("fulgurite: split cannot take " + std::to_string(fraction) +
+                                  " of a data set");
     }
     sum += fraction;
   }
   if (!(std::abs(sum - 1) < 1e-6)) {
-    throw std::invalid_argument("fulgurite: the fractions of split sum to " + std::to_string(sum) + " instead of 1");
+    throw std::invalid_argument("fulgurite: the fractions of split sum to " + std::to_string(sum) +
+                                " instead of 1");
   }
 
   const auto count = static_cast<std::int64_t>(dataset.size());
@@ -48,7 +50,8 @@ std::array<TensorDataset, Parts> split(const TensorDataset& dataset, const doubl
   std::int64_t first = 0;
   for (std::size_t i = 0; i < Parts; ++i) {
     running += fractions[i];
-    const auto last = i + 1 == Parts ? count : std::int64_t{std::llround(std::min(running, 1.0) * double(count))};
+    const auto last =
+        i + 1 == Parts ? count : std::int64_t{std::llround(std::min(running, 1.0) * double(count))};
     const at::Tensor chosen = order.narrow(0, first, last - first).to(dataset.inputs().device());
     parts[i] = {dataset.inputs().index_select(0, chosen), dataset.targets().index_select(0, chosen)};
     first = last;

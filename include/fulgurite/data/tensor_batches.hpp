@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// From tensors to batches by the shortest way: one gather a tensor and batch, no example is ever made by itself.
+// From tensors to batches by the shortest way: one gather a tensor and batch, and no example by itself.
 #pragma once
 
 #include <algorithm>
@@ -30,11 +30,11 @@ struct TensorBatchesOptions {
 
 /// A sized range of `Example` batches over a data set in memory, which may be walked any number of times.
 ///
-///     fg::data::TensorBatches train{inputs, targets, {.batch_size = 64, .order = fg::data::Shuffled{.seed = 7}}};
+///     fg::data::TensorBatches train{inputs, targets, {.batch_size = 64, .order = fg::data::Shuffled{7}}};
 ///
-/// `Shuffled`: the order is a pure function of seed and epoch (`random_order`), and does not change within an epoch,
-/// however often the range is walked; batches are copies. `InOrder`: batches are slices of the tensors themselves.
-/// Copies of a `TensorBatches` share tensors and epoch. It lies on the device of its tensors.
+/// `Shuffled`: the order is a pure function of seed and epoch (`random_order`), and does not change within an
+/// epoch, however often the range is walked; batches are copies. `InOrder`: batches are slices of the tensors
+/// themselves. Copies of a `TensorBatches` share tensors and epoch. It lies on the device of its tensors.
 /// Throws `std::invalid_argument` for a batch size below one and for what a `TensorDataset` refuses.
 class TensorBatches : public ranges::view_base {
   // One epoch's batches: everything that `*it` needs, by value.
@@ -46,9 +46,10 @@ class TensorBatches : public ranges::view_base {
     Example operator[](std::int64_t index) const {
       const std::int64_t first = index * batch_size;
       const std::int64_t length = std::min(batch_size, static_cast<std::int64_t>(dataset.size()) - first);
-      if (!order.defined()) return {dataset.inputs().narrow(0, first, length), dataset.targets().narrow(0, first, length)};
+      const at::Tensor &inputs = dataset.inputs(), &targets = dataset.targets();
+      if (!order.defined()) return {inputs.narrow(0, first, length), targets.narrow(0, first, length)};
       const at::Tensor chosen = order.narrow(0, first, length);
-      return {dataset.inputs().index_select(0, chosen), dataset.targets().index_select(0, chosen)};
+      return {inputs.index_select(0, chosen), targets.index_select(0, chosen)};
     }
   };
 
@@ -70,12 +71,12 @@ class TensorBatches : public ranges::view_base {
 
   /// Draws the order of another epoch. A walk that has begun keeps its own.
   void set_epoch(std::int64_t epoch) {
-    if (const auto* shuffled = std::get_if<Shuffled>(&order_)) {
-      auto order = random_order(static_cast<std::int64_t>(epoch_->dataset.size()), shuffled->seed, epoch);
-      const auto length = static_cast<std::int64_t>(order.size());
-      epoch_->order = at::from_blob(order.data(), {length}, at::kLong).to(epoch_->dataset.inputs().device(), at::kLong,
-                                                                          /*non_blocking=*/false, /*copy=*/true);
-    }
+    const auto* shuffled = std::get_if<Shuffled>(&order_);
+    if (!shuffled) return;
+    const auto examples = static_cast<std::int64_t>(epoch_->dataset.size());
+    auto drawn = random_order(examples, shuffled->seed, epoch);
+    const at::Tensor borrowed = at::from_blob(drawn.data(), {examples}, at::kLong);
+    epoch_->order = borrowed.clone().to(epoch_->dataset.inputs().device());
   }
 
   /// The number of batches.

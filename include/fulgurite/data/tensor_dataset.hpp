@@ -18,7 +18,7 @@ namespace fulgurite::data {
 
 /// Inputs `[n, …]` and targets `[n, …]` of any dtype, on one device: a range of `n` examples.
 ///
-/// A view in range-v3's sense: copies share the tensors, and so do the examples, `inputs[i]` and `targets[i]`.
+/// A view in range-v3's sense: copies share the tensors, and so do its examples `{inputs[i], targets[i]}`.
 /// Throws `std::invalid_argument` when the two do not hold equally many examples or lie on different devices.
 class TensorDataset : public ranges::view_base {
  public:
@@ -26,7 +26,8 @@ class TensorDataset : public ranges::view_base {
 
   TensorDataset() = default;
 
-  TensorDataset(at::Tensor inputs, at::Tensor targets) : inputs_(std::move(inputs)), targets_(std::move(targets)) {
+  TensorDataset(at::Tensor inputs, at::Tensor targets)
+      : inputs_(std::move(inputs)), targets_(std::move(targets)) {
     check_examples("inputs", inputs_);
     check_examples("targets", targets_);
     if (inputs_.size(0) != targets_.size(0)) {
@@ -44,7 +45,9 @@ class TensorDataset : public ranges::view_base {
   std::size_t size() const { return inputs_.defined() ? static_cast<std::size_t>(inputs_.size(0)) : 0; }
 
   /// The example at `index`, without its first dimension: views, no copies.
-  Example operator[](std::int64_t index) const { return {inputs_.select(0, index), targets_.select(0, index)}; }
+  Example operator[](std::int64_t index) const {
+    return {inputs_.select(0, index), targets_.select(0, index)};
+  }
 
   iterator begin() const { return {*this, 0}; }
   iterator end() const { return {*this, static_cast<std::int64_t>(size())}; }
@@ -56,7 +59,7 @@ class TensorDataset : public ranges::view_base {
 
   static void check_examples(const char* name, const at::Tensor& tensor) {
     if (!tensor.defined()) refuse(std::string(name) + " are an undefined tensor");
-    if (tensor.dim() == 0) refuse(std::string(name) + " are a scalar: the first dimension counts the examples");
+    if (tensor.dim() == 0) refuse(std::string(name) + " are a scalar, without a dimension to count examples");
   }
 
   at::Tensor inputs_;

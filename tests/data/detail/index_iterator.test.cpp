@@ -33,7 +33,8 @@ TEST_CASE("an index iterator moves as a pointer does") {
   CHECK(*(it + 1) == 16);
   CHECK(*(1 + it) == 16);
   CHECK(*(it - 1) == 4);
-  CHECK((it += 4) - (it - 2) == 2);
+  it += 4;
+  CHECK(it - Iterator(Squares{}, 2) == 5);
   CHECK(it > it - 1);
   CHECK(it == Iterator(Squares{}, 7));
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// What `range | fg::data::batch(32)` stands on: the pipe, and how an adaptor keeps the range it was piped from.
+// What `range | fg::data::batch(32)` stands on: the pipe, and how an adaptor keeps the range it is given.
 #pragma once
 
 #include <memory>
@@ -12,8 +12,8 @@
 
 namespace fulgurite::data::detail {
 
-// range-v3's own closures take only what it calls a viewable range, which LibTorch's loaders and a vector that nobody
-// else owns are not; this one takes any range of batches.
+// range-v3's own closures take only what it calls a viewable range, which LibTorch's loaders and a vector
+// that nobody else owns are not; this one takes any range of batches.
 template <class Make>
 struct Adaptor {
   Make make;
@@ -28,11 +28,12 @@ template <class Make>
 Adaptor(Make) -> Adaptor<Make>;
 
 template <class Range>
-inline constexpr bool is_borrowed = std::is_lvalue_reference_v<Range> && !ranges::enable_view<std::remove_cvref_t<Range>>;
+inline constexpr bool is_borrowed =
+    std::is_lvalue_reference_v<Range> && !ranges::enable_view<std::remove_cvref_t<Range>>;
 
-// A container that somebody else owns is pointed to; a view is copied and anything unowned moved in. Either way a
-// `Held` is cheap to copy and default constructible, as range-v3 asks of a view, and its copies share one range, so
-// that all of them hear of a new epoch.
+// A container that somebody else owns is pointed to; a view is copied and anything unowned moved in. Either
+// way a `Held` is cheap to copy and default constructible, as range-v3 asks of a view, and its copies share
+// one range, so that all of them hear of a new epoch.
 template <class Range>
 using Held = std::conditional_t<is_borrowed<Range>, std::remove_reference_t<Range>*,
                                 std::shared_ptr<std::remove_cvref_t<Range>>>;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// A random-access iterator over anything with `source[index]`. It keeps a (shallow) copy of its source, so a pass that
-// has begun goes on undisturbed when its range is destroyed or told of another epoch.
+// A random-access iterator over anything with `source[index]`. It keeps a (shallow) copy of its source, so a
+// pass that has begun goes on undisturbed when its range is destroyed or told of another epoch.
 #pragma once
 
 #include <compare>
@@ -20,7 +20,7 @@ class IndexIterator {
   using difference_type = std::ptrdiff_t;
   using pointer = void;
   using iterator_concept = std::random_access_iterator_tag;
-  using iterator_category = std::input_iterator_tag;  // elements are made when asked for: C++17 calls that input
+  using iterator_category = std::input_iterator_tag;  // to C++17: elements are made when asked for
 
   IndexIterator() = default;
   IndexIterator(Source source, std::int64_t index) : source_(std::move(source)), index_(index) {}
@@ -49,7 +49,9 @@ class IndexIterator {
   friend IndexIterator operator+(IndexIterator it, difference_type offset) { return it += offset; }
   friend IndexIterator operator+(difference_type offset, IndexIterator it) { return it += offset; }
   friend IndexIterator operator-(IndexIterator it, difference_type offset) { return it -= offset; }
-  friend difference_type operator-(const IndexIterator& a, const IndexIterator& b) { return a.index_ - b.index_; }
+  friend difference_type operator-(const IndexIterator& a, const IndexIterator& b) {
+    return a.index_ - b.index_;
+  }
   friend bool operator==(const IndexIterator& a, const IndexIterator& b) { return a.index_ == b.index_; }
   friend auto operator<=>(const IndexIterator& a, const IndexIterator& b) { return a.index_ <=> b.index_; }
 

@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: MIT
+// The demo: learns to read handwritten digits, and shows what it learned.
+#include <torch/torch.h>
+
+#include <CLI/CLI.hpp>
+#include <fulgurite/fulgurite.hpp>
+
+#include <cstdint>
+#include <iostream>
+#include <string>
+
+#include "digits.hpp"
+
+namespace fg = fulgurite;
+namespace nn = torch::nn;
+
+struct Options {
+  std::int64_t epochs = 30, batch_size = 16, seed = 0;
+  double lr = 1e-2;
+  std::string precision = "float32", device = "cpu", data = FULGURITE_EXAMPLE_DATA "/digits.csv", weights = "digits.pt";
+};
+
+// [classifier]
+struct Classifier : nn::Module {
+  explicit Classifier(const Options& options, std::int64_t steps) : options(options), steps(steps) {}
+
+  Options options;
+  std::int64_t steps;
+  nn::Sequential net = register_module("net", nn::Sequential{nn::Linear(64, 128), nn::ReLU(), nn::Dropout(0.2),
+                                                             nn::Linear(128, 10)});
+
+  torch::Tensor training_step(const fg::Example& batch, auto& step) {
+    auto loss = nn::functional::cross_entropy(net->forward(batch.data), batch.target);
+    step.log("loss", loss, fg::prog_bar | fg::on_epoch);
+    return loss;
+  }
+  void validation_step(const fg::Example& batch, auto& step) {
+    step.log("accuracy", accuracy(batch), fg::prog_bar);
+  }
+  auto configure_optimizers() {
+    return fg::optimizer(fg::AdamW(parameters(), {.lr = options.lr}))
+        .with(fg::OneCycle{.max_lr = options.lr, .total_steps = steps}, fg::EveryStep{});
+  }
+
+  torch::Tensor predict(const torch::Tensor& images) { return net->forward(images).argmax(1); }
+  torch::Tensor accuracy(const fg::Example& batch) {
+    return (predict(batch.data) == batch.target).to(torch::kFloat).mean();
+  }
+};
+// [/classifier]
+
+template <class Precision, class Device>
+void train(const Options& options) {
+  torch::manual_seed(options.seed);
+  const auto data = digits::load(options.data);
+  fg::data::TensorBatches train(data.train, {.batch_size = options.batch_size,
+                                             .order = fg::data::Shuffled{.seed = static_cast<std::uint64_t>(options.seed)}});
+  fg::data::TensorBatches validation(data.validation, {.batch_size = 100});
+  fg::data::TensorBatches test(data.test, {.batch_size = 100});
+
+  const auto batches = static_cast<std::int64_t>(train.size());
+  Classifier model(options, (batches + 1) / 2 * options.epochs);
+  fg::Trainer<Classifier, fg::Accumulate<2>, fg::ClipNorm, Precision, Device, fg::ProgressBar> trainer{
+      model, fg::ClipNorm{.max = 1.0}, fg::MaxEpochs{options.epochs}};
+  std::cout << trainer << '\n';
+  trainer.fit(train, validation);
+  trainer.validate(test);
+
+  torch::NoGradGuard no_grad;
+  model.eval();
+  model.to(torch::kCPU, torch::kFloat);
+  const auto predictions = model.predict(data.test.inputs());
+  digits::print_confusion(predictions, data.test.targets());
+  digits::draw(data.test.inputs().slice(0, 0, 8), predictions, data.test.targets());
+  fg::save_weights(model, options.weights);
+  std::cout << "weights saved to " << options.weights << "\ntest accuracy: " << *trainer.metric("accuracy") << '\n';
+}
+
+int main(int argc, char** argv) {
+  Options options;
+  CLI::App app{"Learns to read handwritten digits (UCI, 8x8 pixels) with Fulgurite."};
+  app.option_defaults()->always_capture_default();
+  app.add_option("--epochs", options.epochs, "passes over the training data")->check(CLI::PositiveNumber);
+  app.add_option("--lr", options.lr, "peak learning rate")->check(CLI::PositiveNumber);
+  app.add_option("--batch-size", options.batch_size, "images a batch")->check(CLI::PositiveNumber);
+  app.add_option("--seed", options.seed, "of weights, order and dropout")->check(CLI::NonNegativeNumber);
+  app.add_option("--precision", options.precision)->check(CLI::IsMember({"float32", "float64", "bfloat16-mixed", "bfloat16"}));
+  app.add_option("--device", options.device)->check(CLI::IsMember({"cpu", "cuda"}));
+  app.add_option("--data", options.data, "the digits, as a CSV file");
+  app.add_option("--weights", options.weights, "where the trained weights go");
+  CLI11_PARSE(app, argc, argv);
+
+  // Precision and device are types: each combination is a trainer of its own.
+  const auto on = [&]<class Device>(Device) {
+    if (options.precision == "float64") return train<fg::Float64, Device>(options);
+    if (options.precision == "bfloat16-mixed") return train<fg::Bfloat16Mixed, Device>(options);
+    if (options.precision == "bfloat16") return train<fg::Bfloat16True, Device>(options);
+    train<fg::Float32, Device>(options);
+  };
+  try {
+    options.device == "cuda" ? on(fg::Cuda<0>{}) : on(fg::Cpu{});
+  } catch (const std::exception& error) {
+    std::cerr << "digits: " << error.what() << '\n';
+    return 1;
+  }
+}

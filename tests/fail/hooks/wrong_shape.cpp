@@ -1,0 +1,16 @@
+// SPDX-License-Identifier: MIT
+// EXPECT: the hook on_train_epoch_end has the wrong shape
+// EXPECT: See docs/errors/hook-shape\.md
+#include "support/toy.hpp"
+
+namespace fg = fulgurite;
+
+struct Model : toy::Model {
+  void on_train_epoch_end(int, int, int) {}
+};
+
+int main() {
+  Model model;
+  fg::Trainer trainer{model};
+  trainer.fit(toy::counting(3));
+}

@@ -1,0 +1,18 @@
+// SPDX-License-Identifier: MIT
+// EXPECT: configure_optimizers must return an optimizer
+// EXPECT: See docs/errors/configure-optimizers-result\.md
+#include "support/toy.hpp"
+
+namespace fg = fulgurite;
+
+struct Model {
+  toy::Weight weight;
+  auto training_step(double batch, auto&) { return toy::Loss{&weight, batch}; }
+  auto configure_optimizers() { return 0.1; }
+};
+
+int main() {
+  Model model;
+  fg::Trainer trainer{model};
+  trainer.fit(toy::counting(3));
+}

@@ -1,0 +1,22 @@
+// SPDX-License-Identifier: MIT
+#include <fulgurite/optim/parameters.hpp>
+
+#include <torch/torch.h>
+
+#include <catch2/catch_test_macros.hpp>
+#include <fulgurite/optim/adam.hpp>
+
+namespace fg = fulgurite;
+
+TEST_CASE("a parameter may stand in one group only") {
+  auto p = torch::ones({2}).requires_grad_();
+  CHECK_THROWS_WITH(fg::Adam({{{p}, {}}, {{p}, {}}}), "fulgurite: Adam was given a parameter twice");
+}
+
+TEST_CASE("parameters that overlap, are undefined or whole numbers are refused") {
+  CHECK_THROWS_WITH(fg::Adam({torch::ones({1}).expand({3}).detach()}, {}),
+                    "fulgurite: Adam was given a parameter with gaps or overlaps in its memory");
+  CHECK_THROWS_WITH(fg::Adam({torch::Tensor()}, {}), "fulgurite: Adam was given an undefined parameter");
+  CHECK_THROWS_WITH(fg::Adam({torch::ones({2}, torch::kLong)}, {}),
+                    "fulgurite: Adam was given a parameter that is not floating-point");
+}

@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: MIT
+#include <fulgurite/optim/sgd.hpp>
+
+#include <torch/torch.h>
+
+#include <catch2/catch_test_macros.hpp>
+#include <catch2/generators/catch_generators.hpp>
+#include <catch2/matchers/catch_matchers_exception.hpp>
+
+#include "optim/support.hpp"
+
+namespace fg = fulgurite;
+using Parameters = std::vector<torch::Tensor>;
+
+TEST_CASE("SGD has torch::optim::SGD's numbers") {
+  const auto options = GENERATE(fg::SGDOptions{.lr = 0.05}, fg::SGDOptions{.lr = 0.05, .momentum = 0.9},
+                                fg::SGDOptions{.lr = 0.05, .momentum = 0.9, .dampening = 0.1, .weight_decay = 0.01},
+                                fg::SGDOptions{.lr = 0.05, .momentum = 0.9, .weight_decay = 0.01, .nesterov = true});
+  CHECK(support::difference([&](Parameters& p) { return fg::SGD(p, options); },
+                            [&](Parameters& p) {
+                              return torch::optim::SGD(p, torch::optim::SGDOptions(options.lr)
+                                                              .momentum(options.momentum)
+                                                              .dampening(options.dampening)
+                                                              .weight_decay(options.weight_decay)
+                                                              .nesterov(options.nesterov));
+                            }) < 1e-12);
+}
+
+TEST_CASE("a parameter without gradient keeps its value and starts its momentum later") {
+  auto a = torch::ones({2}, torch::kDouble).requires_grad_();
+  auto b = torch::ones({2}, torch::kDouble).requires_grad_();
+  fg::SGD sgd({a, b}, {.lr = 1.0, .momentum = 0.5});
+  a.mutable_grad() = torch::ones({2}, torch::kDouble);
+  sgd.step();
+  CHECK(b.equal(torch::ones({2}, torch::kDouble)));
+  b.mutable_grad() = torch::ones({2}, torch::kDouble);
+  sgd.step();
+  CHECK(a.equal(torch::full({2}, 1.0 - 1.0 - 1.5, torch::kDouble)));
+  CHECK(b.equal(torch::zeros({2}, torch::kDouble)));  // its first step: the buffer is the gradient
+}
+
+TEST_CASE("parameter groups have options of their own") {
+  auto a = torch::ones({1}).requires_grad_();
+  auto b = torch::ones({1}).requires_grad_();
+  fg::SGD sgd({{{a}, {.lr = 0.1}}, {{b}, {.lr = 0.2}}});
+  a.mutable_grad() = torch::ones({1});
+  b.mutable_grad() = torch::ones({1});
+  sgd.set_lr(1, 0.5);
+  sgd.step();
+  CHECK(sgd.group_count() == 2);
+  CHECK(a.item<float>() == 0.9f);
+  CHECK(b.item<float>() == 0.5f);
+}
+
+TEST_CASE("SGD refuses what it cannot train, and says why") {
+  using Catch::Matchers::Message;
+  auto p = torch::ones({2}).requires_grad_();
+  CHECK_THROWS_WITH(fg::SGD({p}, {.lr = -0.1}), "fulgurite: SGD needs a learning rate of 0 or more");
+  CHECK_THROWS_WITH(fg::SGD(Parameters{}, {}), "fulgurite: SGD was given an empty parameter list: pass parameters()");
+  CHECK_THROWS_WITH(fg::SGD({p, p}, {}), "fulgurite: SGD was given a parameter twice");
+  CHECK_THROWS_WITH(fg::SGD({p * 2}, {}),
+                    "fulgurite: SGD was given a tensor that an operator made: give it the parameters themselves");
+  CHECK_THROWS_WITH(fg::SGD({p}, {.nesterov = true}), "fulgurite: SGD needs momentum and no dampening for nesterov");
+}
+
+TEST_CASE("a gradient laid out otherwise than its parameter is applied where it belongs") {
+  auto p = torch::zeros({2, 3}).requires_grad_();
+  p.mutable_grad() = torch::arange(6.0f).reshape({3, 2}).t();
+  fg::SGD sgd({p}, {.lr = 1.0});
+  sgd.step();
+  CHECK(p.equal(-torch::arange(6.0f).reshape({3, 2}).t()));
+}

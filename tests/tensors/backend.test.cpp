@@ -1,0 +1,145 @@
+// SPDX-License-Identifier: MIT
+#include <fulgurite/tensors/backend.hpp>
+
+#include <torch/torch.h>
+
+#include <catch2/catch_test_macros.hpp>
+#include <catch2/matchers/catch_matchers_string.hpp>
+#include <fulgurite/fulgurite.hpp>
+
+#include <functional>
+#include <limits>
+#include <vector>
+
+namespace fg = fulgurite;
+namespace nn = torch::nn;
+using Catch::Matchers::ContainsSubstring;
+
+namespace {
+/// A line whose loss each test may bend.
+struct Line : nn::Module {
+  nn::Linear line = register_module("line", nn::Linear(2, 1));
+  std::function<torch::Tensor(torch::Tensor)> bend = [](torch::Tensor loss) { return loss.mean(); };
+  torch::ScalarType seen = torch::kFloat;
+
+  torch::Tensor training_step(const fg::Example& batch, auto&) {
+    auto out = line->forward(batch.data);
+    seen = out.scalar_type();
+    return bend((out - batch.target).pow(2));
+  }
+  void validation_step(const fg::Example&, auto& step) { step.log("noise", torch::rand({1})); }
+  auto configure_optimizers() { return fg::optimizer(fg::SGD(parameters(), {.lr = 0.1})); }
+};
+
+std::vector<fg::Example> batches(int count = 3) {
+  std::vector<fg::Example> all;
+  for (int i = 0; i < count; ++i) all.emplace_back(torch::randn({4, 2}), torch::randn({4, 1}));
+  return all;
+}
+
+std::vector<torch::Tensor> copy_of(const std::vector<torch::Tensor>& tensors) {
+  std::vector<torch::Tensor> copies;
+  for (const auto& tensor : tensors) copies.push_back(tensor.detach().clone());
+  return copies;
+}
+}  // namespace
+
+TEST_CASE("a loss that is no scalar is refused with its shape") {
+  Line model;
+  model.bend = [](torch::Tensor loss) { return loss; };
+  fg::Trainer trainer{model};
+  CHECK_THROWS_WITH(trainer.fit(batches()), ContainsSubstring("a loss of shape [4, 1], which is no scalar"));
+}
+
+TEST_CASE("a loss without gradient is refused") {
+  Line model;
+  model.bend = [](torch::Tensor loss) { return loss.mean().detach(); };
+  fg::Trainer trainer{model};
+  CHECK_THROWS_WITH(trainer.fit(batches()), ContainsSubstring("a loss without gradient"));
+}
+
+TEST_CASE("a batch on another device than the model is refused") {
+  Line model;
+  fg::Trainer trainer{model};
+  std::vector<fg::Example> elsewhere{{torch::empty({4, 2}, torch::kMeta), torch::empty({4, 1}, torch::kMeta)}};
+  CHECK_THROWS_WITH(trainer.fit(elsewhere), ContainsSubstring("a tensor on meta, but the trainer's device is cpu"));
+}
+
+TEST_CASE("a GPU that is not there is refused before anything is changed") {
+  if (torch::cuda::is_available()) SKIP("this machine has a GPU");
+  Line model;
+  CHECK_THROWS_WITH((fg::Trainer{model, fg::Cuda<0>{}}), ContainsSubstring("the trainer's device is cuda:0"));
+}
+
+TEST_CASE("a non-finite loss stops before a parameter is changed, and names the gradient") {
+  Line model;
+  int batch = 0;
+  model.bend = [&](torch::Tensor loss) { return batch++ == 1 ? loss.mean() * std::numeric_limits<float>::infinity() : loss.mean(); };
+  fg::Trainer trainer{model};
+  auto loop = trainer.loop();
+  const auto data = batches();
+  loop.step(data[0]);
+  const auto before = copy_of(model.parameters());
+  try {
+    loop.step(data[1]);
+    FAIL("the loss was infinite");
+  } catch (const fg::NonFiniteLoss& error) {
+    CHECK(error.epoch() == 0);
+    CHECK(error.batch() == 1);
+    CHECK(error.gradient() == "line.weight");
+  }
+  for (std::size_t i = 0; i < before.size(); ++i) CHECK(before[i].equal(model.parameters()[i]));
+  CHECK(trainer.progress().global_step == 1);
+}
+
+TEST_CASE("precision policies convert parameters, and batches with them") {
+  Line model;
+  fg::Trainer trainer{model, fg::Float64{}, fg::MaxEpochs{1}};
+  trainer.fit(batches());
+  CHECK(model.line->weight.scalar_type() == torch::kDouble);
+  CHECK(model.seen == torch::kDouble);
+
+  Line half;
+  fg::Trainer bfloat16{half, fg::Bfloat16True{}, fg::MaxEpochs{1}};
+  bfloat16.fit(batches());
+  CHECK(half.line->weight.scalar_type() == torch::kBFloat16);
+}
+
+TEST_CASE("Bfloat16Mixed casts the forward pass and leaves parameters alone") {
+  Line model;
+  fg::Trainer trainer{model, fg::Bfloat16Mixed{}, fg::MaxEpochs{1}};
+  trainer.fit(batches());
+  CHECK(model.seen == torch::kBFloat16);
+  CHECK(model.line->weight.scalar_type() == torch::kFloat);
+  CHECK_FALSE(at::autocast::is_autocast_enabled(at::kCPU));
+}
+
+TEST_CASE("validation changes neither gradients nor the random stream of training") {
+  const auto run = [](bool validate) {
+    Line model;
+    {
+      torch::NoGradGuard no_grad;
+      model.line->weight.fill_(0.5);
+      model.line->bias.fill_(0.0);
+    }
+    torch::manual_seed(4);
+    const auto data = batches();
+    model.bend = [](torch::Tensor loss) { return torch::dropout(loss, 0.5, true).mean(); };
+    fg::Trainer trainer{model, fg::MaxEpochs{3}};
+    validate ? trainer.fit(data, data) : trainer.fit(data);
+    return model.line->weight.detach().clone();
+  };
+  CHECK(run(true).equal(run(false)));
+}
+
+TEST_CASE("validation leaves every module in the mode in which it was") {
+  struct Mixed : Line {
+    nn::Dropout frozen = register_module("frozen", nn::Dropout());
+  } model;
+  model.frozen->eval();
+  fg::Trainer trainer{model};
+  trainer.validate(batches());
+  CHECK(model.is_training());
+  CHECK(model.line->is_training());
+  CHECK_FALSE(model.frozen->is_training());
+}
