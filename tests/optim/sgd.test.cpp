@@ -4,8 +4,8 @@
 #include <torch/torch.h>
 
 #include <catch2/catch_test_macros.hpp>
+#include <catch2/matchers/catch_matchers.hpp>
 #include <catch2/generators/catch_generators.hpp>
-#include <catch2/matchers/catch_matchers_exception.hpp>
 
 #include "optim/support.hpp"
 
@@ -53,7 +53,6 @@ TEST_CASE("parameter groups have options of their own") {
 }
 
 TEST_CASE("SGD refuses what it cannot train, and says why") {
-  using Catch::Matchers::Message;
   auto p = torch::ones({2}).requires_grad_();
   CHECK_THROWS_WITH(fg::SGD({p}, {.lr = -0.1}), "fulgurite: SGD needs a learning rate of 0 or more");
   CHECK_THROWS_WITH(fg::SGD(Parameters{}, {}), "fulgurite: SGD was given an empty parameter list: pass parameters()");

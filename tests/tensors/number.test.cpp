@@ -4,6 +4,7 @@
 #include <torch/torch.h>
 
 #include <catch2/catch_test_macros.hpp>
+#include <catch2/matchers/catch_matchers.hpp>
 
 namespace fg = fulgurite;
 

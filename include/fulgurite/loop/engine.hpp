@@ -204,10 +204,8 @@ class Engine {
   /// After the last batch: steps on a window that is still open, then advances epoch schedules.
   void close_epoch() {
     if constexpr (!manual) {
-      if (window_.is_open()) {
-        Step step(*this, {Stage::training, progress_.batch, true, 1.0});
-        NothingLeftToRun nothing;
-        if (close_window(step, nothing)) advance_step_schedules();
+      if constexpr (accumulates) {
+        if (window_.is_open()) close_open_window();
       }
       advance_epoch_schedules();
     }
@@ -336,6 +334,13 @@ class Engine {
     if constexpr (Configured::schedule_count > 0) {
       if (last) advance_epoch_schedules();
     }
+  }
+
+  /// Steps on the gradients of a window whose epoch has ended.
+  void close_open_window() {
+    Step step(*this, {Stage::training, progress_.batch, true, 1.0});
+    NothingLeftToRun nothing;
+    if (close_window(step, nothing)) advance_step_schedules();
   }
 
   template <class Batch, class Loss>
