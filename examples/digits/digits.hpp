@@ -32,8 +32,8 @@ struct Parts {
   fulgurite::data::TensorDataset train, validation, test;
 };
 
-/// Images as float32 `[n, 64]` from 0 to 1, labels as int64 `[n]`: 1197 of them to train on, 300 to validate, 300 to
-/// test. Runs with different seeds are compared on the same test images, so this seed is not the run's.
+/// Images as float32 `[n, 64]` from 0 to 1, labels as int64 `[n]`: 1197, 300 and 300 of them.
+/// Runs with different seeds are compared on the same test images, so this seed is not the run's.
 inline Parts load(const std::filesystem::path& file, std::uint64_t seed = 0) {
   const at::Tensor table = fulgurite::data::read_csv(file, {.columns = pixels + 1, .rows = total});
   const at::Tensor images = table.narrow(1, 0, pixels);
@@ -57,8 +57,8 @@ inline void draw(const at::Tensor& images, const at::Tensor& predictions, const 
   constexpr std::int64_t brightest = std::ssize(shades) - 1, images_a_line = 4;
   constexpr int width = 2 * side, gap = 3;
 
-  const at::Tensor shaded =
-      images.detach().cpu().reshape({-1, side, side}).mul(brightest).round().clamp(0, brightest).to(at::kLong);
+  const at::Tensor levels = images.detach().cpu().mul(brightest).round().clamp(0, brightest);
+  const at::Tensor shaded = levels.to(at::kLong).reshape({-1, side, side});
   const at::Tensor predicted = predictions.cpu().to(at::kLong), labelled = labels.cpu().to(at::kLong);
   const auto shade = shaded.accessor<std::int64_t, 3>();
   const auto guess = predicted.accessor<std::int64_t, 1>(), truth = labelled.accessor<std::int64_t, 1>();
@@ -91,7 +91,8 @@ inline at::Tensor confusion_matrix(const at::Tensor& predictions, const at::Tens
 }
 
 /// Prints how often each label was read as what: a row for each label, a dot where there is nothing to count.
-inline void print_confusion(const at::Tensor& predictions, const at::Tensor& labels, std::ostream& out = std::cout) {
+inline void print_confusion(const at::Tensor& predictions, const at::Tensor& labels,
+                            std::ostream& out = std::cout) {
   constexpr int width = 5;
   const at::Tensor matrix = confusion_matrix(predictions, labels);
   const auto count = matrix.accessor<std::int64_t, 2>();

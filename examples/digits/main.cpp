@@ -22,7 +22,7 @@ struct Options {
 
 // [classifier]
 struct Classifier : nn::Module {
-  explicit Classifier(const Options& options, std::int64_t steps) : options(options), steps(steps) {}
+  Classifier(const Options& given, std::int64_t total_steps) : options(given), steps(total_steps) {}
 
   Options options;
   std::int64_t steps;

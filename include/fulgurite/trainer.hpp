@@ -61,17 +61,17 @@ class Loop {
   /// Trains on one batch. The optimizer steps if it closes an accumulation window.
   template <class Batch>
   FULGURITE_INLINE auto step(const Batch& batch) {
-    return guarded(batch, [&]() FULGURITE_INLINE { return engine_->train_batch(batch, false); });
+    if constexpr (accepts<Batch>()) return engine_->train_batch(batch, false);
   }
 
   /// The same for the last batch of an epoch: closes an open window, steps epoch schedules and ends the epoch.
   template <class Batch>
   auto step(const Batch& batch, Last) {
-    return guarded(batch, [&] {
+    if constexpr (accepts<Batch>()) {
       auto result = engine_->train_batch(batch, true);
       engine_->end_epoch(true);
       return result;
-    });
+    }
   }
 
   /// Ends the epoch after the batches that have come: closes an open window, steps epoch schedules.
@@ -80,11 +80,11 @@ class Loop {
   const Progress& progress() const { return engine_->progress(); }
 
  private:
-  template <class Batch, class F>
-  FULGURITE_INLINE auto guarded(const Batch&, F&& f) {
-    using Model = std::remove_reference_t<decltype(engine_->model())>;
+  template <class Batch>
+  static consteval bool accepts() {
+    using Model = std::remove_reference_t<decltype(std::declval<Engine&>().model())>;
     detail::require_batch<Engine, Model, Batch>();
-    if constexpr (detail::batch_works<Engine, Model, Batch>()) return f();
+    return detail::batch_works<Engine, Model, Batch>();
   }
 
   Engine* engine_;

@@ -46,7 +46,7 @@ struct SGDCase {
   using Ours = fg::SGD;
   static Ours ours(std::vector<torch::Tensor> p) { return {std::move(p), {.lr = lr, .momentum = 0.9}}; }
   static torch::optim::SGD torchs(std::vector<torch::Tensor> p) {
-    return {std::move(p), torch::optim::SGDOptions(lr).momentum(0.9)};
+    return torch::optim::SGD(std::move(p), torch::optim::SGDOptions(lr).momentum(0.9));
   }
   static void update(std::vector<torch::Tensor>& p, std::vector<torch::Tensor>& g, std::vector<torch::Tensor>& m,
                      std::vector<torch::Tensor>&, std::vector<torch::Tensor>& s, const std::optional<torch::Tensor>& scale) {
@@ -57,7 +57,9 @@ struct SGDCase {
 struct AdamCase {
   using Ours = fg::Adam;
   static Ours ours(std::vector<torch::Tensor> p) { return {std::move(p), {.lr = lr}}; }
-  static torch::optim::Adam torchs(std::vector<torch::Tensor> p) { return {std::move(p), torch::optim::AdamOptions(lr)}; }
+  static torch::optim::Adam torchs(std::vector<torch::Tensor> p) {
+    return torch::optim::Adam(std::move(p), torch::optim::AdamOptions(lr));
+  }
   static void update(std::vector<torch::Tensor>& p, std::vector<torch::Tensor>& g, std::vector<torch::Tensor>& m,
                      std::vector<torch::Tensor>& v, std::vector<torch::Tensor>& s, const std::optional<torch::Tensor>& scale) {
     at::_fused_adam_(p, g, m, v, {}, s, lr, 0.9, 0.999, 0.0, 1e-8, false, false, scale);
@@ -67,7 +69,9 @@ struct AdamCase {
 struct AdamWCase {
   using Ours = fg::AdamW;
   static Ours ours(std::vector<torch::Tensor> p) { return {std::move(p), {.lr = lr}}; }
-  static torch::optim::AdamW torchs(std::vector<torch::Tensor> p) { return {std::move(p), torch::optim::AdamWOptions(lr)}; }
+  static torch::optim::AdamW torchs(std::vector<torch::Tensor> p) {
+    return torch::optim::AdamW(std::move(p), torch::optim::AdamWOptions(lr));
+  }
   static void update(std::vector<torch::Tensor>& p, std::vector<torch::Tensor>& g, std::vector<torch::Tensor>& m,
                      std::vector<torch::Tensor>& v, std::vector<torch::Tensor>& s, const std::optional<torch::Tensor>& scale) {
     at::_fused_adamw_(p, g, m, v, {}, s, lr, 0.9, 0.999, 1e-2, 1e-8, false, false, scale);

@@ -58,7 +58,7 @@ class FusedOptimizer {
     for (auto& group : groups) groups_.push_back(Group{std::move(group.parameters), std::move(group.options), {}, true});
     for (auto& group : groups_) {
       group.state.resize(group.parameters.size());
-      for (const at::Tensor& parameter : group.parameters) folds_ &= parameter.scalar_type() != at::kDouble;
+      for (const at::Tensor& parameter : group.parameters) folds_ &= parameter.scalar_type() == at::kFloat;
     }
   }
 
@@ -176,7 +176,7 @@ class FusedOptimizer {
   std::vector<Group> groups_;
   Lists lists_;         // kept for its capacity: a steady step allocates nothing
   at::Tensor divisor_;  // of the next update's gradients, from clipping; undefined: 1
-  bool folds_ = true;   // the kernels divide in float32, which is too coarse for float64 parameters
+  bool folds_ = true;   // the kernels take the divisor in float32 only: too coarse for float64, and of another type than bfloat16 norms
 };
 
 }  // namespace fulgurite::detail
