@@ -10,7 +10,7 @@
 #include <optional>
 #include <string>
 
-#include "../logging/metrics.hpp"
+#include <fulgurite/logging/metrics.hpp>
 #include "callback.hpp"
 
 namespace fulgurite {

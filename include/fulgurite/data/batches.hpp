@@ -11,7 +11,7 @@
 #include <type_traits>
 #include <utility>
 
-#include "../detail/inline.hpp"
+#include <fulgurite/detail/inline.hpp>
 
 namespace fulgurite::data {
 

@@ -6,7 +6,7 @@
 #include <ostream>
 #include <variant>
 
-#include "../detail/print.hpp"
+#include <fulgurite/detail/print.hpp>
 
 namespace fulgurite::data {
 

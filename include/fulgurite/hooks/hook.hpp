@@ -5,7 +5,7 @@
 
 #include <type_traits>
 
-#include "../detail/inline.hpp"
+#include <fulgurite/detail/inline.hpp>
 
 namespace fulgurite::hooks {
 

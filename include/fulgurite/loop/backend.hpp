@@ -8,9 +8,9 @@
 #include <optional>
 #include <string>
 
-#include "../detail/inline.hpp"
-#include "../policies/device.hpp"
-#include "../policies/precision.hpp"
+#include <fulgurite/detail/inline.hpp>
+#include <fulgurite/policies/device.hpp>
+#include <fulgurite/policies/precision.hpp>
 
 namespace fulgurite {
 

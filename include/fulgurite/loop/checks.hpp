@@ -8,9 +8,9 @@
 #include <type_traits>
 #include <utility>
 
-#include "../data/batches.hpp"
-#include "../hooks.hpp"
-#include "../policies/policy_set.hpp"
+#include <fulgurite/data/batches.hpp>
+#include <fulgurite/hooks.hpp>
+#include <fulgurite/policies/policy_set.hpp>
 #include "backend.hpp"
 #include "configured_optimizer.hpp"
 #include "engine.hpp"

@@ -7,9 +7,9 @@
 #include <optional>
 #include <utility>
 
-#include "../detail/inline.hpp"
-#include "../hooks/batch.hpp"
-#include "../hooks/gradients.hpp"
+#include <fulgurite/detail/inline.hpp>
+#include <fulgurite/hooks/batch.hpp>
+#include <fulgurite/hooks/gradients.hpp>
 #include "errors.hpp"
 #include "loss.hpp"
 #include "result.hpp"

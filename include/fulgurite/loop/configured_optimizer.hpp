@@ -13,11 +13,11 @@
 #include <utility>
 #include <vector>
 
-#include "../detail/inline.hpp"
-#include "../optim/optimizer.hpp"
-#include "../policies/policy.hpp"
-#include "../policies/scheduler_interval.hpp"
-#include "../schedulers/scheduler.hpp"
+#include <fulgurite/detail/inline.hpp>
+#include <fulgurite/optim/optimizer.hpp>
+#include <fulgurite/policies/policy.hpp>
+#include <fulgurite/policies/scheduler_interval.hpp>
+#include <fulgurite/schedulers/scheduler.hpp>
 
 namespace fulgurite {
 

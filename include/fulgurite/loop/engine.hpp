@@ -16,13 +16,13 @@
 #include <type_traits>
 #include <utility>
 
-#include "../data/batches.hpp"
-#include "../detail/inline.hpp"
-#include "../hooks.hpp"
-#include "../logging/metrics.hpp"
-#include "../policies/accumulation.hpp"
-#include "../policies/clipping.hpp"
-#include "../policies/non_finite.hpp"
+#include <fulgurite/data/batches.hpp>
+#include <fulgurite/detail/inline.hpp>
+#include <fulgurite/hooks.hpp>
+#include <fulgurite/logging/metrics.hpp>
+#include <fulgurite/policies/accumulation.hpp>
+#include <fulgurite/policies/clipping.hpp>
+#include <fulgurite/policies/non_finite.hpp>
 #include "backend.hpp"
 #include "closure.hpp"
 #include "configured_optimizer.hpp"
@@ -41,19 +41,19 @@ template <class Engine, class Model>
 class EngineStep : public Step<Model> {
  public:
   using typename Step<Model>::Place;
-  using Handle = OptimizerHandle<Engine, const EngineStep>;
+  using Handle = OptimizerHandle<Engine, EngineStep>;
 
   FULGURITE_INLINE EngineStep(Engine& engine, Place place)
       : Step<Model>(engine.progress(), engine.stop_requested(), engine.metrics(), place), engine_(&engine) {}
 
   /// The model's optimizer.
-  FULGURITE_INLINE Handle optimizers() const { return {*engine_, *this}; }
+  FULGURITE_INLINE Handle optimizers() { return {*engine_, *this}; }
   /// The model's schedules: one handle if there is one, else a tuple of them.
   auto lr_schedulers() const { return engine_->scheduler_handles(); }
 
   /// Backward in full precision, with its hooks. Only a manual step has it.
   template <class Loss>
-  void manual_backward(Loss&& loss) const
+  void manual_backward(Loss&& loss)
     requires(Engine::manual)
   {
     engine_->backend().check_loss(loss);
@@ -135,7 +135,7 @@ class Engine {
 
   /// The update behind `optimizer.step(closure)`: run the closure, correct the window's mean, clip, step.
   template <class Closure>
-  FULGURITE_INLINE void update(const Step& step, Closure&& closure) {
+  FULGURITE_INLINE void update(Step& step, Closure&& closure) {
     const auto evaluate = [&]() FULGURITE_INLINE -> decltype(auto) {
       if constexpr (manual) {
         [[maybe_unused]] auto guard = backend_.full_precision_guard();
@@ -165,7 +165,7 @@ class Engine {
     if constexpr (manual) count_step();
   }
 
-  FULGURITE_INLINE void zero_grad(const Step& step) {
+  FULGURITE_INLINE void zero_grad(Step& step) {
     auto handle = step.optimizers();
     notify<hooks::on_before_zero_grad_hook>(handle, step);
     if constexpr (hooks::present<hooks::optimizer_zero_grad_hook, Model>) {
@@ -244,7 +244,7 @@ class Engine {
     std::int64_t index = 0;
     const std::int64_t count = data::for_each_batch(range, limit, [&](const auto& given, bool last) {
       decltype(auto) batch = backend_.take(given);
-      const Step step(*this, {Stage::validation, index++, last, backend_.batch_size(batch)});
+      Step step(*this, {Stage::validation, index++, last, backend_.batch_size(batch)});
       notify<hooks::on_validation_batch_start_hook>(batch, step);
       {
         [[maybe_unused]] auto autocast = backend_.forward_guard();
@@ -306,7 +306,7 @@ class Engine {
   }
 
   template <class Batch>
-  FULGURITE_INLINE bool wants_to_end_epoch(const Batch& batch, const Step& step) {
+  FULGURITE_INLINE bool wants_to_end_epoch(const Batch& batch, Step& step) {
     boost::hana::for_each(callbacks_, [&](auto& callback) FULGURITE_INLINE {
       hooks::call<hooks::on_train_batch_start_hook>(callback, batch, step);
     });
@@ -357,7 +357,7 @@ class Engine {
 
   /// The optimizer step of a window, through the model's override if it has one. False if there was nothing to step on.
   template <class AnyClosure>
-  FULGURITE_INLINE bool close_window(const Step& step, AnyClosure& closure) {
+  FULGURITE_INLINE bool close_window(Step& step, AnyClosure& closure) {
     if constexpr (hooks::present<hooks::optimizer_step_hook, Model>) {
       auto handle = step.optimizers();
       hooks::call<hooks::optimizer_step_hook>(*model_, handle, closure, step);
@@ -391,7 +391,7 @@ class Engine {
     }
   }
 
-  FULGURITE_INLINE void clip(const Step& step) {
+  FULGURITE_INLINE void clip(Step& step) {
     if constexpr (hooks::present<hooks::configure_gradient_clipping_hook, Model>) {
       auto handle = step.optimizers();
       hooks::call<hooks::configure_gradient_clipping_hook>(*model_, handle, step);
@@ -412,7 +412,8 @@ class Engine {
   void advance(Schedule& schedule) {
     SchedulerHandle handle(schedule, optimizer());
     if constexpr (hooks::present<hooks::lr_scheduler_step_hook, Model>) {
-      hooks::call<hooks::lr_scheduler_step_hook>(*model_, handle, edge(Stage::training));
+      Step step = edge(Stage::training);
+      hooks::call<hooks::lr_scheduler_step_hook>(*model_, handle, step);
     } else {
       handle.step();
     }

@@ -5,7 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 
-#include "../detail/inline.hpp"
+#include <fulgurite/detail/inline.hpp>
 
 namespace fulgurite {
 

@@ -8,8 +8,8 @@
 #include <string_view>
 #include <utility>
 
-#include "../logging/metrics.hpp"
-#include "../logging/number.hpp"
+#include <fulgurite/logging/metrics.hpp>
+#include <fulgurite/logging/number.hpp>
 #include "progress.hpp"
 
 namespace fulgurite {

@@ -4,8 +4,8 @@
 
 #include <cstdint>
 
-#include "../detail/inline.hpp"
-#include "../policies/accumulation.hpp"
+#include <fulgurite/detail/inline.hpp>
+#include <fulgurite/policies/accumulation.hpp>
 
 namespace fulgurite::detail {
 

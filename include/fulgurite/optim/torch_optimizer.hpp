@@ -15,7 +15,7 @@
 #include <utility>
 #include <vector>
 
-#include "../tensors/backend.hpp"
+#include <fulgurite/tensors/backend.hpp>
 #include "gradients.hpp"
 #include "optimizer.hpp"
 

@@ -8,7 +8,7 @@
 #include <ostream>
 #include <vector>
 
-#include "../detail/print.hpp"
+#include <fulgurite/detail/print.hpp>
 
 namespace fulgurite {
 

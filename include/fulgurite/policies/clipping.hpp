@@ -4,7 +4,7 @@
 
 #include <ostream>
 
-#include "../detail/print.hpp"
+#include <fulgurite/detail/print.hpp>
 
 namespace fulgurite {
 

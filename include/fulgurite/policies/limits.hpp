@@ -13,7 +13,7 @@
 #include <stdexcept>
 #include <string>
 
-#include "../detail/print.hpp"
+#include <fulgurite/detail/print.hpp>
 
 namespace fulgurite {
 

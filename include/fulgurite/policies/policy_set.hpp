@@ -19,7 +19,7 @@
 #include <string>
 #include <type_traits>
 
-#include "../callbacks/callback.hpp"
+#include <fulgurite/callbacks/callback.hpp>
 #include "accumulation.hpp"
 #include "clipping.hpp"
 #include "conflicts.hpp"

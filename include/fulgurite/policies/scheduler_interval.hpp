@@ -6,7 +6,7 @@
 #include <cstdint>
 #include <ostream>
 
-#include "../detail/print.hpp"
+#include <fulgurite/detail/print.hpp>
 
 namespace fulgurite {
 

@@ -7,7 +7,7 @@
 #include <numbers>
 #include <ostream>
 
-#include "../detail/print.hpp"
+#include <fulgurite/detail/print.hpp>
 #include "scheduler.hpp"
 
 namespace fulgurite {

@@ -10,7 +10,7 @@
 #include <stdexcept>
 #include <string>
 
-#include "../detail/print.hpp"
+#include <fulgurite/detail/print.hpp>
 #include "scheduler.hpp"
 
 namespace fulgurite {

@@ -5,7 +5,7 @@
 #include <cstdint>
 #include <ostream>
 
-#include "../detail/print.hpp"
+#include <fulgurite/detail/print.hpp>
 #include "scheduler.hpp"
 
 namespace fulgurite {

@@ -13,8 +13,8 @@
 #include <stdexcept>
 #include <string>
 
-#include "../detail/inline.hpp"
-#include "../loop/backend.hpp"
+#include <fulgurite/detail/inline.hpp>
+#include <fulgurite/loop/backend.hpp>
 #include "for_each_tensor.hpp"
 #include "guards.hpp"
 #include "number.hpp"

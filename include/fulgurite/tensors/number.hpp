@@ -8,7 +8,7 @@
 #include <stdexcept>
 #include <string>
 
-#include "../logging/number.hpp"
+#include <fulgurite/logging/number.hpp>
 
 namespace fulgurite {
 

@@ -8,7 +8,7 @@
 
 #include <range/v3/range/concepts.hpp>
 
-#include "../batches.hpp"
+#include <fulgurite/batches.hpp>
 
 namespace fulgurite::data::detail {
 

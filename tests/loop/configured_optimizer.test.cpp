@@ -1,0 +1,30 @@
+// SPDX-License-Identifier: MIT
+#include <fulgurite/loop/configured_optimizer.hpp>
+
+#include <catch2/catch_test_macros.hpp>
+#include <catch2/matchers/catch_matchers.hpp>
+
+#include "support/toy.hpp"
+
+namespace fg = fulgurite;
+
+TEST_CASE("schedules act in order, each on what the one before it wrote, and drive momentum where there is one") {
+  toy::Weight weight;
+  auto configured = fg::optimizer(toy::MomentumSgd{{&weight}})
+                        .with(fg::OneCycle{.max_lr = 1.0, .total_steps = 10})
+                        .with(fg::StepDecay{.step_size = 1, .gamma = 0.5}, fg::EveryBatch{});
+  configured.attach_schedules();
+  CHECK(configured.optimizer().lr(0) == 1.0 / 25.0);  // OneCycle's start; StepDecay multiplies from its first step on
+  CHECK(configured.optimizer().momentum(0) == 0.95);
+  static_assert(decltype(configured)::schedule_count == 2);
+}
+
+TEST_CASE("a schedule or interval that makes no sense is refused when it is attached") {
+  toy::Weight weight;
+  CHECK_THROWS_WITH(fg::optimizer(toy::Sgd{&weight}).with(fg::StepDecay{.step_size = 0}),
+                    "fulgurite: StepDecay.step_size must be 1 or more");
+  CHECK_THROWS_WITH(fg::optimizer(toy::Sgd{&weight}).with(fg::StepDecay{}, fg::EveryStep{.frequency = 0}),
+                    "fulgurite: EveryStep.frequency must be 1 or more");
+  CHECK_THROWS_WITH(fg::optimizer(toy::Sgd{&weight}).with(fg::OneCycle{.max_lr = 1.0}),
+                    "fulgurite: OneCycle.total_steps must be 1 or more: the optimizer steps of the whole training");
+}
