@@ -8,7 +8,7 @@
 
 #include <range/v3/range/concepts.hpp>
 
-#include <fulgurite/batches.hpp>
+#include <fulgurite/data/batches.hpp>
 
 namespace fulgurite::data::detail {
 
