@@ -2,6 +2,8 @@
 // The README's programs: a model, a trainer, and a loop that the program owns.
 #include <torch/torch.h>
 
+#include <iostream>
+
 // [model]
 #include <fulgurite/fulgurite.hpp>
 namespace fg = fulgurite;
@@ -36,7 +38,8 @@ int main() {
     fg::Trainer trainer{model, fg::Accumulate<4>{}, fg::ClipNorm{.max = 0.5}, fg::Bfloat16Mixed{}, fg::MaxEpochs{20}};
     trainer.fit(train, train);
     // [/fit]
-    if (const auto loss = trainer.metric("val_loss"); !loss || *loss > 2.0) return 1;  // untrained: 2.3
+    std::cout << "validation loss: " << *trainer.metric("val_loss") << " (untrained: 2.3)\n";
+    if (!(trainer.metric("val_loss") < 2.0)) return 1;
   }
   {
     fg::data::TensorBatches stream{inputs, targets};
