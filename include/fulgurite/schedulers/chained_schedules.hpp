@@ -87,15 +87,18 @@ class ChainedSchedules {
     ScheduleState state() const {
       ScheduleState saved;
       saved.set("last_epoch", static_cast<double>(steps_));
+      saved.set("base_lrs", initial_lrs_);
       saved.set("_last_lr", last_lrs_);
       parts_.save(saved);
       return saved;
     }
     void load_state(const ScheduleState& saved) {
       const auto steps = static_cast<std::int64_t>(saved.number("last_epoch"));
-      const auto& last_lrs = saved.list("_last_lr", last_lrs_.size());
+      const auto& initial_lrs = saved.list("base_lrs", initial_lrs_.size());
+      const auto& last_lrs = saved.list("_last_lr", initial_lrs_.size());
       parts_.load(saved);
       steps_ = steps;
+      initial_lrs_ = initial_lrs;
       last_lrs_ = last_lrs;
     }
 
