@@ -45,7 +45,7 @@ TEST_CASE("three phases, along straight lines") {
 }
 
 TEST_CASE("its length may be epochs times steps, its values may differ by group, the momentum may be left alone") {
-  toy::MomentumRates optimizer{{0.5, 0.5}};
+  toy::MomentumRates optimizer{{{0.5, 0.5}}};
   auto schedule = fg::schedule(
       optimizer, fg::OneCycle{.max_lr = {1.0, 2.0}, .epochs = 5, .steps_per_epoch = 2, .momentum_range = std::nullopt});
   CHECK(optimizer.lrs == std::vector<double>{0.04, 0.08});

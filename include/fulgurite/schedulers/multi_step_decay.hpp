@@ -20,11 +20,11 @@ struct MultiStepDecay {
   double gamma = 0.1;                    ///< factor of a decay, 0 or more
 
   double lr(const RatePoint& point) const {
-    const auto [first, last] = std::equal_range(milestones.begin(), milestones.end(), point.step);
+    const auto [from, to] = std::equal_range(milestones.begin(), milestones.end(), point.step);
     if (point.arrival == Arrival::restarted) {
-      return point.base * std::pow(gamma, static_cast<double>(last - milestones.begin()));
+      return point.base * std::pow(gamma, static_cast<double>(to - milestones.begin()));
     }
-    return first == last ? point.current : point.current * std::pow(gamma, static_cast<double>(last - first));
+    return from == to ? point.current : point.current * std::pow(gamma, static_cast<double>(to - from));
   }
 
   const char* problem() const {
