@@ -48,7 +48,7 @@ TEST_CASE("its length may be epochs times steps, its values may differ by group,
   toy::MomentumRates optimizer{{{0.5, 0.5}}};
   auto schedule = fg::schedule(
       optimizer, fg::OneCycle{.max_lr = {1.0, 2.0}, .epochs = 5, .steps_per_epoch = 2, .momentum_range = std::nullopt});
-  CHECK(optimizer.lrs == std::vector<double>{0.04, 0.08});
+  toy::check_same(optimizer.lrs, {0.04, 0.08});
   for (int step = 0; step < 9; ++step) schedule.step();
   CHECK(optimizer.lrs[1] == Catch::Approx(8e-6));
   CHECK(optimizer.momenta == std::vector<double>{0.9, 0.9});

@@ -96,7 +96,7 @@ class AttachedSchedule {
   double last_lr(std::int64_t group = 0) const { return running_.last_lr(group); }  ///< after its last step
   const Schedule& schedule() const { return running_.schedule(); }
 
-  /// What a checkpoint keeps of it.
+  /// What a checkpoint keeps of it. `metric_count` belongs to the metrics: leave it out where those are not restored.
   ScheduleState state() const {
     ScheduleState saved = running_.state();
     if constexpr (follows_metric) saved.set("metric_count", static_cast<double>(metric_count_));
