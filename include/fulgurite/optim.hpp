@@ -22,3 +22,4 @@
 #include "optim/rprop.hpp"
 #include "optim/sgd.hpp"
 #include "optim/torch_optimizer.hpp"
+#include "optim/torch_rates.hpp"
