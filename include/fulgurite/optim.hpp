@@ -10,6 +10,7 @@
 #include "optim/adamw.hpp"
 #include "optim/asgd.hpp"
 #include "optim/betas.hpp"
+#include "optim/clipping.hpp"
 #include "optim/gradients.hpp"
 #include "optim/lbfgs.hpp"
 #include "optim/lion.hpp"

@@ -128,10 +128,11 @@ class GroupedOptimizer {
   void step() {
     const c10::NoGradGuard no_grad;
     const LetGo let_go{*this};
+    if (scale_.must_be_checked()) gradients().unscale();
     bool steady = true;
     for (Group& group : groups_) steady &= gather(group);
     // Only a fused kernel heeds found_inf by itself, and it cannot take back a state that was made for it.
-    if (scale_.found_inf.defined() && !(Derived::fused && steady) && scale_.found_inf.item<double>() != 0.0) return;
+    if (!(Derived::fused && steady) && scale_.skips()) return;
     const at::Tensor divisor = scale_.divisor();
     for (Group& group : groups_) {
       if (group.stale) arrange(group);
