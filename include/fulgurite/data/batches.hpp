@@ -138,7 +138,7 @@ FULGURITE_INLINE constexpr Batch keep(Reference&& reference) {
   if constexpr (std::constructible_from<Batch, Reference>) {
     return Batch(std::forward<Reference>(reference));
   } else {
-    return Batch(std::move(reference));
+    return Batch(std::move(reference));  // NOLINT(bugprone-move-forwarding-reference)
   }
 }
 
