@@ -48,7 +48,7 @@ struct ProgressBar {
  private:
   bool on_terminal() const { return redraw.value_or(isatty(fileno(out)) == 1); }
 
-  void draw(const auto& step, std::int64_t batches) const {
+  void draw(auto& step, std::int64_t batches) const {
     const double seconds = std::chrono::duration<double>(Clock::now() - epoch_started).count();
     const double rate = seconds > 0.0 ? static_cast<double>(step.global_step() - steps_before) / seconds : 0.0;
     char text[160];
@@ -78,7 +78,6 @@ struct ProgressBar {
     const auto full = static_cast<std::size_t>(width * batches / *total);
     return "[" + std::string(full, '#') + std::string(static_cast<std::size_t>(width) - full, '.') + "] ";
   }
-
 };
 
 }  // namespace fulgurite

@@ -24,7 +24,7 @@ class OptimizerHandle {
   FULGURITE_INLINE void step(Closure&& closure) const {
     static_assert(requires { closure(); },
                   "optimizer.step(closure) takes something callable without arguments. See docs/errors/closure.md");
-    engine_->update(*step_, closure);
+    if constexpr (requires { closure(); }) engine_->update(*step_, closure);
   }
 
   /// Updates on the gradients that are there.

@@ -38,14 +38,10 @@ constexpr bool values_make_sense(const P&) {
 }  // namespace detail
 
 /// A policy whose values are part of its type, so that template arguments alone choose a trainer:
-/// `fg::Trainer<Model, fg::Fixed<fg::ClipNorm{.max = 0.5}>>`. A value that makes no sense is then a compile error.
+/// `fg::Trainer<Model, fg::Fixed<fg::ClipNorm{.max = 0.5}>>`. The trainer refuses values that make no sense when it is compiled.
 template <auto Value>
   requires Policy<std::remove_const_t<decltype(Value)>>
 struct Fixed {
-  static_assert(detail::values_make_sense(Value),
-                "fg::Fixed was given a policy whose values make no sense: its problem() says why. "
-                "See docs/errors/policy-value.md");
-
   using policy = std::remove_const_t<decltype(Value)>;
   using slot = typename policy::slot;
   static constexpr policy value = Value;
@@ -64,5 +60,11 @@ template <auto Value>
 constexpr const auto& value_of(const Fixed<Value>&) {
   return Fixed<Value>::value;
 }
+
+/// False for a `Fixed` whose values make no sense. Values that are not in a type are checked when they are known.
+template <class P>
+inline constexpr bool fixed_sensibly = true;
+template <auto Value>
+inline constexpr bool fixed_sensibly<Fixed<Value>> = detail::values_make_sense(Value);
 
 }  // namespace fulgurite

@@ -108,7 +108,7 @@ struct PolicySet {
 namespace detail {
 
 template <class... Given>
-concept EachModelsItsSlot = (ModelsItsSlot<Given> && ...);
+concept EachWorksAlone = ((ModelsItsSlot<Given> && fixed_sensibly<Given>) && ...);
 
 template <class... Given>
 inline constexpr bool slots_filled_once = decltype(hana::unpack(single_slots, [](auto... slot) {
@@ -117,7 +117,7 @@ inline constexpr bool slots_filled_once = decltype(hana::unpack(single_slots, []
 
 template <class... Given>
 consteval bool policies_work() {
-  if constexpr (!EachModelsItsSlot<Given...>) {
+  if constexpr (!EachWorksAlone<Given...>) {
     return false;
   } else if constexpr (!slots_filled_once<Given...>) {
     return false;
@@ -136,6 +136,10 @@ consteval void require_policy() {
     static_assert(PolicyOfKnownSlot<P>,
                   "fg::Trainer was given a policy for a slot that does not exist: use one of fg::slots. "
                   "See docs/errors/no-policy.md");
+  } else if constexpr (!fixed_sensibly<P>) {
+    static_assert(fixed_sensibly<P>,
+                  "fg::Fixed was given a policy whose values make no sense: its problem() says why. "
+                  "See docs/errors/policy-value.md");
   } else {
     static_assert(ModelsItsSlot<P>,
                   "fg::Trainer was given a policy that does not model the concept of its slot: the concept stands in the "
@@ -154,7 +158,7 @@ consteval void require_filled_at_most_once() {
 template <class... Given>
 consteval void require_policies() {
   (require_policy<Given>(), ...);
-  if constexpr (EachModelsItsSlot<Given...>) {
+  if constexpr (EachWorksAlone<Given...>) {
     hana::unpack(single_slots, [](auto... slot) {
       (require_filled_at_most_once<typename decltype(slot)::type, Given...>(), ...);
     });
