@@ -21,4 +21,5 @@
 #include "optim/rmsprop.hpp"
 #include "optim/rprop.hpp"
 #include "optim/sgd.hpp"
+#include "optim/storage.hpp"
 #include "optim/torch_optimizer.hpp"
