@@ -22,5 +22,6 @@
 #include "optim/rmsprop.hpp"
 #include "optim/rprop.hpp"
 #include "optim/sgd.hpp"
+#include "optim/storage.hpp"
 #include "optim/torch_optimizer.hpp"
 #include "optim/torch_rates.hpp"
