@@ -9,11 +9,12 @@
 
 #include <cstddef>
 #include <filesystem>
-#include <sstream>
 #include <stdexcept>
 #include <string>
 #include <system_error>
 #include <vector>
+
+#include <fulgurite/tensors/shape.hpp>
 
 namespace fulgurite {
 
@@ -30,12 +31,6 @@ std::vector<NamedWeight> weights_of(const Model& model) {
   for (const auto& parameter : model.named_parameters()) weights.push_back({parameter.key(), parameter.value()});
   for (const auto& buffer : model.named_buffers()) weights.push_back({buffer.key(), buffer.value()});
   return weights;
-}
-
-inline std::string shape_of(const at::Tensor& tensor) {
-  std::ostringstream shape;
-  shape << tensor.sizes();
-  return shape.str();
 }
 
 }  // namespace detail

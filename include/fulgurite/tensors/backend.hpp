@@ -20,6 +20,7 @@
 #include "for_each_tensor.hpp"
 #include "guards.hpp"
 #include "number.hpp"
+#include "shape.hpp"
 
 namespace fulgurite {
 
@@ -207,9 +208,7 @@ class TensorBackend {
     if (!loss.defined()) {
       what += "an undefined tensor: return the loss";
     } else if (loss.numel() != 1) {
-      std::string sizes;
-      for (const auto size : loss.sizes()) sizes += (sizes.empty() ? "" : ", ") + std::to_string(size);
-      what += "a loss of shape [" + sizes + "], which is no scalar: return its mean() or sum()";
+      what += "a loss of shape " + detail::shape_of(loss) + ", which is no scalar: return its mean() or sum()";
     } else {
       what += "a loss without gradient: no parameter that requires one takes part in it, or it was detached";
     }
