@@ -177,8 +177,9 @@ class Trainer {
   Model& model() { return engine_.model(); }
   auto& optimizer() { return engine_.optimizer(); }
   /// The loss scale of `fg::Float16Mixed`: its value, its state to be saved. Other precisions have none.
+  template <class E = Engine>
   auto& loss_scale()
-    requires(Engine::scales_loss)
+    requires(E::scales_loss)
   {
     return engine_.loss_scale();
   }
