@@ -180,7 +180,7 @@ def optimizer_configs():
     yield c("lbfgs_strong_wolfe_history", "LBFGS", {"lr": 1.0, "max_iter": 4, "history_size": 4, "line_search_fn": "strong_wolfe"}, steps=8)
 
     yield c("adafactor", "Adafactor", base["Adafactor"])
-    yield c("adafactor_options", "Adafactor", {"lr": 0.1, "beta2_decay": -0.6, "eps": [1e-16, 1e-2], "d": 1.5, "weight_decay": 0.05})
+    yield c("adafactor_options", "Adafactor", {"lr": 0.03, "beta2_decay": -0.6, "eps": [1e-16, 1e-2], "d": 1.5, "weight_decay": 0.05})
     yield c("adafactor_maximize", "Adafactor", {"lr": 0.02, "maximize": True})
     yield c("adafactor_two_groups", "Adafactor", {"lr": 0.05}, two({"lr": 0.01}, {"weight_decay": 0.1, "d": 2.0}))
 
