@@ -9,3 +9,4 @@
 #include "optim/parameters.hpp"
 #include "optim/sgd.hpp"
 #include "optim/torch_optimizer.hpp"
+#include "optim/torch_rates.hpp"

@@ -1,26 +1,30 @@
 // SPDX-License-Identifier: MIT
 #include <fulgurite/schedulers/cosine_annealing.hpp>
 
-#include <catch2/catch_approx.hpp>
 #include <catch2/catch_test_macros.hpp>
 
 #include <cmath>
-#include <limits>
-#include <optional>
-#include <sstream>
-#include <stdexcept>
-#include <string>
-#include <type_traits>
-#include <vector>
+#include <numbers>
+
+#include "support/rates.hpp"
 
 namespace fg = fulgurite;
 
 TEST_CASE("the rate follows a cosine, also past its period") {
   const fg::CosineAnnealing schedule{.period = 4, .min_lr = 0.01};
-  const std::vector<double> expected{1, 0.8550178567, 0.505, 0.1549821433, 0.01, 0.1549821433, 0.505, 0.8550178567, 1, 0.8550178567};
-  double rate = 1.0;
-  for (std::size_t i = 0; i < expected.size(); ++i) {
-    rate = schedule.lr({static_cast<std::int64_t>(i), 1.0, rate});
-    CHECK(rate == Catch::Approx(expected[i]));
-  }
+  const auto at = [](int step) { return 0.01 + 0.99 * (1.0 + std::cos(std::numbers::pi * step / 4.0)) / 2.0; };
+  toy::check_same(toy::rates(schedule, 9), {1.0, at(1), at(2), at(3), at(4), at(5), at(6), at(7), at(8), at(9)});
+  toy::check_resumes(schedule);
+}
+
+TEST_CASE("it starts from what another schedule wrote, and from the base where a sequence restarts it") {
+  const fg::CosineAnnealing schedule{.period = 4};
+  CHECK(schedule.lr({.step = 1, .base = 1.0, .current = 0.5}) == 0.5 * schedule.lr({.step = 1, .base = 1.0, .current = 1.0}));
+  CHECK(schedule.lr({.step = 0, .base = 1.0, .current = 0.5}) == 0.5);
+  CHECK(schedule.lr({.step = 0, .base = 1.0, .current = 0.5, .arrival = fg::Arrival::restarted}) == 1.0);
+}
+
+TEST_CASE("a cosine without period is refused") {
+  CHECK(fg::CosineAnnealing{}.problem() != nullptr);
+  CHECK(fg::CosineAnnealing{.period = 4, .min_lr = -0.1}.problem() != nullptr);
 }

@@ -1,22 +1,23 @@
 // SPDX-License-Identifier: MIT
 #include <fulgurite/schedulers/one_cycle.hpp>
 
-#include <catch2/catch_approx.hpp>
 #include <catch2/catch_test_macros.hpp>
+#include <catch2/catch_approx.hpp>
+#include <catch2/matchers/catch_matchers.hpp>
 
 #include <cmath>
-#include <limits>
+#include <cstdint>
 #include <optional>
-#include <sstream>
 #include <stdexcept>
-#include <string>
-#include <type_traits>
 #include <vector>
+
+#include "support/rates.hpp"
 
 namespace fg = fulgurite;
 
 TEST_CASE("rate and momentum go one cycle, and no further") {
   const fg::OneCycle schedule{.max_lr = 1.0, .total_steps = 10};
+  // OneCycleLR(optimizer, 1.0, 10)
   const std::vector<double> rates{0.04, 0.52, 1, 0.950484632, 0.8117456539, 0.6112620219, 0.3887419781, 0.1882583461, 0.04951936799, 4e-06};
   const std::vector<double> momenta{0.95, 0.9, 0.85, 0.8549515566, 0.8688255099, 0.8888739533, 0.9111260467, 0.9311744901, 0.9450484434, 0.95};
   for (std::size_t i = 0; i < rates.size(); ++i) {
@@ -25,4 +26,51 @@ TEST_CASE("rate and momentum go one cycle, and no further") {
     CHECK(*schedule.momentum({step, 0.0, 0.0}) == Catch::Approx(momenta[i]));
   }
   CHECK_THROWS_AS(schedule.lr({11, 0.0, 0.0}), std::out_of_range);
+  toy::check_resumes(schedule, 10);
+}
+
+TEST_CASE("three phases, along straight lines") {
+  const fg::OneCycle schedule{
+      .max_lr = 1.0, .total_steps = 10, .rising = 0.4, .anneal = fg::Anneal::linear, .three_phase = true};
+  // OneCycleLR(optimizer, 1.0, 10, pct_start=0.4, anneal_strategy="linear", three_phase=True)
+  toy::check_same(toy::rates(schedule, 9),
+      {0.04, 0.35999999999999993, 0.6799999999999999, 1.0, 0.68, 0.3600000000000001, 0.040000000000000036,
+       0.026668, 0.013336, 3.9999999999970615e-06});
+  const std::vector<double> momenta
+      {0.95, 0.9166666666666666, 0.8833333333333333, 0.85, 0.8833333333333333, 0.9166666666666666, 0.95, 0.95,
+       0.95, 0.95};
+  for (std::size_t i = 0; i < momenta.size(); ++i) {
+    CHECK(std::abs(*schedule.momentum({static_cast<std::int64_t>(i), 0.0, 0.0}) - momenta[i]) < 1e-12);
+  }
+}
+
+TEST_CASE("its length may be epochs times steps, its values may differ by group, the momentum may be left alone") {
+  toy::MomentumRates optimizer{{{0.5, 0.5}}};
+  auto schedule = fg::schedule(
+      optimizer, fg::OneCycle{.max_lr = {1.0, 2.0}, .epochs = 5, .steps_per_epoch = 2, .momentum_range = std::nullopt});
+  toy::check_same(optimizer.lrs, {0.04, 0.08});
+  for (int step = 0; step < 9; ++step) schedule.step();
+  CHECK(optimizer.lrs[1] == Catch::Approx(8e-6));
+  CHECK(optimizer.momenta == std::vector<double>{0.9, 0.9});
+}
+
+TEST_CASE("a leg without length is over at once") {
+  const fg::OneCycle schedule{.max_lr = 1.0, .total_steps = 5, .rising = 0.2};  // PyTorch divides by zero here
+  CHECK(schedule.lr({0, 0.0, 0.0}) == 1.0);
+}
+
+TEST_CASE("a cycle without length, peak or momentum to drive is refused") {
+  toy::MomentumRates optimizer;
+  CHECK_THROWS_WITH(fg::schedule(optimizer, fg::OneCycle{.max_lr = 1.0}),
+                    "fulgurite: OneCycle needs its length: set total_steps to the optimizer steps of the whole training, "
+                    "or epochs and steps_per_epoch");
+  CHECK(fg::OneCycle{.max_lr = 1.0, .epochs = 5}.problem() != nullptr);
+  CHECK(fg::OneCycle{.max_lr = 1.0, .total_steps = -5}.problem() != nullptr);
+  CHECK(fg::OneCycle{.total_steps = 5}.problem() != nullptr);
+  CHECK(fg::OneCycle{.max_lr = 1.0, .total_steps = 5, .rising = 1.1}.problem() != nullptr);
+  CHECK(fg::OneCycle{.max_lr = 1.0, .total_steps = 5, .div_factor = 0.0}.problem() != nullptr);
+  toy::Rates without_momentum;
+  CHECK_THROWS_WITH(fg::schedule(without_momentum, fg::OneCycle{.max_lr = 1.0, .total_steps = 5}),
+                    "fulgurite: this schedule drives the momentum, but the optimizer has none: set .momentum_range = "
+                    "std::nullopt, or use an optimizer with momentum");
 }

@@ -1,24 +1,21 @@
 // SPDX-License-Identifier: MIT
 #include <fulgurite/schedulers/step_decay.hpp>
 
-#include <catch2/catch_approx.hpp>
 #include <catch2/catch_test_macros.hpp>
 
-#include <cmath>
-#include <limits>
-#include <optional>
-#include <sstream>
-#include <stdexcept>
-#include <string>
-#include <type_traits>
-#include <vector>
+#include "support/rates.hpp"
 
 namespace fg = fulgurite;
 
 TEST_CASE("the rate drops every n steps") {
   const fg::StepDecay schedule{.step_size = 2, .gamma = 0.5};
-  CHECK(schedule.lr({0, 1.0, 1.0}) == 1.0);
-  CHECK(schedule.lr({1, 1.0, 1.0}) == 1.0);
-  CHECK(schedule.lr({2, 1.0, 1.0}) == 0.5);
+  CHECK(toy::rates(schedule, 6) == std::vector<double>{1.0, 1.0, 0.5, 0.5, 0.25, 0.25, 0.125});
+  CHECK(schedule.lr({.step = 0, .base = 1.0, .current = 0.3, .arrival = fg::Arrival::restarted}) == 1.0);
+  toy::check_resumes(schedule);
+}
+
+TEST_CASE("a step decay without steps or with a negative factor is refused") {
   CHECK(fg::StepDecay{.step_size = 0}.problem() != nullptr);
+  CHECK(fg::StepDecay{.gamma = -0.1}.problem() != nullptr);
+  CHECK(fg::StepDecay{}.problem() == nullptr);
 }

@@ -18,6 +18,24 @@ constexpr PrintedField<Value> field(std::string_view name, const Value& value) {
   return {name, value};
 }
 
+/// Prints a range as `{1, 2, 3}`.
+template <class Range>
+struct Listed {
+  const Range& range;
+
+  friend std::ostream& operator<<(std::ostream& out, const Listed& listed) {
+    const char* separator = "";
+    out << '{';
+    for (const auto& value : listed.range) {
+      out << separator << value;
+      separator = ", ";
+    }
+    return out << '}';
+  }
+};
+template <class Range>
+Listed(const Range&) -> Listed<Range>;
+
 template <class... Values>
 std::ostream& print(std::ostream& out, std::string_view type, PrintedField<Values>... fields) {
   out << type;

@@ -42,6 +42,7 @@ struct Metric {
   double last = std::numeric_limits<double>::quiet_NaN();
   double weighted_sum = 0.0;  ///< over the epoch: value times batch size
   double weight = 0.0;        ///< over the epoch: batch sizes
+  std::int64_t count = 0;     ///< how often it has been logged
 
   double mean() const { return weighted_sum / weight; }
 };
@@ -57,15 +58,23 @@ class Metrics {
     metric.last = value;
     metric.weighted_sum += value * weight;
     metric.weight += weight;
+    ++metric.count;
+  }
+
+  /// Nothing if the name was never logged.
+  const Metric* find(std::string_view name) const {
+    for (const Metric& metric : metrics_) {
+      if (metric.name == name) return &metric;
+    }
+    return nullptr;
   }
 
   /// The epoch's mean for what is logged `on_epoch` and has been logged in this epoch, else the last value; nothing if
   /// the name was never logged.
   std::optional<double> value(std::string_view name) const {
-    for (const Metric& metric : metrics_) {
-      if (metric.name == name) return metric.flags.has(on_epoch) && metric.weight > 0.0 ? metric.mean() : metric.last;
-    }
-    return std::nullopt;
+    const Metric* metric = find(name);
+    if (!metric) return std::nullopt;
+    return metric->flags.has(on_epoch) && metric->weight > 0.0 ? metric->mean() : metric->last;
   }
 
   /// Starts the means of one stage anew.

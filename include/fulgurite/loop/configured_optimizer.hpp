@@ -6,17 +6,21 @@
 #include <boost/hana/size.hpp>
 #include <boost/hana/tuple.hpp>
 
+#include <concepts>
+#include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <stdexcept>
 #include <string>
 #include <type_traits>
 #include <utility>
 #include <vector>
 
-#include <fulgurite/detail/inline.hpp>
+#include <fulgurite/logging/metrics.hpp>
 #include <fulgurite/optim/optimizer.hpp>
-#include <fulgurite/policies/policy.hpp>
 #include <fulgurite/policies/scheduler_interval.hpp>
+#include <fulgurite/schedulers/running_schedule.hpp>
+#include <fulgurite/schedulers/schedule_state.hpp>
 #include <fulgurite/schedulers/scheduler.hpp>
 
 namespace fulgurite {
@@ -28,24 +32,55 @@ struct TrainerInterval {};
 template <Scheduler Schedule, class Interval>
 class AttachedSchedule {
  public:
-  AttachedSchedule(Schedule schedule, Interval interval) : schedule_(std::move(schedule)), interval_(interval) {
-    require_sensible(schedule_);
-    require_sensible(interval_);
+  /// Follows a metric, so it advances after validation.
+  static constexpr bool follows_metric = MetricScheduler<Schedule>;
+
+  AttachedSchedule(Schedule schedule, Interval interval) : running_(std::move(schedule)), interval_(interval) {
+    detail::require_sensible_value(interval_);
   }
 
-  /// Step 0: remembers the rates it starts from and sets its first ones.
+  /// Step 0: remembers the rates it starts from and sets its first ones. `initial_lrs` is empty for the first schedule.
   template <class Optimizer>
-  void attach(Optimizer& optimizer, const std::vector<double>& base_lrs, const std::vector<double>& base_momenta) {
-    base_lrs_ = base_lrs;
-    base_momenta_ = base_momenta;
-    write(optimizer);
+  void attach(Optimizer& optimizer, std::vector<double>& initial_lrs) {
+    running_.attach(optimizer, initial_lrs);
   }
 
   /// One step on.
   template <class Optimizer>
-  void advance(Optimizer& optimizer) {
-    ++steps_;
-    write(optimizer);
+  void advance(Optimizer& optimizer)
+    requires(!follows_metric)
+  {
+    running_.advance(optimizer);
+  }
+  template <class Optimizer>
+  void advance(Optimizer& optimizer, double metric)
+    requires follows_metric
+  {
+    running_.advance(optimizer, metric);
+  }
+
+  /// The value of its metric: after a step the batch's own where there is one, else the epoch's mean. Nothing if it is
+  /// not known and the schedule isn't strict; throws std::invalid_argument if it is.
+  std::optional<double> metric(const Metrics& metrics, bool after_step) const
+    requires follows_metric
+  {
+    const Metric* found = metrics.find(schedule().monitor());
+    if (!found) {
+      if (is_strict()) throw std::invalid_argument(missing_metric(metrics));
+      return std::nullopt;
+    }
+    if (after_step && found->flags.has(on_step)) return found->last;
+    return metrics.value(found->name);
+  }
+
+  /// The same, but nothing also if it was not logged since the last call.
+  std::optional<double> new_metric(const Metrics& metrics, bool after_step)
+    requires follows_metric
+  {
+    const std::optional<double> value = metric(metrics, after_step);
+    if (!value) return std::nullopt;
+    const std::int64_t count = metrics.find(schedule().monitor())->count;
+    return std::exchange(metric_count_, count) == count ? std::nullopt : value;
   }
 
   template <class Default>
@@ -57,17 +92,25 @@ class AttachedSchedule {
     return interval_or(trainers).due_after_epoch(point);
   }
 
-  std::int64_t steps() const { return steps_; }  ///< how often it has advanced
-  const Schedule& schedule() const { return schedule_; }
+  std::int64_t steps() const { return running_.steps(); }                           ///< how often it has advanced
+  double last_lr(std::int64_t group = 0) const { return running_.last_lr(group); }  ///< after its last step
+  const Schedule& schedule() const { return running_.schedule(); }
 
- private:
-  template <class Value>
-  static void require_sensible(const Value& value) {
-    if constexpr (SelfChecking<Value>) {
-      if (const char* problem = value.problem()) throw std::invalid_argument(std::string("fulgurite: ") + problem);
+  /// What a checkpoint keeps of it. `metric_count` belongs to the metrics: leave it out where those are not restored.
+  ScheduleState state() const {
+    ScheduleState saved = running_.state();
+    if constexpr (follows_metric) saved.set("metric_count", static_cast<double>(metric_count_));
+    return saved;
+  }
+  /// Throws std::invalid_argument if the state is another kind's or of another number of groups, and changes nothing then.
+  void load_state(const ScheduleState& saved) {
+    running_.load_state(saved);
+    if constexpr (follows_metric) {
+      metric_count_ = saved.has("metric_count") ? static_cast<std::int64_t>(saved.number("metric_count")) : 0;
     }
   }
 
+ private:
   template <class Default>
   const auto& interval_or(const Default& trainers) const {
     if constexpr (std::is_same_v<Interval, TrainerInterval>) {
@@ -77,24 +120,22 @@ class AttachedSchedule {
     }
   }
 
-  template <class Optimizer>
-  void write(Optimizer& optimizer) {
-    for (std::int64_t group = 0; group < optimizer.group_count(); ++group) {
-      const auto at = static_cast<std::size_t>(group);
-      optimizer.set_lr(group, schedule_.lr({steps_, base_lrs_[at], optimizer.lr(group)}));
-      if constexpr (MomentumScheduler<Schedule> && HasMomentum<Optimizer>) {
-        if (const auto momentum = schedule_.momentum({steps_, base_momenta_[at], optimizer.momentum(group)})) {
-          optimizer.set_momentum(group, *momentum);
-        }
-      }
-    }
+  bool is_strict() const {
+    if constexpr (requires { { schedule().strict } -> std::convertible_to<bool>; }) return schedule().strict;
+    return true;
   }
 
-  Schedule schedule_;
+  std::string missing_metric(const Metrics& metrics) const {
+    std::string known;
+    for (const Metric& metric : metrics.all()) known += (known.empty() ? "" : ", ") + metric.name;
+    const std::string name(schedule().monitor());
+    return "fulgurite: the plateau schedule follows the metric " + name + ", which has not been logged. Known metrics: " +
+           (known.empty() ? "none" : known) + ". Log it with step.log(\"" + name + "\", value), or set .strict = false";
+  }
+
+  RunningSchedule<Schedule> running_;
   [[no_unique_address]] Interval interval_;
-  std::int64_t steps_ = 0;
-  std::vector<double> base_lrs_;      // one a group
-  std::vector<double> base_momenta_;  // one a group, if the optimizer has momenta
+  std::int64_t metric_count_ = 0;  // of the metric's values, when one was last taken
 };
 
 /// An optimizer with its schedules. Made by `fg::optimizer(...)`.
@@ -103,6 +144,7 @@ class ConfiguredOptimizer {
  public:
   using optimizer_type = O;
   static constexpr std::size_t schedule_count = sizeof...(Attached);
+  static constexpr bool follows_metrics = (Attached::follows_metric || ...);
 
   ConfiguredOptimizer(O optimizer, boost::hana::tuple<Attached...> schedules)
       : optimizer_(std::move(optimizer)), schedules_(std::move(schedules)) {}
@@ -135,13 +177,8 @@ class ConfiguredOptimizer {
   /// Sets every schedule to its step 0. All start from the rates that the optimizer was made with.
   void attach_schedules() {
     if constexpr (schedule_count > 0) {
-      std::vector<double> lrs;
-      std::vector<double> momenta;
-      for (std::int64_t group = 0; group < optimizer_.group_count(); ++group) {
-        lrs.push_back(optimizer_.lr(group));
-        if constexpr (HasMomentum<O>) momenta.push_back(optimizer_.momentum(group));
-      }
-      boost::hana::for_each(schedules_, [&](auto& schedule) { schedule.attach(optimizer_, lrs, momenta); });
+      std::vector<double> initial_lrs;
+      boost::hana::for_each(schedules_, [&](auto& schedule) { schedule.attach(optimizer_, initial_lrs); });
     }
   }
 

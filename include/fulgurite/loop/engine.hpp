@@ -82,6 +82,7 @@ class Engine {
   static constexpr bool manual = Policies::manual;
   static constexpr bool accumulates =
       !std::same_as<std::remove_cvref_t<decltype(std::declval<const Policies&>().accumulation())>, NoAccumulation>;
+  static constexpr bool follows_metrics = !manual && Configured::follows_metrics;
   static constexpr bool checks_finite =
       std::remove_cvref_t<decltype(std::declval<const Policies&>().non_finite())>::checks;
 
@@ -130,6 +131,10 @@ class Engine {
     result.global_step = progress_.global_step;
     notify<hooks::on_train_batch_end_hook>(std::as_const(result), batch, step);
     ++progress_.batch;
+    if constexpr (follows_metrics) {
+      metric_schedules_due_ |= result.stepped;
+      if (!last) advance_metric_schedules_after_step();  // those of the last batch see the epoch's validation first
+    }
     return result;
   }
 
@@ -217,7 +222,9 @@ class Engine {
     if (!epoch_open_) return;
     if (completed) close_epoch();
     window_.close();
+    advance_metric_schedules_after_step();
     notify<hooks::on_train_epoch_end_hook>(edge(Stage::training));
+    if (completed) advance_metric_schedules_after_epoch();
     ++progress_.epoch;
     progress_.batch = progress_.steps_in_epoch = 0;
     epoch_open_ = false;
@@ -229,6 +236,24 @@ class Engine {
     const SchedulePoint point{progress_.epoch, progress_.batch, progress_.steps_in_epoch};
     for_each_schedule([&](auto& schedule) {
       if (schedule.due_after_epoch(policies_.scheduler_interval(), point)) advance(schedule);
+    });
+  }
+
+  // Schedules that follow a metric come after the validation and on_train_epoch_end that may log it. In manual mode
+  // the model advances them itself.
+
+  void advance_metric_schedules_after_step() {
+    if (!std::exchange(metric_schedules_due_, false)) return;
+    const SchedulePoint point{progress_.epoch, progress_.batch, progress_.steps_in_epoch};
+    for_each_metric_schedule([&](auto& schedule) {
+      if (schedule.due_after_step(policies_.scheduler_interval(), point)) advance_on_metric(schedule, true);
+    });
+  }
+
+  void advance_metric_schedules_after_epoch() {
+    const SchedulePoint point{progress_.epoch, progress_.batch, progress_.steps_in_epoch};
+    for_each_metric_schedule([&](auto& schedule) {
+      if (schedule.due_after_epoch(policies_.scheduler_interval(), point)) advance_on_metric(schedule, false);
     });
   }
 
@@ -276,9 +301,9 @@ class Engine {
                     "step.lr_schedulers() needs a schedule: give it to the optimizer by fg::optimizer(...).with(schedule). "
                     "See docs/errors/no-schedule.md");
       if constexpr (sizeof...(schedule) == 1) {
-        return (SchedulerHandle(schedule, optimizer()), ...);
+        return (SchedulerHandle(schedule, optimizer(), std::as_const(metrics_)), ...);
       } else {
-        return std::make_tuple(SchedulerHandle(schedule, optimizer())...);
+        return std::make_tuple(SchedulerHandle(schedule, optimizer(), std::as_const(metrics_))...);
       }
     });
   }
@@ -340,7 +365,10 @@ class Engine {
   void close_open_window() {
     Step step(*this, {Stage::training, progress_.batch, true, 1.0});
     NothingLeftToRun nothing;
-    if (close_window(step, nothing)) advance_step_schedules();
+    if (close_window(step, nothing)) {
+      advance_step_schedules();
+      if constexpr (follows_metrics) metric_schedules_due_ = true;
+    }
   }
 
   template <class Batch, class Loss>
@@ -409,8 +437,13 @@ class Engine {
   }
 
   template <class Schedule>
-  void advance(Schedule& schedule) {
-    SchedulerHandle handle(schedule, optimizer());
+  void advance_on_metric(Schedule& schedule, bool after_step) {
+    if (const auto metric = schedule.new_metric(metrics_, after_step)) advance(schedule, metric);
+  }
+
+  template <class Schedule>
+  void advance(Schedule& schedule, std::optional<double> metric = std::nullopt) {
+    SchedulerHandle handle(schedule, optimizer(), metrics_, metric);
     if constexpr (hooks::present<hooks::lr_scheduler_step_hook, Model>) {
       Step step = edge(Stage::training);
       hooks::call<hooks::lr_scheduler_step_hook>(*model_, handle, step);
@@ -421,7 +454,20 @@ class Engine {
 
   template <class F>
   FULGURITE_INLINE void for_each_schedule(F&& f) {
-    if constexpr (Configured::schedule_count > 0) boost::hana::for_each(configured_.schedules(), f);
+    if constexpr (Configured::schedule_count > 0) {
+      boost::hana::for_each(configured_.schedules(), [&](auto& schedule) FULGURITE_INLINE {
+        if constexpr (!std::remove_cvref_t<decltype(schedule)>::follows_metric) f(schedule);
+      });
+    }
+  }
+
+  template <class F>
+  void for_each_metric_schedule(F&& f) {
+    if constexpr (follows_metrics) {
+      boost::hana::for_each(configured_.schedules(), [&](auto& schedule) {
+        if constexpr (std::remove_cvref_t<decltype(schedule)>::follows_metric) f(schedule);
+      });
+    }
   }
 
   FULGURITE_INLINE std::int64_t remaining_batches() const { return epoch_size_ ? *epoch_size_ - progress_.batch : -1; }
@@ -437,6 +483,7 @@ class Engine {
   std::optional<std::int64_t> epoch_size_;  // batches in the running epoch, if known
   bool epoch_open_ = false;
   bool epoch_schedules_done_ = false;
+  bool metric_schedules_due_ = false;  // a step was made after which schedules that follow a metric have not been asked
   bool stop_requested_ = false;
 };
 

@@ -4,8 +4,10 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 
 #include <fulgurite/detail/inline.hpp>
+#include <fulgurite/logging/metrics.hpp>
 
 namespace fulgurite {
 
@@ -53,16 +55,35 @@ class OptimizerHandle {
 template <class Schedule, class Optimizer>
 class SchedulerHandle {
  public:
-  SchedulerHandle(Schedule& schedule, Optimizer& optimizer) : schedule_(&schedule), optimizer_(&optimizer) {}
+  /// `metric`: what a schedule that follows one is to be fed with.
+  SchedulerHandle(Schedule& schedule, Optimizer& optimizer, const Metrics& metrics, std::optional<double> metric = {})
+      : schedule_(&schedule), optimizer_(&optimizer), metrics_(&metrics), metric_(metric) {}
 
-  /// Advances the schedule by one step.
-  void step() const { schedule_->advance(*optimizer_); }
+  /// Advances the schedule by one step. One that follows a metric takes the value that was logged last (the epoch's mean
+  /// if it is logged on_epoch); without one it stays where it is, or throws std::invalid_argument if it is strict.
+  void step() const {
+    if constexpr (Schedule::follows_metric) {
+      const auto value = metric_ ? metric_ : schedule_->metric(*metrics_, false);
+      if (value) schedule_->advance(*optimizer_, *value);
+    } else {
+      schedule_->advance(*optimizer_);
+    }
+  }
+  /// The same with a value of the caller's.
+  void step(double metric) const
+    requires Schedule::follows_metric
+  {
+    schedule_->advance(*optimizer_, metric);
+  }
+
   std::int64_t steps() const { return schedule_->steps(); }  ///< how often it has advanced
   double last_lr(std::int64_t group = 0) const { return optimizer_->lr(group); }
 
  private:
   Schedule* schedule_;
   Optimizer* optimizer_;
+  const Metrics* metrics_;
+  std::optional<double> metric_;
 };
 
 }  // namespace fulgurite

@@ -59,7 +59,8 @@ struct EveryBatch {
   }
 };
 
-/// A schedule advances at the end of every `frequency`-th epoch, after the last batch and before validation.
+/// A schedule advances at the end of every `frequency`-th epoch, after the last batch and before validation (one that
+/// follows a metric: after validation and on_train_epoch_end).
 struct EveryEpoch {
   using slot = slots::SchedulerInterval;
   std::int64_t frequency = 1;  ///< epochs, at least 1

@@ -20,7 +20,8 @@ struct CosineAnnealing {
   double min_lr = 0.0;      ///< smallest learning rate
 
   double lr(const RatePoint& point) const {
-    if (point.step == 0) return point.current;
+    if (point.arrival == Arrival::attached) return point.current;
+    if (point.arrival == Arrival::restarted) return min_lr + (point.base - min_lr);
     if ((point.step - 1 - period) % (2 * period) == 0) {  // the factor below would divide by zero
       return point.current + (point.base - min_lr) * (1.0 - cosine(1)) / 2.0;
     }
@@ -28,7 +29,8 @@ struct CosineAnnealing {
   }
 
   constexpr const char* problem() const {
-    return period >= 1 ? nullptr : "CosineAnnealing.period must be 1 or more: the steps from the base rate to min_lr";
+    if (period < 1) return "CosineAnnealing.period must be 1 or more: the steps from the base rate to min_lr";
+    return min_lr >= 0.0 ? nullptr : "CosineAnnealing.min_lr must be 0 or more";
   }
 
   friend constexpr bool operator==(CosineAnnealing, CosineAnnealing) = default;

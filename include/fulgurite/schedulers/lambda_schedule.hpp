@@ -7,23 +7,27 @@
 #include <ostream>
 #include <utility>
 
+#include "detail/group_factors.hpp"
 #include "scheduler.hpp"
 
 namespace fulgurite {
 
-/// The base learning rate times a function of the step: `LambdaSchedule{[](std::int64_t step) { return 1.0 / (1 + step); }}`.
-/// torch.optim.lr_scheduler.LambdaLR. The function should depend on nothing else, so that a resumed run sees the same rates.
-template <std::invocable<std::int64_t> Factor>
+/// The base learning rate times a function of the step, one for all parameter groups or one for each:
+/// `LambdaSchedule{[](std::int64_t step) { return 1.0 / (1 + step); }}`. torch.optim.lr_scheduler.LambdaLR.
+/// The function should depend on nothing else, so that a resumed run sees the same rates.
+template <std::invocable<std::int64_t>... Factors>
 class LambdaSchedule {
  public:
-  explicit LambdaSchedule(Factor factor) : factor_(std::move(factor)) {}
+  explicit LambdaSchedule(Factors... factors) : factors_(std::move(factors)...) {}
 
-  double lr(const RatePoint& point) const { return point.base * static_cast<double>(factor_(point.step)); }
+  double lr(const RatePoint& point) const { return point.base * factors_(point); }
+
+  void require_groups(std::int64_t count) const { factors_.require_groups("LambdaSchedule", count); }
 
   friend std::ostream& operator<<(std::ostream& out, const LambdaSchedule&) { return out << "LambdaSchedule"; }
 
  private:
-  Factor factor_;
+  detail::GroupFactors<Factors...> factors_;
 };
 
 }  // namespace fulgurite

@@ -13,14 +13,17 @@ namespace fulgurite {
 /// Multiplies the learning rate by `gamma` every `step_size` steps. torch.optim.lr_scheduler.StepLR.
 struct StepDecay {
   std::int64_t step_size = 1;  ///< steps between two decays, at least 1
-  double gamma = 0.1;          ///< factor of a decay
+  double gamma = 0.1;          ///< factor of a decay, 0 or more
 
   constexpr double lr(const RatePoint& point) const {
+    if (point.arrival == Arrival::restarted) return point.base;
     return point.step == 0 || point.step % step_size != 0 ? point.current : point.current * gamma;
   }
 
   constexpr const char* problem() const {
-    return step_size >= 1 ? nullptr : "StepDecay.step_size must be 1 or more";
+    if (step_size < 1) return "StepDecay.step_size must be 1 or more";
+    if (!(gamma >= 0.0)) return "StepDecay.gamma must be 0 or more";
+    return nullptr;
   }
 
   friend constexpr bool operator==(StepDecay, StepDecay) = default;

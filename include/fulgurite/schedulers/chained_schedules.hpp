@@ -1,0 +1,119 @@
+// SPDX-License-Identifier: MIT
+// Schedule: several schedules at once.
+#pragma once
+
+#include <cstdint>
+#include <ostream>
+#include <tuple>
+#include <utility>
+#include <vector>
+
+#include <fulgurite/detail/print.hpp>
+#include "detail/parts.hpp"
+#include "running_schedule.hpp"
+#include "schedule_state.hpp"
+#include "scheduler.hpp"
+
+namespace fulgurite {
+
+/// Several schedules that advance together, each on what the one before it wrote:
+/// `ChainedSchedules{ConstantSchedule{.factor = 0.1}, ExponentialDecay{.gamma = 0.9}}`. All start from the same rates.
+/// torch.optim.lr_scheduler.ChainedScheduler.
+template <class... Schedules>
+class ChainedSchedules {
+  static_assert(sizeof...(Schedules) > 0, "fg::ChainedSchedules needs a schedule");
+  static_assert(detail::parts_work<Schedules...>,
+                "fg::ChainedSchedules holds schedules that follow no metric: attach a plateau schedule by a .with of its "
+                "own. See docs/errors/plateau-in-sequence.md");
+
+ public:
+  explicit ChainedSchedules(Schedules... schedules) : schedules_(std::move(schedules)...) {}
+
+  const std::tuple<Schedules...>& schedules() const { return schedules_; }
+
+  friend bool operator==(const ChainedSchedules&, const ChainedSchedules&) = default;
+  friend std::ostream& operator<<(std::ostream& out, const ChainedSchedules& schedule) {
+    const char* separator = "";
+    const auto print_one = [&](const auto& part) {
+      out << separator << part;
+      separator = ", ";
+    };
+    out << "ChainedSchedules{";
+    std::apply([&](const auto&... part) { (print_one(part), ...); }, schedule.schedules_);
+    return out << '}';
+  }
+
+  /// A chain under way.
+  class Running : public detail::LastRates {
+   public:
+    explicit Running(ChainedSchedules schedule) : parts_(schedule.schedules_), schedule_(std::move(schedule)) {}
+
+    template <class Optimizer>
+    void attach(Optimizer& optimizer, std::vector<double>& initial_lrs) {
+      steps_ = 0;
+      parts_.attach(optimizer, initial_lrs);
+      initial_lrs_ = initial_lrs;
+      read_last_lrs(optimizer);
+    }
+
+    template <class Optimizer>
+    void advance(Optimizer& optimizer) {
+      ++steps_;
+      parts_.each([&](auto& part) { part.advance(optimizer); });
+      read_last_lrs(optimizer);
+    }
+
+    // What a sequence does to its parts.
+    void undo() {
+      --steps_;
+      parts_.each([](auto& part) { part.undo(); });
+    }
+    template <class Optimizer>
+    void begin(Optimizer& optimizer) {
+      advance(optimizer);
+    }
+    template <class Optimizer>
+    void restart(Optimizer& optimizer) {  // PyTorch has no such thing: as if attached
+      reattach(optimizer);
+    }
+    template <class Optimizer>
+    void reattach(Optimizer& optimizer) {
+      steps_ = 0;
+      detail::set_lrs(optimizer, initial_lrs_);
+      parts_.each([&](auto& part) { part.reattach(optimizer); });
+      read_last_lrs(optimizer);
+    }
+
+    ScheduleState state() const {
+      ScheduleState saved;
+      saved.set("last_epoch", static_cast<double>(steps_));
+      saved.set("base_lrs", initial_lrs_);
+      saved.set("_last_lr", last_lrs_);
+      parts_.save(saved);
+      return saved;
+    }
+    void load_state(const ScheduleState& saved) {
+      const auto steps = static_cast<std::int64_t>(saved.number("last_epoch"));
+      const auto& initial_lrs = saved.list("base_lrs", initial_lrs_.size());
+      const auto& last_lrs = saved.list("_last_lr", initial_lrs_.size());
+      parts_.load(saved);
+      steps_ = steps;
+      initial_lrs_ = initial_lrs;
+      last_lrs_ = last_lrs;
+    }
+
+    std::int64_t steps() const { return steps_; }
+    const ChainedSchedules& schedule() const { return schedule_; }
+
+   private:
+    detail::Parts<Schedules...> parts_;
+    ChainedSchedules schedule_;
+    std::int64_t steps_ = 0;
+    std::vector<double> initial_lrs_;  // one a group
+  };
+
+ private:
+  std::tuple<Schedules...> schedules_;
+};
+
+}  // namespace fulgurite

@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: MIT
+// Schedule: a smaller rate for the first steps.
+#pragma once
+
+#include <cstdint>
+#include <ostream>
+
+#include <fulgurite/detail/print.hpp>
+#include "scheduler.hpp"
+
+namespace fulgurite {
+
+/// The learning rate times `factor` for the first `steps` steps, then the rate itself. torch.optim.lr_scheduler.ConstantLR.
+struct ConstantSchedule {
+  double factor = 1.0 / 3.0;  ///< in (0, 1]
+  std::int64_t steps = 5;     ///< how long the factor holds, at least 1
+
+  constexpr double lr(const RatePoint& point) const {
+    if (point.arrival == Arrival::restarted) return point.base * factor;
+    if (point.step == 0) return point.current * factor;
+    return point.step == steps ? point.current * (1.0 / factor) : point.current;
+  }
+
+  constexpr const char* problem() const {
+    if (!(factor > 0.0 && factor <= 1.0)) return "ConstantSchedule.factor must be above 0 and at most 1";
+    return steps >= 1 ? nullptr : "ConstantSchedule.steps must be 1 or more";
+  }
+
+  friend constexpr bool operator==(ConstantSchedule, ConstantSchedule) = default;
+  friend std::ostream& operator<<(std::ostream& out, ConstantSchedule schedule) {
+    return detail::print(out, "ConstantSchedule", detail::field("factor", schedule.factor),
+                         detail::field("steps", schedule.steps));
+  }
+};
+
+}  // namespace fulgurite

@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: MIT
+// Schedule: a straight line from one factor to another.
+#pragma once
+
+#include <cstdint>
+#include <ostream>
+
+#include <fulgurite/detail/print.hpp>
+#include "scheduler.hpp"
+
+namespace fulgurite {
+
+/// The learning rate times a factor that goes from `start_factor` to `end_factor` in `steps` steps, and stays there.
+/// torch.optim.lr_scheduler.LinearLR.
+struct LinearSchedule {
+  double start_factor = 1.0 / 3.0;  ///< in (0, 1]
+  double end_factor = 1.0;          ///< in [0, 1]
+  std::int64_t steps = 5;           ///< steps from one to the other, at least 1
+
+  constexpr double lr(const RatePoint& point) const {
+    if (point.arrival == Arrival::restarted || point.step == 0) {
+      return (point.arrival == Arrival::restarted ? point.base : point.current) * start_factor;
+    }
+    if (point.arrival == Arrival::attached || point.step > steps) return point.current;
+    const double rise = end_factor - start_factor;
+    return point.current *
+           (1.0 + rise / (static_cast<double>(steps) * start_factor + static_cast<double>(point.step - 1) * rise));
+  }
+
+  constexpr const char* problem() const {
+    if (!(start_factor > 0.0 && start_factor <= 1.0)) return "LinearSchedule.start_factor must be above 0 and at most 1";
+    if (!(end_factor >= 0.0 && end_factor <= 1.0)) return "LinearSchedule.end_factor must lie in [0, 1]";
+    return steps >= 1 ? nullptr : "LinearSchedule.steps must be 1 or more";
+  }
+
+  friend constexpr bool operator==(LinearSchedule, LinearSchedule) = default;
+  friend std::ostream& operator<<(std::ostream& out, LinearSchedule schedule) {
+    return detail::print(out, "LinearSchedule", detail::field("start_factor", schedule.start_factor),
+                         detail::field("end_factor", schedule.end_factor),
+                         detail::field("steps", schedule.steps));
+  }
+};
+
+}  // namespace fulgurite

@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: MIT
+// Schedule: a drop at each milestone.
+#pragma once
+
+#include <algorithm>
+#include <cmath>
+#include <cstdint>
+#include <ostream>
+#include <vector>
+
+#include <fulgurite/detail/print.hpp>
+#include "scheduler.hpp"
+
+namespace fulgurite {
+
+/// Multiplies the learning rate by `gamma` at each milestone, by its power where one stands several times.
+/// torch.optim.lr_scheduler.MultiStepLR.
+struct MultiStepDecay {
+  std::vector<std::int64_t> milestones;  ///< steps, ascending, none below 0
+  double gamma = 0.1;                    ///< factor of a decay, 0 or more
+
+  double lr(const RatePoint& point) const {
+    const auto [from, to] = std::equal_range(milestones.begin(), milestones.end(), point.step);
+    if (point.arrival == Arrival::restarted) {
+      return point.base * std::pow(gamma, static_cast<double>(to - milestones.begin()));
+    }
+    return from == to ? point.current : point.current * std::pow(gamma, static_cast<double>(to - from));
+  }
+
+  const char* problem() const {
+    if (!std::is_sorted(milestones.begin(), milestones.end())) return "MultiStepDecay.milestones must ascend";
+    if (!milestones.empty() && milestones.front() < 0) return "MultiStepDecay.milestones must be 0 or more";
+    if (!(gamma >= 0.0)) return "MultiStepDecay.gamma must be 0 or more";
+    return nullptr;
+  }
+
+  friend bool operator==(const MultiStepDecay&, const MultiStepDecay&) = default;
+  friend std::ostream& operator<<(std::ostream& out, const MultiStepDecay& schedule) {
+    return detail::print(out, "MultiStepDecay", detail::field("milestones", detail::Listed{schedule.milestones}),
+                         detail::field("gamma", schedule.gamma));
+  }
+};
+
+}  // namespace fulgurite

@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: MIT
+// Schedule: down to zero along a power.
+#pragma once
+
+#include <cmath>
+#include <cstdint>
+#include <ostream>
+
+#include <fulgurite/detail/print.hpp>
+#include "scheduler.hpp"
+
+namespace fulgurite {
+
+/// Takes the learning rate to zero in `steps` steps, along (1 - step / steps) to the power `power`.
+/// torch.optim.lr_scheduler.PolynomialLR.
+struct PolynomialDecay {
+  std::int64_t steps = 5;  ///< steps until zero, at least 1
+  double power = 1.0;      ///< 0 or more; 1 is a straight line
+
+  double lr(const RatePoint& point) const {
+    if (point.arrival == Arrival::restarted) return point.base;
+    if (point.arrival == Arrival::attached || point.step > steps) return point.current;
+    return point.current * std::pow(left(point.step) / left(point.step - 1), power);
+  }
+
+  constexpr const char* problem() const {
+    if (steps < 1) return "PolynomialDecay.steps must be 1 or more: the steps until the rate is zero";
+    return power >= 0.0 ? nullptr : "PolynomialDecay.power must be 0 or more";
+  }
+
+  friend constexpr bool operator==(PolynomialDecay, PolynomialDecay) = default;
+  friend std::ostream& operator<<(std::ostream& out, PolynomialDecay schedule) {
+    return detail::print(out, "PolynomialDecay", detail::field("steps", schedule.steps),
+                         detail::field("power", schedule.power));
+  }
+
+ private:
+  double left(std::int64_t step) const { return 1.0 - static_cast<double>(step) / static_cast<double>(steps); }
+};
+
+}  // namespace fulgurite

@@ -1,0 +1,241 @@
+// SPDX-License-Identifier: MIT
+// A schedule under way on an optimizer: how often it has advanced, from which rates it started, which it wrote last.
+// The trainer's schedules (loop/configured_optimizer.hpp) and those without a trainer (driven_schedule.hpp) are this.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <stdexcept>
+#include <string>
+#include <type_traits>
+#include <utility>
+#include <vector>
+
+#include <fulgurite/optim/optimizer.hpp>
+#include <fulgurite/policies/policy.hpp>
+#include "schedule_state.hpp"
+#include "scheduler.hpp"
+
+namespace fulgurite {
+
+namespace detail {
+
+template <class Value>
+void require_sensible_value(const Value& value) {
+  if constexpr (SelfChecking<Value>) {
+    if (const char* problem = value.problem()) throw std::invalid_argument(std::string("fulgurite: ") + problem);
+  }
+}
+
+/// What every running schedule has: the optimizer's rates after its last step.
+class LastRates {
+ public:
+  double last_lr(std::int64_t group = 0) const { return last_lrs_.at(static_cast<std::size_t>(group)); }
+
+ protected:
+  template <class Optimizer>
+  void read_last_lrs(const Optimizer& optimizer) {
+    last_lrs_.resize(static_cast<std::size_t>(optimizer.group_count()));
+    for (std::size_t at = 0; at < last_lrs_.size(); ++at) last_lrs_[at] = optimizer.lr(static_cast<std::int64_t>(at));
+  }
+
+  std::vector<double> last_lrs_;  // one a group
+};
+
+/// The initial rates of an optimizer's groups, which all of its schedules share: as PyTorch's `initial_lr`, they are
+/// taken when the first schedule is attached.
+template <class Optimizer>
+void take_initial_lrs(const Optimizer& optimizer, std::vector<double>& initial_lrs) {
+  if (!initial_lrs.empty()) return;
+  for (std::int64_t group = 0; group < optimizer.group_count(); ++group) initial_lrs.push_back(optimizer.lr(group));
+}
+
+template <class Optimizer>
+void set_lrs(Optimizer& optimizer, const std::vector<double>& lrs) {
+  for (std::size_t at = 0; at < lrs.size(); ++at) optimizer.set_lr(static_cast<std::int64_t>(at), lrs[at]);
+}
+
+/// Runs a pure schedule.
+template <PureScheduler Schedule>
+class RunningPure : public LastRates {
+ public:
+  explicit RunningPure(Schedule schedule) : schedule_(std::move(schedule)) { require_sensible_value(schedule_); }
+
+  /// Step 0: remembers the rates it starts from and sets its first ones. `initial_lrs` is empty for an optimizer's
+  /// first schedule.
+  template <class Optimizer>
+  void attach(Optimizer& optimizer, std::vector<double>& initial_lrs) {
+    const std::int64_t groups = optimizer.group_count();
+    if constexpr (requires { schedule_.require_groups(groups); }) schedule_.require_groups(groups);
+    if constexpr (requires { schedule_.start_lr(groups); }) {  // CyclicSchedule writes its own before all else
+      for (std::int64_t group = 0; group < groups; ++group) optimizer.set_lr(group, schedule_.start_lr(group));
+    }
+    take_initial_lrs(optimizer, initial_lrs);
+    if constexpr (requires { schedule_.initial_lr(groups); }) {  // OneCycle replaces the optimizer's
+      for (std::int64_t group = 0; group < groups; ++group) {
+        initial_lrs[static_cast<std::size_t>(group)] = schedule_.initial_lr(group);
+      }
+    }
+    base_lrs_ = initial_lrs;
+    base_momenta_.clear();
+    if constexpr (HasMomentum<Optimizer>) {
+      for (std::int64_t group = 0; group < groups; ++group) base_momenta_.push_back(optimizer.momentum(group));
+    }
+    step_ = 0;
+    write(optimizer, Arrival::attached);
+  }
+
+  /// One step on.
+  template <class Optimizer>
+  void advance(Optimizer& optimizer) {
+    ++step_;
+    write(optimizer, Arrival::advanced);
+  }
+
+  // What sequences do to their parts.
+  void undo() { --step_; }
+  template <class Optimizer>
+  void begin(Optimizer& optimizer) {
+    ++step_;
+    write(optimizer, Arrival::attached);
+  }
+  template <class Optimizer>
+  void restart(Optimizer& optimizer) {
+    step_ = 0;
+    write(optimizer, Arrival::restarted);
+  }
+  template <class Optimizer>
+  void reattach(Optimizer& optimizer) {
+    step_ = 0;
+    write(optimizer, Arrival::attached);
+  }
+
+  ScheduleState state() const {
+    ScheduleState saved;
+    saved.set("last_epoch", static_cast<double>(step_));
+    saved.set("base_lrs", base_lrs_);
+    saved.set("_last_lr", last_lrs_);
+    return saved;
+  }
+  void load_state(const ScheduleState& saved) {
+    const auto step = static_cast<std::int64_t>(saved.number("last_epoch"));
+    const auto& base_lrs = saved.list("base_lrs", base_lrs_.size());
+    const auto& last_lrs = saved.list("_last_lr", base_lrs_.size());
+    step_ = step;
+    base_lrs_ = base_lrs;
+    last_lrs_ = last_lrs;
+  }
+
+  std::int64_t steps() const { return step_; }
+  const Schedule& schedule() const { return schedule_; }
+
+ private:
+  template <class Optimizer>
+  void write(Optimizer& optimizer, Arrival arrival) {
+    for (std::int64_t group = 0; group < optimizer.group_count(); ++group) {
+      const auto at = static_cast<std::size_t>(group);
+      optimizer.set_lr(group, schedule_.lr({step_, base_lrs_[at], optimizer.lr(group), group, arrival}));
+      if constexpr (MomentumScheduler<Schedule>) write_momentum(optimizer, group, arrival);
+    }
+    read_last_lrs(optimizer);
+  }
+
+  template <class Optimizer>
+  void write_momentum(Optimizer& optimizer, std::int64_t group, Arrival arrival) {
+    if constexpr (HasMomentum<Optimizer>) {
+      const double base = base_momenta_[static_cast<std::size_t>(group)];
+      if (const auto momentum = schedule_.momentum({step_, base, optimizer.momentum(group), group, arrival})) {
+        optimizer.set_momentum(group, *momentum);
+      }
+    } else if (schedule_.momentum({step_, 0.0, 0.0, group, arrival})) {
+      throw std::invalid_argument(
+          "fulgurite: this schedule drives the momentum, but the optimizer has none: set .momentum_range = std::nullopt, "
+          "or use an optimizer with momentum");
+    }
+  }
+
+  Schedule schedule_;
+  std::int64_t step_ = 0;
+  std::vector<double> base_lrs_;      // one a group
+  std::vector<double> base_momenta_;  // one a group, if the optimizer has momenta
+};
+
+/// Runs a schedule that follows a metric.
+template <MetricScheduler Schedule>
+class RunningOnMetric : public LastRates {
+ public:
+  explicit RunningOnMetric(Schedule schedule) : schedule_(std::move(schedule)), state_(schedule_.start()) {
+    require_sensible_value(schedule_);
+  }
+
+  /// Remembers how many groups there are; changes no rate.
+  template <class Optimizer>
+  void attach(Optimizer& optimizer, std::vector<double>& /*initial_lrs*/) {
+    if constexpr (requires { schedule_.require_groups(std::int64_t{}); }) schedule_.require_groups(optimizer.group_count());
+    step_ = 0;
+    state_ = schedule_.start();
+    read_last_lrs(optimizer);
+  }
+
+  /// One step on, with the metric's new value.
+  template <class Optimizer>
+  void advance(Optimizer& optimizer, double metric) {
+    ++step_;
+    schedule_.advance(state_, metric);
+    for (std::int64_t group = 0; group < optimizer.group_count(); ++group) {
+      const double current = optimizer.lr(group);
+      const double lr = schedule_.lr(state_, {step_, current, current, group});
+      if (lr != current) optimizer.set_lr(group, lr);
+    }
+    read_last_lrs(optimizer);
+  }
+
+  ScheduleState state() const {
+    ScheduleState saved;
+    saved.set("last_epoch", static_cast<double>(step_));
+    schedule_.save(state_, saved);
+    saved.set("_last_lr", last_lrs_);
+    return saved;
+  }
+  void load_state(const ScheduleState& saved) {
+    const auto step = static_cast<std::int64_t>(saved.number("last_epoch"));
+    const auto& last_lrs = saved.list("_last_lr", last_lrs_.size());
+    auto state = state_;
+    schedule_.load(state, saved);
+    state_ = state;
+    step_ = step;
+    last_lrs_ = last_lrs;
+  }
+
+  std::int64_t steps() const { return step_; }
+  const Schedule& schedule() const { return schedule_; }
+
+ private:
+  Schedule schedule_;
+  typename Schedule::State state_;
+  std::int64_t step_ = 0;
+};
+
+template <class Schedule>
+struct running_of;
+template <PureScheduler Schedule>
+struct running_of<Schedule> {
+  using type = RunningPure<Schedule>;
+};
+template <MetricScheduler Schedule>
+struct running_of<Schedule> {
+  using type = RunningOnMetric<Schedule>;
+};
+template <CompositeScheduler Schedule>
+struct running_of<Schedule> {
+  using type = typename Schedule::Running;
+};
+
+}  // namespace detail
+
+/// A schedule with its progress on one optimizer: `attach(optimizer, initial_lrs)`, then `advance(optimizer)` or, for one
+/// that follows a metric, `advance(optimizer, metric)`; `state()` and `load_state(state)` carry it over to another run.
+template <Scheduler Schedule>
+using RunningSchedule = typename detail::running_of<Schedule>::type;
+
+}  // namespace fulgurite

@@ -1,0 +1,143 @@
+// SPDX-License-Identifier: MIT
+// Schedule: one schedule after another.
+#pragma once
+
+#include <algorithm>
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <ostream>
+#include <tuple>
+#include <utility>
+#include <vector>
+
+#include <fulgurite/detail/print.hpp>
+#include "detail/parts.hpp"
+#include "running_schedule.hpp"
+#include "schedule_state.hpp"
+#include "scheduler.hpp"
+
+namespace fulgurite {
+
+/// One schedule after another; each milestone is the step at which the next one takes over and starts from its step 0:
+/// `SequentialSchedule{{5}, LinearSchedule{.steps = 5}, CosineAnnealing{.period = 95}}`.
+/// torch.optim.lr_scheduler.SequentialLR. A schedule that takes over restarts from the initial rate, whatever the one
+/// before it left, unless it is one that only multiplies (MultiplicativeSchedule).
+template <class... Schedules>
+class SequentialSchedule {
+ public:
+  template <std::size_t Milestones>
+  explicit SequentialSchedule(const std::int64_t (&milestones)[Milestones], Schedules... schedules)
+      : schedules_(std::move(schedules)...) {
+    static_assert(Milestones + 1 == sizeof...(Schedules),
+                  "fg::SequentialSchedule takes one schedule more than it has milestones: each milestone is the step at "
+                  "which the next schedule takes over. See docs/errors/sequential-schedule.md");
+    if constexpr (Milestones + 1 == sizeof...(Schedules)) std::copy_n(milestones, Milestones, milestones_.begin());
+  }
+
+  const std::tuple<Schedules...>& schedules() const { return schedules_; }
+  const auto& milestones() const { return milestones_; }
+
+  const char* problem() const {
+    if (!std::is_sorted(milestones_.begin(), milestones_.end())) return "SequentialSchedule's milestones must ascend";
+    return milestones_.front() >= 0 ? nullptr : "SequentialSchedule's milestones must be 0 or more";
+  }
+
+  friend bool operator==(const SequentialSchedule&, const SequentialSchedule&) = default;
+  friend std::ostream& operator<<(std::ostream& out, const SequentialSchedule& schedule) {
+    out << "SequentialSchedule{" << detail::Listed{schedule.milestones_};
+    std::apply([&](const auto&... part) { ((out << ", " << part), ...); }, schedule.schedules_);
+    return out << '}';
+  }
+
+  /// A sequence under way.
+  class Running : public detail::LastRates {
+   public:
+    explicit Running(SequentialSchedule schedule)
+        : milestones_(schedule.milestones_), parts_(schedule.schedules_), schedule_(std::move(schedule)) {
+      detail::require_sensible_value(schedule_);
+    }
+
+    template <class Optimizer>
+    void attach(Optimizer& optimizer, std::vector<double>& initial_lrs) {
+      steps_ = 0;
+      parts_.attach(optimizer, initial_lrs);  // each sets its first rates, as if it were alone
+      detail::set_lrs(optimizer, initial_lrs);
+      initial_lrs_ = initial_lrs;
+      undo();
+      parts_.visit(0, [&](auto& part) { part.begin(optimizer); });
+      read_last_lrs(optimizer);
+    }
+
+    template <class Optimizer>
+    void advance(Optimizer& optimizer) {
+      ++steps_;
+      const auto passed = std::upper_bound(milestones_.begin(), milestones_.end(), steps_) - milestones_.begin();
+      const auto now = static_cast<std::size_t>(passed);
+      const bool takes_over = now > 0 && milestones_[now - 1] == steps_;
+      parts_.visit(now, [&](auto& part) { takes_over ? part.restart(optimizer) : part.advance(optimizer); });
+      read_last_lrs(optimizer);
+    }
+
+    // What a sequence does to its parts; PyTorch leaves the inner sequence's own count alone.
+    void undo() {
+      parts_.each([](auto& part) { part.undo(); });
+    }
+    template <class Optimizer>
+    void begin(Optimizer& optimizer) {
+      advance(optimizer);
+    }
+    template <class Optimizer>
+    void restart(Optimizer& optimizer) {  // PyTorch has no such thing: as if attached
+      reattach(optimizer);
+    }
+    template <class Optimizer>
+    void reattach(Optimizer& optimizer) {
+      steps_ = 0;
+      detail::set_lrs(optimizer, initial_lrs_);
+      parts_.visit(0, [&](auto& part) { part.reattach(optimizer); });
+      read_last_lrs(optimizer);
+    }
+
+    ScheduleState state() const {
+      ScheduleState saved;
+      saved.set("last_epoch", static_cast<double>(steps_));
+      saved.set("base_lrs", initial_lrs_);
+      saved.set("_last_lr", last_lrs_);
+      parts_.save(saved);
+      return saved;
+    }
+    void load_state(const ScheduleState& saved) {
+      const auto steps = static_cast<std::int64_t>(saved.number("last_epoch"));
+      const auto& initial_lrs = saved.list("base_lrs", initial_lrs_.size());
+      const auto& last_lrs = saved.list("_last_lr", initial_lrs_.size());
+      parts_.load(saved);
+      steps_ = steps;
+      initial_lrs_ = initial_lrs;
+      last_lrs_ = last_lrs;
+    }
+
+    std::int64_t steps() const { return steps_; }
+    const SequentialSchedule& schedule() const { return schedule_; }
+
+   private:
+    std::array<std::int64_t, sizeof...(Schedules) - 1> milestones_;
+    detail::Parts<Schedules...> parts_;
+    SequentialSchedule schedule_;
+    std::int64_t steps_ = 0;
+    std::vector<double> initial_lrs_;  // one a group
+  };
+
+ private:
+  static_assert(detail::parts_work<Schedules...>,
+                "fg::SequentialSchedule holds schedules that follow no metric: attach a plateau schedule by a .with of its "
+                "own. See docs/errors/plateau-in-sequence.md");
+
+  std::array<std::int64_t, sizeof...(Schedules) - 1> milestones_{};
+  std::tuple<Schedules...> schedules_;
+};
+
+template <std::size_t Milestones, class... Schedules>
+SequentialSchedule(const std::int64_t (&)[Milestones], Schedules...) -> SequentialSchedule<Schedules...>;
+
+}  // namespace fulgurite

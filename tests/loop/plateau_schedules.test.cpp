@@ -1,0 +1,170 @@
+// SPDX-License-Identifier: MIT
+// When the trainer feeds schedules that follow a metric, and with what.
+#include <fulgurite/loop/engine.hpp>
+
+#include <catch2/catch_test_macros.hpp>
+#include <catch2/matchers/catch_matchers.hpp>
+
+#include <string>
+#include <vector>
+
+#include "support/toy.hpp"
+
+namespace fg = fulgurite;
+
+namespace {
+using Loss = fg::Plateau<"val_loss">;
+
+/// Logs the metric that it is given, one value a validation.
+template <class Schedule, class Interval = fg::EveryEpoch>
+struct Validated : toy::Model {
+  Validated(Schedule given, std::vector<double> values, Interval when = {})
+      : schedule(given), interval(when), metrics(std::move(values)) {}
+
+  Schedule schedule;
+  Interval interval;
+  std::vector<double> metrics;
+  std::size_t validations = 0;
+  std::vector<double> rates;  // at each batch
+
+  auto training_step(double batch, auto& step) {
+    rates.push_back(step.optimizers().lr());
+    return toy::Loss{&weight, batch};
+  }
+  void validation_step(double, auto& step) { step.log("val_loss", metrics.at(validations)); }
+  void on_validation_end(auto& /*step*/) { ++validations; }
+  auto configure_optimizers() { return fg::optimizer(toy::Sgd{&weight}).with(schedule, interval); }
+};
+
+const toy::Range one{1.0};
+const toy::Range two{1.0, 1.0};
+}  // namespace
+
+TEST_CASE("an epoch's plateau schedule sees the epoch's validation") {
+  Validated model(Loss{.factor = 0.5, .patience = 0}, {3.0, 3.0, 2.0, 2.0});
+  fg::Trainer trainer{model, fg::MaxEpochs{4}};
+  trainer.fit(two, one);
+  CHECK(model.rates == std::vector<double>{1.0, 1.0, 1.0, 1.0, 0.5, 0.5, 0.5, 0.5});
+  CHECK(trainer.optimizer().lr(0) == 0.25);
+}
+
+TEST_CASE("every n-th epoch only") {
+  Validated model(Loss{.factor = 0.5, .patience = 0}, {1.0, 2.0, 3.0, 4.0}, fg::EveryEpoch{.frequency = 2});
+  fg::Trainer trainer{model, fg::MaxEpochs{4}};
+  trainer.fit(one, one);
+  CHECK(trainer.optimizer().lr(0) == 0.5);
+}
+
+TEST_CASE("a plateau schedule by step is fed after validation, and not twice with the same value") {
+  Validated model(Loss{.factor = 0.5, .patience = 0, .strict = false}, {1.0, 2.0, 3.0}, fg::EveryStep{});
+  fg::Trainer trainer{model, fg::MaxEpochs{3}};
+  trainer.fit(two, one);
+  // Two batches an epoch, one validation: the first batch of an epoch brings nothing new.
+  CHECK(model.rates == std::vector<double>{1.0, 1.0, 1.0, 1.0, 0.5, 0.5});
+  CHECK(trainer.optimizer().lr(0) == 0.25);
+}
+
+namespace {
+struct OnTrainLoss : toy::Model {
+  std::vector<double> rates;
+
+  auto training_step(double batch, auto& step) {
+    rates.push_back(step.optimizers().lr());
+    step.log("train_loss", batch, fg::on_step | fg::on_epoch);
+    return toy::Loss{&weight, batch};
+  }
+};
+struct ByStep : OnTrainLoss {
+  auto configure_optimizers() {
+    return fg::optimizer(toy::Sgd{&weight}).with(fg::Plateau<"train_loss">{.factor = 0.5, .patience = 0}, fg::EveryStep{});
+  }
+};
+struct ByEpoch : OnTrainLoss {
+  auto configure_optimizers() {
+    return fg::optimizer(toy::Sgd{&weight}).with(fg::Plateau<"train_loss">{.factor = 0.5, .patience = 0});
+  }
+};
+struct Missing : OnTrainLoss {
+  auto configure_optimizers() { return fg::optimizer(toy::Sgd{&weight}).with(fg::Plateau<"nope">{}); }
+};
+struct MissingButNotStrict : OnTrainLoss {
+  auto configure_optimizers() { return fg::optimizer(toy::Sgd{&weight}).with(fg::Plateau<"nope">{.strict = false}); }
+};
+struct Overridden : ByEpoch {
+  int calls = 0;
+  void lr_scheduler_step(auto& scheduler, auto& /*step*/) {
+    ++calls;
+    scheduler.step();
+  }
+};
+struct ByHand : toy::Model {
+  std::vector<double> rates;
+
+  void training_step(double batch, auto& step) {
+    rates.push_back(step.optimizers().lr());
+    step.log("loss", batch);
+    step.lr_schedulers().step();                        // the value logged last
+    if (batch == 9.0) step.lr_schedulers().step(99.0);  // or one of its own
+  }
+  auto configure_optimizers() {
+    return fg::optimizer(toy::Sgd{&weight}).with(fg::Plateau<"loss">{.factor = 0.5, .patience = 0});
+  }
+};
+}  // namespace
+
+TEST_CASE("by step it sees the batch's value, by epoch the mean") {
+  ByStep by_step;
+  fg::Trainer(by_step, fg::MaxEpochs{1}).fit(toy::Range{2.0, 3.0, 1.0, 1.0, 1.0});
+  CHECK(by_step.rates == std::vector<double>{1.0, 1.0, 0.5, 0.5, 0.25});
+
+  ByEpoch by_epoch;
+  fg::Trainer trainer{by_epoch, fg::MaxEpochs{3}};
+  trainer.fit(toy::Range{4.0, 1.0});
+  CHECK(by_epoch.rates == std::vector<double>{1.0, 1.0, 1.0, 1.0, 0.5, 0.5});
+}
+
+TEST_CASE("an epoch that a limit cuts short feeds no epoch schedule") {
+  ByEpoch model;
+  fg::Trainer trainer{model, fg::MaxSteps{3}};
+  trainer.fit(two);
+  CHECK(trainer.optimizer().lr(0) == 1.0);
+}
+
+TEST_CASE("a metric that nobody logged is an error that names the known ones, unless the schedule is not strict") {
+  Missing missing;
+  fg::Trainer trainer{missing, fg::MaxEpochs{2}};
+  CHECK_THROWS_WITH(trainer.fit(two),
+                    "fulgurite: the plateau schedule follows the metric nope, which has not been logged. Known metrics: "
+                    "train_loss. Log it with step.log(\"nope\", value), or set .strict = false");
+  MissingButNotStrict lenient;
+  fg::Trainer other{lenient, fg::MaxEpochs{2}};
+  other.fit(two);
+  CHECK(other.optimizer().lr(0) == 1.0);
+}
+
+TEST_CASE("lr_scheduler_step is asked when there is a value, and steps with it") {
+  Overridden model;
+  fg::Trainer trainer{model, fg::MaxEpochs{3}};
+  trainer.fit(one);
+  CHECK(model.calls == 3);
+  CHECK(trainer.optimizer().lr(0) == 0.25);
+}
+
+TEST_CASE("in manual mode the model steps it, with the logged value or its own") {
+  ByHand model;
+  fg::Trainer trainer{model, fg::ManualOptimization{}, fg::MaxEpochs{1}};
+  trainer.fit(toy::Range{2.0, 9.0, 1.0, 1.0});
+  CHECK(model.rates == std::vector<double>{1.0, 1.0, 0.25, 0.25});
+}
+
+TEST_CASE("in a loop that the program owns, the end of an epoch feeds it") {
+  ByEpoch model;
+  fg::Trainer trainer{model};
+  auto loop = trainer.loop();
+  for (int epoch = 0; epoch < 2; ++epoch) {
+    loop.step(1.0);
+    loop.step(1.0);
+    loop.end_epoch();
+  }
+  CHECK(trainer.optimizer().lr(0) == 0.5);
+}

@@ -1,0 +1,21 @@
+// SPDX-License-Identifier: MIT
+#include <fulgurite/schedulers/constant_schedule.hpp>
+
+#include <catch2/catch_test_macros.hpp>
+
+#include "support/rates.hpp"
+
+namespace fg = fulgurite;
+
+TEST_CASE("the factor holds for the first steps") {
+  const fg::ConstantSchedule schedule{.factor = 0.3, .steps = 3};
+  // ConstantLR(optimizer, 0.3, 3) from 1.0
+  toy::check_same(toy::rates(schedule, 5), {0.3, 0.3, 0.3, 1.0, 1.0, 1.0});
+  toy::check_resumes(schedule);
+}
+
+TEST_CASE("a factor that cannot be taken back is refused") {
+  CHECK(fg::ConstantSchedule{.factor = 0.0}.problem() != nullptr);
+  CHECK(fg::ConstantSchedule{.factor = 1.5}.problem() != nullptr);
+  CHECK(fg::ConstantSchedule{.steps = 0}.problem() != nullptr);
+}

@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: MIT
+#include <fulgurite/schedulers/cosine_warm_restarts.hpp>
+
+#include <catch2/catch_test_macros.hpp>
+
+#include "support/rates.hpp"
+
+namespace fg = fulgurite;
+
+TEST_CASE("the rate returns to its base, each time later") {
+  const fg::CosineWarmRestarts schedule{.period = 2, .multiplier = 2, .min_lr = 0.01};
+  // CosineAnnealingWarmRestarts(optimizer, 2, 2, 0.01) from 1.0
+  toy::check_same(toy::rates(schedule, 8),
+      {1.0, 0.505, 1.0, 0.855017856687341, 0.505, 0.15498214331265903, 1.0, 0.9623203685930869,
+       0.855017856687341});
+  toy::check_resumes(schedule);
+}
+
+TEST_CASE("a period of its own length restarts where any multiple of it begins") {
+  const fg::CosineWarmRestarts schedule{.period = 7};
+  CHECK(schedule.lr({.step = 7'000'000'000, .base = 1.0, .current = 0.0}) == 1.0);
+}
+
+TEST_CASE("restarts without period or with a shrinking one are refused") {
+  CHECK(fg::CosineWarmRestarts{}.problem() != nullptr);
+  CHECK(fg::CosineWarmRestarts{.period = 2, .multiplier = 0}.problem() != nullptr);
+  CHECK(fg::CosineWarmRestarts{.period = 2, .min_lr = -1.0}.problem() != nullptr);
+}

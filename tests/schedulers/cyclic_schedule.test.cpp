@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: MIT
+#include <fulgurite/schedulers/cyclic_schedule.hpp>
+
+#include <catch2/catch_test_macros.hpp>
+
+#include <cmath>
+#include <cstdint>
+#include <optional>
+#include <vector>
+
+#include "support/rates.hpp"
+
+namespace fg = fulgurite;
+
+TEST_CASE("cycles that get lower by half, with momentum against them") {
+  const fg::CyclicSchedule schedule{
+      .base_lr = 0.1, .max_lr = 0.9, .steps_up = 2, .steps_down = 3, .mode = fg::CycleMode::triangular2};
+  // CyclicLR(optimizer, 0.1, 0.9, 2, 3, mode="triangular2")
+  toy::check_same(toy::rates(schedule, 11),
+      {0.1, 0.4999999999999999, 0.8999999999999998, 0.6333333333333332, 0.3666666666666666, 0.1,
+       0.30000000000000016, 0.4999999999999999, 0.3666666666666666, 0.23333333333333348, 0.1,
+       0.2000000000000001});
+  const std::vector<double> momenta
+      {0.9, 0.8500000000000001, 0.8, 0.8333333333333334, 0.8666666666666667, 0.9, 0.875, 0.8500000000000001,
+       0.8666666666666667, 0.8833333333333333, 0.9, 0.8875000000000001};
+  for (std::size_t i = 0; i < momenta.size(); ++i) {
+    CHECK(std::abs(*schedule.momentum({static_cast<std::int64_t>(i), 0.0, 0.0}) - momenta[i]) < 1e-12);
+  }
+  toy::check_resumes(schedule);
+}
+
+TEST_CASE("cycles that get lower in every step") {
+  // CyclicLR(optimizer, 0.1, 0.9, 2, mode="exp_range", gamma=0.9)
+  toy::check_same(
+      toy::rates(fg::CyclicSchedule{.base_lr = 0.1, .max_lr = 0.9, .steps_up = 2, .mode = fg::CycleMode::exp_range, .gamma = 0.9}, 8),
+      {0.1, 0.4600000000000001, 0.7480000000000001, 0.39160000000000006, 0.1, 0.33619600000000005,
+       0.5251528000000001, 0.29131876, 0.1});
+}
+
+TEST_CASE("a scale function of one's own, by step or by cycle") {
+  const fg::CyclicSchedule cycle{.base_lr = 0.1, .max_lr = 0.9, .steps_up = 2};
+  const auto inverse = [](std::int64_t step) { return 1.0 / static_cast<double>(1 + step); };
+  // CyclicLR(optimizer, 0.1, 0.9, 2, scale_fn=lambda x: 1 / (1 + x), scale_mode="iterations")
+  toy::check_same(toy::rates(cycle.scaled_by(inverse, fg::ScaleBy::step), 8),
+      {0.1, 0.30000000000000004, 0.3666666666666667, 0.2, 0.1, 0.16666666666666669, 0.2142857142857143,
+       0.15000000000000002, 0.1});
+  const double top = 0.1 + 0.8;
+  toy::check_same(toy::rates(cycle.scaled_by([](std::int64_t n) { return n == 1 ? 1.0 : 0.0; }), 6),
+                  {0.1, 0.5, top, 0.5, 0.1, 0.1, 0.1});
+  toy::check_resumes(cycle.scaled_by(inverse));
+}
+
+TEST_CASE("rates of groups, and no momentum") {
+  toy::Rates optimizer{{1.0, 1.0}};
+  auto schedule = fg::schedule(
+      optimizer, fg::CyclicSchedule{.base_lr = {0.0, 1.0}, .max_lr = {1.0, 3.0}, .steps_up = 1, .momentum_range = std::nullopt});
+  CHECK(optimizer.lrs == std::vector<double>{0.0, 1.0});
+  schedule.step();
+  CHECK(optimizer.lrs == std::vector<double>{1.0, 3.0});
+}
+
+TEST_CASE("cycles that make no sense are refused") {
+  CHECK(fg::CyclicSchedule{}.problem() != nullptr);
+  CHECK(fg::CyclicSchedule{.max_lr = 1.0}.problem() == nullptr);
+  CHECK(fg::CyclicSchedule{.base_lr = -1.0, .max_lr = 1.0}.problem() != nullptr);
+  CHECK(fg::CyclicSchedule{.max_lr = 1.0, .steps_up = 0}.problem() != nullptr);
+  CHECK(fg::CyclicSchedule{.max_lr = 1.0, .steps_down = -1}.problem() != nullptr);
+  CHECK(fg::CyclicSchedule{.max_lr = 1.0, .gamma = -1.0}.problem() != nullptr);
+}

@@ -1,0 +1,21 @@
+// SPDX-License-Identifier: MIT
+#include <fulgurite/schedulers/exponential_decay.hpp>
+
+#include <catch2/catch_test_macros.hpp>
+
+#include "support/rates.hpp"
+
+namespace fg = fulgurite;
+
+TEST_CASE("each step has the same factor") {
+  const fg::ExponentialDecay schedule{.gamma = 0.9};
+  // ExponentialLR(optimizer, 0.9) from 1.0
+  toy::check_same(toy::rates(schedule, 5),
+      {1.0, 0.9, 0.81, 0.7290000000000001, 0.6561000000000001, 0.5904900000000002});
+  toy::check_resumes(schedule);
+}
+
+TEST_CASE("the factor has to be given") {
+  CHECK(fg::ExponentialDecay{}.problem() != nullptr);
+  CHECK(fg::ExponentialDecay{.gamma = -0.9}.problem() != nullptr);
+}

@@ -1,0 +1,23 @@
+// SPDX-License-Identifier: MIT
+#include <fulgurite/schedulers/linear_schedule.hpp>
+
+#include <catch2/catch_test_macros.hpp>
+
+#include "support/rates.hpp"
+
+namespace fg = fulgurite;
+
+TEST_CASE("the factor goes along a line and stays at its end") {
+  const fg::LinearSchedule schedule{.start_factor = 0.2, .end_factor = 0.9, .steps = 4};
+  // LinearLR(optimizer, 0.2, 0.9, 4) from 1.0
+  toy::check_same(toy::rates(schedule, 6),
+      {0.2, 0.375, 0.5499999999999999, 0.7249999999999999, 0.8999999999999999, 0.8999999999999999,
+       0.8999999999999999});
+  toy::check_resumes(schedule);
+}
+
+TEST_CASE("factors outside their range are refused") {
+  CHECK(fg::LinearSchedule{.start_factor = 0.0}.problem() != nullptr);
+  CHECK(fg::LinearSchedule{.end_factor = 1.1}.problem() != nullptr);
+  CHECK(fg::LinearSchedule{.steps = 0}.problem() != nullptr);
+}

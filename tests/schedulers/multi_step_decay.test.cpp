@@ -1,0 +1,29 @@
+// SPDX-License-Identifier: MIT
+#include <fulgurite/schedulers/multi_step_decay.hpp>
+
+#include <catch2/catch_test_macros.hpp>
+
+#include <string_view>
+#include <vector>
+
+#include "support/rates.hpp"
+
+namespace fg = fulgurite;
+
+TEST_CASE("the rate drops at each milestone, and by the power where one stands twice") {
+  const fg::MultiStepDecay schedule{.milestones = {2, 3, 3}, .gamma = 0.3};
+  // MultiStepLR(optimizer, [2, 3, 3], 0.3) from 1.0
+  toy::check_same(toy::rates(schedule, 5),
+      {1.0, 1.0, 0.3, 0.027, 0.027, 0.027});
+  toy::check_resumes(schedule);
+}
+
+TEST_CASE("a milestone at 0 counts when the schedule is attached") {
+  CHECK(toy::rates(fg::MultiStepDecay{.milestones = {0}, .gamma = 0.5}, 1) == std::vector<double>{0.5, 0.5});
+}
+
+TEST_CASE("milestones that do not ascend or are negative are refused") {
+  CHECK(std::string_view(fg::MultiStepDecay{.milestones = {3, 2}}.problem()) == "MultiStepDecay.milestones must ascend");
+  CHECK(std::string_view(fg::MultiStepDecay{.milestones = {-1, 2}}.problem()) ==
+        "MultiStepDecay.milestones must be 0 or more");
+}

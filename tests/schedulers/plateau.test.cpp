@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: MIT
+#include <fulgurite/schedulers/plateau.hpp>
+
+#include <catch2/catch_test_macros.hpp>
+
+#include <limits>
+#include <vector>
+
+#include "support/rates.hpp"
+
+namespace fg = fulgurite;
+
+namespace {
+template <class Schedule>
+std::vector<double> rates(const Schedule& given, const std::vector<double>& metrics) {
+  toy::Rates optimizer;
+  auto schedule = fg::schedule(optimizer, given);
+  std::vector<double> seen{optimizer.lr(0)};
+  for (const double metric : metrics) {
+    schedule.step(metric);
+    seen.push_back(optimizer.lr(0));
+  }
+  return seen;
+}
+}  // namespace
+
+TEST_CASE("the rate drops when the metric gets no better, then waits, and stops at its floor") {
+  const fg::Plateau<"val_loss"> schedule{.factor = 0.5, .patience = 1, .threshold = 0.1, .cooldown = 1, .min_lr = 0.2};
+  // ReduceLROnPlateau(optimizer, "min", 0.5, 1, 0.1, "rel", 1, 0.2) from 1.0
+  CHECK(rates(schedule, {1.0, 0.95, 0.94, 0.5, 0.5, 0.5, 0.5, 0.5, 0.5}) ==
+        std::vector<double>{1.0, 1.0, 1.0, 0.5, 0.5, 0.5, 0.25, 0.25, 0.25, 0.2});
+  toy::check_resumes(schedule, 20);
+}
+
+TEST_CASE("greater may be better, by a difference") {
+  const fg::Plateau<"accuracy"> schedule{.mode = fg::MetricMode::max,
+                                         .factor = 0.5,
+                                         .patience = 0,
+                                         .threshold = 0.1,
+                                         .threshold_mode = fg::ThresholdMode::absolute};
+  // ReduceLROnPlateau(optimizer, "max", 0.5, 0, 0.1, "abs") from 1.0
+  CHECK(rates(schedule, {1.0, 1.05, 1.2, 1.25, 0.0}) ==
+        std::vector<double>{1.0, 1.0, 0.5, 0.5, 0.25, 0.125});
+  CHECK(schedule.monitor() == "accuracy");
+}
+
+TEST_CASE("NaN is no better, a drop of no more than eps is left out, and groups have floors of their own") {
+  const double nan = std::numeric_limits<double>::quiet_NaN();
+  CHECK(rates(fg::Plateau<"loss">{.factor = 0.5, .patience = 0}, {nan, nan}) == std::vector<double>{1.0, 0.5, 0.25});
+  CHECK(rates(fg::Plateau<"loss">{.factor = 0.5, .patience = 0, .eps = 0.5}, {nan, nan}) == std::vector<double>{1.0, 1.0, 1.0});
+  toy::Rates optimizer{{1.0, 1.0}};
+  auto schedule = fg::schedule(optimizer, fg::Plateau<"loss">{.patience = 0, .min_lr = {0.5, 0.25}});
+  schedule.step(nan);
+  CHECK(optimizer.lrs == std::vector<double>{0.5, 0.25});
+}
+
+TEST_CASE("what it has seen is saved under PyTorch's names") {
+  toy::Rates optimizer;
+  auto schedule = fg::schedule(optimizer, fg::Plateau<"loss">{.patience = 0, .cooldown = 3});
+  schedule.step(2.0);
+  schedule.step(2.0);
+  const fg::ScheduleState saved = schedule.state();
+  CHECK(saved.number("best") == 2.0);
+  CHECK(saved.number("num_bad_epochs") == 0.0);
+  CHECK(saved.number("cooldown_counter") == 3.0);
+  CHECK(saved.number("last_epoch") == 2.0);
+  CHECK(saved.list("_last_lr") == std::vector<double>{0.1});
+}
+
+TEST_CASE("options that make no sense are refused") {
+  using Loss = fg::Plateau<"loss">;
+  CHECK(Loss{}.problem() == nullptr);
+  CHECK(Loss{.factor = 1.0}.problem() != nullptr);
+  CHECK(Loss{.factor = -0.1}.problem() != nullptr);
+  CHECK(Loss{.patience = -1}.problem() != nullptr);
+  CHECK(Loss{.threshold = -1.0}.problem() != nullptr);
+  CHECK(Loss{.cooldown = -1}.problem() != nullptr);
+  CHECK(Loss{.min_lr = -1.0}.problem() != nullptr);
+  CHECK(Loss{.eps = -1.0}.problem() != nullptr);
+}

@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: MIT
+#include <fulgurite/schedulers/sequential_schedule.hpp>
+
+#include <catch2/catch_test_macros.hpp>
+#include <catch2/matchers/catch_matchers.hpp>
+
+#include <cstdint>
+#include <sstream>
+#include <vector>
+
+#include "support/rates.hpp"
+
+namespace fg = fulgurite;
+
+TEST_CASE("each schedule takes over at its milestone and starts anew") {
+  const fg::SequentialSchedule schedule{{2, 5}, fg::ConstantSchedule{.factor = 0.1, .steps = 2}, fg::CosineAnnealing{.period = 4},
+                                        fg::MultiplicativeSchedule{[](std::int64_t) { return 0.9; }}};
+  // SequentialLR(optimizer, [ConstantLR(optimizer, 0.1, 2), CosineAnnealingLR(optimizer, 4),
+  //                          MultiplicativeLR(optimizer, lambda step: 0.9)], [2, 5]) from 1.0
+  toy::check_same(toy::rates(schedule, 8),
+      {0.1, 0.1, 1.0, 0.8535533905932737, 0.5, 0.45, 0.405, 0.36450000000000005, 0.32805000000000006});
+  toy::check_resumes(schedule);
+}
+
+TEST_CASE("a schedule that sets its own initial rate changes where the sequence begins, as in PyTorch") {
+  const fg::SequentialSchedule schedule{{2}, fg::StepDecay{.step_size = 100}, fg::OneCycle{.max_lr = 0.5, .total_steps = 9}};
+  CHECK(toy::rates(schedule, 1) == std::vector<double>{0.02, 0.02});
+}
+
+TEST_CASE("sequences of sequences and of chains go on") {
+  const fg::SequentialSchedule inner{{2}, fg::StepDecay{.step_size = 1, .gamma = 0.5}, fg::ExponentialDecay{.gamma = 0.25}};
+  const fg::SequentialSchedule schedule{{3}, fg::StepDecay{.step_size = 100}, inner};  // PyTorch cannot restart a sequence
+  CHECK(toy::rates(schedule, 7) == std::vector<double>{1.0, 1.0, 1.0, 1.0, 0.5, 1.0, 0.25, 0.0625});
+  toy::check_resumes(schedule);
+  const fg::ChainedSchedules chain{fg::ConstantSchedule{.factor = 0.5, .steps = 9}, fg::ExponentialDecay{.gamma = 0.5}};
+  CHECK(toy::rates(fg::SequentialSchedule{{1}, fg::StepDecay{}, chain}, 3) == std::vector<double>{1.0, 0.5, 0.25, 0.125});
+}
+
+TEST_CASE("milestones that do not ascend or are negative are refused, and so is what a part refuses") {
+  toy::MomentumRates optimizer;
+  const fg::StepDecay one;
+  CHECK_THROWS_WITH(fg::schedule(optimizer, fg::SequentialSchedule({5, 2}, one, one, one)),
+                    "fulgurite: SequentialSchedule's milestones must ascend");
+  CHECK_THROWS_WITH(fg::schedule(optimizer, fg::SequentialSchedule({-1}, one, one)),
+                    "fulgurite: SequentialSchedule's milestones must be 0 or more");
+  CHECK_THROWS_WITH(fg::schedule(optimizer, fg::SequentialSchedule({1}, one, fg::StepDecay{.step_size = 0})),
+                    "fulgurite: StepDecay.step_size must be 1 or more");
+}
+
+TEST_CASE("a sequence is a value with a printed form") {
+  const fg::SequentialSchedule schedule{{5}, fg::StepDecay{}, fg::ExponentialDecay{.gamma = 0.5}};
+  CHECK(schedule == fg::SequentialSchedule{{5}, fg::StepDecay{}, fg::ExponentialDecay{.gamma = 0.5}});
+  std::ostringstream out;
+  out << schedule;
+  CHECK(out.str() == "SequentialSchedule{{5}, StepDecay{.step_size = 1, .gamma = 0.1}, ExponentialDecay{.gamma = 0.5}}");
+}
