@@ -11,13 +11,13 @@ namespace fg = fulgurite;
 
 TEST_CASE("a parameter may stand in one group only") {
   auto p = torch::ones({2}).requires_grad_();
-  CHECK_THROWS_WITH(fg::Adam({{{p}, {}}, {{p}, {}}}), "fulgurite: Adam was given a parameter twice");
+  CHECK_THROWS_WITH(fg::Adam({{{p}, {}}, {{p}, {}}}), "fulgurite: Adam was given a parameter twice (numbers 0 and 1): name it once, in one group");
 }
 
 TEST_CASE("parameters that overlap, are undefined or whole numbers are refused") {
   CHECK_THROWS_WITH(fg::Adam({torch::ones({1}).expand({3}).detach()}, {}),
-                    "fulgurite: Adam was given a parameter with gaps or overlaps in its memory");
-  CHECK_THROWS_WITH(fg::Adam({torch::Tensor()}, {}), "fulgurite: Adam was given an undefined parameter");
+                    "fulgurite: Adam was given a parameter with gaps or overlaps in its memory (number 0): give it a clone()");
+  CHECK_THROWS_WITH(fg::Adam({torch::Tensor()}, {}), "fulgurite: Adam was given an undefined parameter (number 0)");
   CHECK_THROWS_WITH(fg::Adam({torch::ones({2}, torch::kLong)}, {}),
-                    "fulgurite: Adam was given a parameter that is not floating-point");
+                    "fulgurite: Adam was given a parameter that is not floating-point (number 0): leave it out");
 }

@@ -10,7 +10,7 @@
 #include "optim/support.hpp"
 
 namespace fg = fulgurite;
-using Parameters = std::vector<torch::Tensor>;
+using support::Parameters;
 
 TEST_CASE("SGD has torch::optim::SGD's numbers") {
   const auto options = GENERATE(fg::SGDOptions{.lr = 0.05}, fg::SGDOptions{.lr = 0.05, .momentum = 0.9},
@@ -56,9 +56,9 @@ TEST_CASE("SGD refuses what it cannot train, and says why") {
   auto p = torch::ones({2}).requires_grad_();
   CHECK_THROWS_WITH(fg::SGD({p}, {.lr = -0.1}), "fulgurite: SGD needs a learning rate of 0 or more");
   CHECK_THROWS_WITH(fg::SGD(Parameters{}, {}), "fulgurite: SGD was given an empty parameter list: pass parameters()");
-  CHECK_THROWS_WITH(fg::SGD({p, p}, {}), "fulgurite: SGD was given a parameter twice");
+  CHECK_THROWS_WITH(fg::SGD({p, p}, {}), "fulgurite: SGD was given a parameter twice (numbers 0 and 1): name it once, in one group");
   CHECK_THROWS_WITH(fg::SGD({p * 2}, {}),
-                    "fulgurite: SGD was given a tensor that an operator made: give it the parameters themselves");
+                    "fulgurite: SGD was given a tensor that an operator made (number 0): give it the parameters themselves");
   CHECK_THROWS_WITH(fg::SGD({p}, {.nesterov = true}), "fulgurite: SGD needs momentum and no dampening for nesterov");
 }
 
@@ -68,4 +68,21 @@ TEST_CASE("a gradient laid out otherwise than its parameter is applied where it 
   fg::SGD sgd({p}, {.lr = 1.0});
   sgd.step();
   CHECK(p.equal(-torch::arange(6.0f).reshape({3, 2}).t()));
+}
+
+TEST_CASE("SGD keeps the laws of optimizers") {
+  const auto options = GENERATE(fg::SGDOptions{.lr = 0.05},
+                                fg::SGDOptions{.lr = 0.05, .momentum = 0.9, .dampening = 0.1, .weight_decay = 0.1});
+  support::keeps_the_laws([&](Parameters p) { return fg::SGD(std::move(p), options); });
+}
+
+TEST_CASE("a momentum that a schedule turns on starts from the gradient") {
+  auto p = torch::zeros({1}).requires_grad_();
+  fg::SGD sgd({p}, {.lr = 1.0});
+  for (const double momentum : {0.0, 0.5, 0.5}) {
+    p.mutable_grad() = torch::ones({1});
+    sgd.set_momentum(0, momentum);
+    sgd.step();
+  }
+  CHECK(p.item<float>() == -1.0f - 1.0f - 1.5f);
 }

@@ -1,25 +1,20 @@
 // SPDX-License-Identifier: MIT
-// Adam and AdamW over LibTorch's fused kernels: they differ in how weights decay, and in nothing else.
+// Adam, and over which kernel it and AdamW work: they differ in how weights decay, and in nothing else.
 #pragma once
 
 #include <ATen/core/Tensor.h>
 #include <ATen/ops/_fused_adam.h>
 
+#include <array>
 #include <cstddef>
-#include <cstdint>
 #include <optional>
+#include <tuple>
+#include <utility>
 
-#include "fused_optimizer.hpp"
+#include "betas.hpp"
+#include "grouped_optimizer.hpp"
 
 namespace fulgurite {
-
-/// Decay rates of Adam's two running means.
-struct Betas {
-  double first = 0.9;     ///< of the gradient, in [0, 1)
-  double second = 0.999;  ///< of its square, in [0, 1)
-
-  friend constexpr bool operator==(Betas, Betas) = default;
-};
 
 /// Options of `Adam`, with PyTorch's defaults.
 struct AdamOptions {
@@ -34,32 +29,44 @@ struct AdamOptions {
     if (!(lr >= 0.0)) return "needs a learning rate of 0 or more";
     if (!(eps >= 0.0)) return "needs an eps of 0 or more";
     if (!(weight_decay >= 0.0)) return "needs a weight_decay of 0 or more";
-    if (!(betas.first >= 0.0 && betas.first < 1.0 && betas.second >= 0.0 && betas.second < 1.0)) {
-      return "needs betas in [0, 1)";
-    }
-    return nullptr;
+    return betas.problem();
+  }
+
+  static constexpr auto fields() {
+    using O = AdamOptions;
+    return std::tuple{std::pair{"lr", &O::lr}, std::pair{"betas", &O::betas}, std::pair{"eps", &O::eps},
+                      std::pair{"weight_decay", &O::weight_decay}, std::pair{"amsgrad", &O::amsgrad},
+                      std::pair{"maximize", &O::maximize}};
   }
 };
 
 namespace detail {
 
-// What the Adam family shares: two running means, a third for amsgrad.
+// What Adam and AdamW share: two running means, a third tensor for amsgrad.
 template <class Derived, class Options>
-class AdamFamily : public FusedOptimizer<Derived, Options, 3> {
+class AdamFamily : public GroupedOptimizer<Derived, Options, 3> {
  public:
-  using FusedOptimizer<Derived, Options, 3>::FusedOptimizer;
+  using GroupedOptimizer<Derived, Options, 3>::GroupedOptimizer;
+  using typename GroupedOptimizer<Derived, Options, 3>::Part;
 
-  double momentum(std::int64_t group) const { return this->options(group).betas.first; }
-  void set_momentum(std::int64_t group, double beta1) { this->options(group).betas.first = beta1; }
-  static std::size_t states_in_use(const Options& options) { return options.amsgrad ? 3 : 2; }
+  static constexpr bool fused = true;
+  static constexpr std::array state_names{"exp_avg", "exp_avg_sq", "max_exp_avg_sq"};
+  static bool uses(const Options& options, const at::Tensor&, std::size_t k) { return k < 2 || options.amsgrad; }
 
  protected:
-  template <class Kernel, class Lists>
-  static void call(Kernel kernel, const Options& options, Lists& lists, const std::optional<at::Tensor>& divisor) {
-    kernel(lists.parameters, lists.gradients, lists.states[0], lists.states[1],
-           options.amsgrad ? at::TensorList(lists.states[2]) : at::TensorList(), lists.steps, options.lr,
+  template <class Kernel>
+  static void call(Kernel kernel, const Options& options, Part& part, const FusedArguments& with) {
+    kernel(part.parameters, part.gradients, part.states[0], part.states[1], part.states[2], part.steps, with.lr,
            options.betas.first, options.betas.second, options.weight_decay, options.eps, options.amsgrad,
-           options.maximize, divisor, std::nullopt);
+           options.maximize, with.divisor, with.found_inf);
+  }
+
+  static constexpr auto constants_with(Constant::Value decoupled_weight_decay) {
+    return std::array<Constant, 5>{{{"foreach"},
+                                    {"capturable", Constant::Value::no},
+                                    {"differentiable", Constant::Value::no},
+                                    {"fused", Constant::Value::yes},
+                                    {"decoupled_weight_decay", decoupled_weight_decay}}};
   }
 };
 
@@ -69,12 +76,13 @@ class AdamFamily : public FusedOptimizer<Derived, Options, 3> {
 class Adam : public detail::AdamFamily<Adam, AdamOptions> {
  public:
   static constexpr const char* name = "Adam";
+  static constexpr auto constants = constants_with(detail::Constant::Value::no);
   using AdamFamily::AdamFamily;
 
  private:
-  friend FusedOptimizer;
-  void update(const AdamOptions& options, Lists& lists, const std::optional<at::Tensor>& divisor) {
-    call([](auto&&... arguments) { at::_fused_adam_(arguments...); }, options, lists, divisor);
+  friend GroupedOptimizer;
+  void update(const AdamOptions& options, Part& part, const detail::FusedArguments& with) {
+    call([](auto&&... arguments) { at::_fused_adam_(arguments...); }, options, part, with);
   }
 };
 

@@ -5,7 +5,8 @@
 #include <ATen/core/Tensor.h>
 #include <ATen/ops/_fused_adamw.h>
 
-#include <optional>
+#include <tuple>
+#include <utility>
 
 #include "adam.hpp"
 
@@ -23,18 +24,26 @@ struct AdamWOptions {
   constexpr const char* problem() const {
     return AdamOptions{lr, betas, eps, weight_decay, amsgrad, maximize}.problem();
   }
+
+  static constexpr auto fields() {
+    using O = AdamWOptions;
+    return std::tuple{std::pair{"lr", &O::lr}, std::pair{"betas", &O::betas}, std::pair{"eps", &O::eps},
+                      std::pair{"weight_decay", &O::weight_decay}, std::pair{"amsgrad", &O::amsgrad},
+                      std::pair{"maximize", &O::maximize}};
+  }
 };
 
 /// torch.optim.AdamW (Loshchilov and Hutter, Decoupled Weight Decay Regularization, 2019).
 class AdamW : public detail::AdamFamily<AdamW, AdamWOptions> {
  public:
   static constexpr const char* name = "AdamW";
+  static constexpr auto constants = constants_with(detail::Constant::Value::yes);
   using AdamFamily::AdamFamily;
 
  private:
-  friend FusedOptimizer;
-  void update(const AdamWOptions& options, Lists& lists, const std::optional<at::Tensor>& divisor) {
-    call([](auto&&... arguments) { at::_fused_adamw_(arguments...); }, options, lists, divisor);
+  friend GroupedOptimizer;
+  void update(const AdamWOptions& options, Part& part, const detail::FusedArguments& with) {
+    call([](auto&&... arguments) { at::_fused_adamw_(arguments...); }, options, part, with);
   }
 };
 

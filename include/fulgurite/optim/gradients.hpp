@@ -5,6 +5,7 @@
 #include <ATen/core/Tensor.h>
 #include <ATen/ops/_foreach_clamp_max.h>
 #include <ATen/ops/_foreach_clamp_min.h>
+#include <ATen/ops/_foreach_div.h>
 #include <ATen/ops/_foreach_mul.h>
 #include <ATen/ops/_foreach_norm.h>
 #include <ATen/ops/linalg_vector_norm.h>
@@ -16,19 +17,49 @@
 
 namespace fulgurite {
 
+namespace detail {
+
+/// What the next update divides gradients by, and whether it happens.
+struct GradientScale {
+  at::Tensor loss_scale;  // the loss was multiplied by it: float32, one element; undefined: 1
+  at::Tensor found_inf;   // 1: some gradient is not finite, and the update does nothing; undefined: 0
+  at::Tensor clipping;    // divisor that clipping asks for; undefined: 1
+  bool unscaled = false;  // these gradients have been divided by the loss scale already
+  bool folds = false;     // the optimizer's kernel divides by the clipping's divisor in passing
+
+  bool scaled() const { return loss_scale.defined() && !unscaled; }
+
+  /// All of it in one tensor; undefined: 1.
+  at::Tensor divisor() const {
+    if (!scaled()) return clipping;
+    return clipping.defined() ? clipping.mul(loss_scale) : loss_scale;
+  }
+
+  /// After an update, or for new gradients. The loss scale stays.
+  void begin_anew() {
+    clipping.reset();
+    unscaled = false;
+  }
+};
+
+}  // namespace detail
+
 /// The gradients that exist, by reference: what is done here is done to the parameters' own. An optimizer whose kernel
-/// divides by a factor anyway takes the clipping coefficient into it (`folded_divisor`) and saves a pass.
+/// divides by a factor anyway takes the clipping coefficient into it and saves a pass. Under a loss scale, norms and
+/// limits are those of the gradients without it.
 class Gradients {
  public:
-  Gradients(std::vector<at::Tensor> gradients, at::Tensor* folded_divisor)
-      : gradients_(std::move(gradients)), folded_divisor_(folded_divisor) {}
+  explicit Gradients(std::vector<at::Tensor> gradients, detail::GradientScale* scale = nullptr)
+      : gradients_(std::move(gradients)), scale_(scale) {}
 
   const std::vector<at::Tensor>& tensors() const { return gradients_; }
 
   /// The p-norm of all gradients together: a tensor of no dimension, not read back.
   at::Tensor norm(double norm_type = 2.0) const {
     const c10::NoGradGuard no_grad;
-    return at::linalg_vector_norm(at::stack(at::_foreach_norm(gradients_, norm_type)), norm_type);
+    at::Tensor total = at::linalg_vector_norm(at::stack(at::_foreach_norm(gradients_, norm_type)), norm_type);
+    const at::Tensor divisor = scale_ ? scale_->divisor() : at::Tensor();
+    return divisor.defined() ? total.div_(divisor.squeeze()) : total;
   }
 
   /// g *= min(1, max / (norm + 1e-6)), as torch.nn.utils.clip_grad_norm_.
@@ -36,8 +67,9 @@ class Gradients {
     if (gradients_.empty()) return;
     const c10::NoGradGuard no_grad;
     const at::Tensor total = norm(norm_type).add_(1e-6);
-    if (folded_divisor_) {
-      *folded_divisor_ = total.div_(max).clamp_min_(1.0);
+    if (scale_ && scale_->folds) {
+      total.div_(max).clamp_min_(1.0);
+      scale_->clipping = scale_->clipping.defined() ? total.mul_(scale_->clipping) : total;
     } else {
       at::_foreach_mul_(gradients_, total.reciprocal_().mul_(max).clamp_max_(1.0));
     }
@@ -47,6 +79,7 @@ class Gradients {
   void clip_value(double max) const {
     if (gradients_.empty()) return;
     const c10::NoGradGuard no_grad;
+    unscale();
     at::_foreach_clamp_min_(gradients_, -max);
     at::_foreach_clamp_max_(gradients_, max);
   }
@@ -58,9 +91,18 @@ class Gradients {
     at::_foreach_mul_(gradients_, factor);
   }
 
+  /// Divides every gradient by the loss scale and by what clipping has asked for, now instead of in the update.
+  void unscale() const {
+    if (!scale_ || gradients_.empty()) return;
+    const c10::NoGradGuard no_grad;
+    if (const at::Tensor divisor = scale_->divisor(); divisor.defined()) at::_foreach_div_(gradients_, divisor);
+    scale_->begin_anew();
+    scale_->unscaled = true;
+  }
+
  private:
   std::vector<at::Tensor> gradients_;
-  at::Tensor* folded_divisor_;  // of the next update; nullptr if the optimizer cannot fold
+  detail::GradientScale* scale_;  // of the optimizer that they belong to; nullptr: it has none
 };
 
 }  // namespace fulgurite

@@ -4,9 +4,10 @@
 
 #include <ATen/core/Tensor.h>
 
+#include <cstddef>
 #include <stdexcept>
 #include <string>
-#include <unordered_set>
+#include <unordered_map>
 #include <vector>
 
 namespace fulgurite {
@@ -20,21 +21,34 @@ struct ParameterGroup {
 
 namespace detail {
 
-/// Throws std::invalid_argument for groups that no optimizer can train.
+/// Throws std::invalid_argument for groups that no optimizer can train. Parameters are numbered as in a state dict.
 template <class Options>
 void require_trainable(const std::vector<ParameterGroup<Options>>& groups, const char* optimizer) {
   const auto refuse = [&](const std::string& why) {
     throw std::invalid_argument("fulgurite: " + std::string(optimizer) + " " + why);
   };
-  std::unordered_set<const at::TensorImpl*> seen;
+  std::unordered_map<const at::TensorImpl*, std::size_t> seen;
+  std::size_t number = 0;
   for (const auto& group : groups) {
     if (const char* problem = group.options.problem()) refuse(problem);
     for (const at::Tensor& parameter : group.parameters) {
-      if (!parameter.defined()) refuse("was given an undefined parameter");
-      if (!parameter.is_leaf()) refuse("was given a tensor that an operator made: give it the parameters themselves");
-      if (!parameter.is_floating_point()) refuse("was given a parameter that is not floating-point");
-      if (!parameter.is_non_overlapping_and_dense()) refuse("was given a parameter with gaps or overlaps in its memory");
-      if (!seen.insert(parameter.unsafeGetTensorImpl()).second) refuse("was given a parameter twice");
+      const std::string which = std::to_string(number);
+      if (!parameter.defined()) refuse("was given an undefined parameter (number " + which + ")");
+      if (!parameter.is_leaf()) {
+        refuse("was given a tensor that an operator made (number " + which + "): give it the parameters themselves");
+      }
+      if (!parameter.is_floating_point()) {
+        refuse("was given a parameter that is not floating-point (number " + which + "): leave it out");
+      }
+      if (!parameter.is_non_overlapping_and_dense()) {
+        refuse("was given a parameter with gaps or overlaps in its memory (number " + which + "): give it a clone()");
+      }
+      const auto [first, added] = seen.emplace(parameter.unsafeGetTensorImpl(), number);
+      if (!added) {
+        refuse("was given a parameter twice (numbers " + std::to_string(first->second) + " and " + which +
+               "): name it once, in one group");
+      }
+      ++number;
     }
   }
   if (seen.empty()) refuse("was given an empty parameter list: pass parameters()");

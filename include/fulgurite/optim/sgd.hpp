@@ -5,12 +5,12 @@
 #include <ATen/core/Tensor.h>
 #include <ATen/ops/_fused_sgd.h>
 
+#include <array>
 #include <cstddef>
-#include <cstdint>
-#include <optional>
-#include <vector>
+#include <tuple>
+#include <utility>
 
-#include "fused_optimizer.hpp"
+#include "grouped_optimizer.hpp"
 
 namespace fulgurite {
 
@@ -30,46 +30,37 @@ struct SGDOptions {
     if (nesterov && (momentum == 0.0 || dampening != 0.0)) return "needs momentum and no dampening for nesterov";
     return nullptr;
   }
+
+  static constexpr auto fields() {
+    using O = SGDOptions;
+    return std::tuple{std::pair{"lr", &O::lr}, std::pair{"momentum", &O::momentum},
+                      std::pair{"dampening", &O::dampening}, std::pair{"weight_decay", &O::weight_decay},
+                      std::pair{"nesterov", &O::nesterov}, std::pair{"maximize", &O::maximize}};
+  }
 };
 
 /// torch.optim.SGD (Sutskever et al., 2013, with PyTorch's form of momentum).
-class SGD : public detail::FusedOptimizer<SGD, SGDOptions, 1> {
+class SGD : public detail::GroupedOptimizer<SGD, SGDOptions, 1> {
  public:
   static constexpr const char* name = "SGD";
-  using FusedOptimizer::FusedOptimizer;
+  static constexpr std::array state_names{"momentum_buffer"};
+  static constexpr std::array<detail::Constant, 3> constants{
+      {{"foreach"}, {"differentiable", detail::Constant::Value::no}, {"fused", detail::Constant::Value::yes}}};
+  static constexpr bool fused = true;
+  static constexpr bool counts_steps = false;
+  static constexpr bool uniform = true;  // the kernel starts every buffer of a call or none
+  using GroupedOptimizer::GroupedOptimizer;
 
-  double momentum(std::int64_t group) const { return options(group).momentum; }
-  void set_momentum(std::int64_t group, double momentum) { options(group).momentum = momentum; }
+  static bool uses(const SGDOptions& options, const at::Tensor&, std::size_t) { return options.momentum != 0.0; }
 
  private:
-  friend FusedOptimizer;
+  friend GroupedOptimizer;
 
-  static std::size_t states_in_use(const SGDOptions&) { return 1; }
-
-  // The kernel starts every buffer of a call or none, so first-timers are a call of their own.
-  void update(const SGDOptions& options, Lists& lists, const std::optional<at::Tensor>& divisor) {
-    if (options.momentum == 0.0) return call(options, lists.parameters, lists.gradients, {}, false, divisor);
-    for (const bool first : {true, false}) {
-      parameters_.clear(), gradients_.clear(), buffers_.clear();
-      for (std::size_t i = 0; i < lists.parameters.size(); ++i) {
-        at::Tensor& buffer = lists.states[0][i];
-        if (lists.first_steps[i] != first) continue;
-        parameters_.push_back(lists.parameters[i]);
-        gradients_.push_back(lists.gradients[i]);
-        buffers_.push_back(buffer);
-      }
-      if (!parameters_.empty()) call(options, parameters_, gradients_, buffers_, first, divisor);
-    }
-    parameters_.clear(), gradients_.clear(), buffers_.clear();
+  void update(const SGDOptions& options, Part& part, const detail::FusedArguments& with) {
+    const bool starts = options.momentum != 0.0 && part.count == 1.0;
+    at::_fused_sgd_(part.parameters, part.gradients, part.states[0], options.weight_decay, options.momentum, with.lr,
+                    options.dampening, options.nesterov, options.maximize, starts, with.divisor, with.found_inf);
   }
-
-  static void call(const SGDOptions& options, at::TensorList parameters, at::TensorList gradients, at::TensorList buffers,
-                   bool first, const std::optional<at::Tensor>& divisor) {
-    at::_fused_sgd_(parameters, gradients, buffers, options.weight_decay, options.momentum, options.lr,
-                    options.dampening, options.nesterov, options.maximize, first, divisor);
-  }
-
-  std::vector<at::Tensor> parameters_, gradients_, buffers_;
 };
 
 }  // namespace fulgurite

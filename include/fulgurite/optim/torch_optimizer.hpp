@@ -54,7 +54,7 @@ class TorchOptimizer {
         if (parameter.grad().defined()) all.push_back(parameter.grad());
       }
     }
-    return Gradients(std::move(all), nullptr);
+    return Gradients(std::move(all));
   }
 
   std::int64_t group_count() const { return static_cast<std::int64_t>(optimizer_.param_groups().size()); }

@@ -1,0 +1,477 @@
+// SPDX-License-Identifier: MIT
+// What optimizers over LibTorch's multi-tensor kernels share: groups, which parameters got a gradient, state, its dict.
+#pragma once
+
+#include <ATen/core/Tensor.h>
+#include <ATen/ops/_foreach_add.h>
+#include <ATen/ops/_foreach_div.h>
+#include <ATen/ops/_foreach_neg.h>
+#include <ATen/ops/empty_like.h>
+#include <ATen/ops/full.h>
+#include <ATen/ops/scalar_tensor.h>
+#include <ATen/ops/stack.h>
+#include <ATen/ops/zeros.h>
+#include <ATen/ops/zeros_like.h>
+#include <c10/core/GradMode.h>
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <stdexcept>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include <fulgurite/tensors/backend.hpp>
+#include "gradients.hpp"
+#include "parameters.hpp"
+#include "state_dict.hpp"
+
+namespace fulgurite::detail {
+
+template <class Options>
+concept HasBetas = requires(Options& options) { options.betas.first; };
+template <class Options>
+concept HasMomentumOption = requires(Options& options) { options.momentum; };
+
+/// The momentum that schedules drive, as Python's OneCycleLR chooses it.
+template <class Options>
+auto& momentum_of(Options& options) {
+  if constexpr (HasBetas<Options>) {
+    return options.betas.first;
+  } else {
+    return options.momentum;
+  }
+}
+
+/// What a fused kernel takes beside lists and options.
+struct FusedArguments {
+  const at::Tensor& lr;                // float64, on the host
+  std::optional<at::Tensor> divisor;   // of gradients
+  std::optional<at::Tensor> found_inf;
+};
+
+/// A parameter without gradient keeps its value and its state, as in PyTorch. The kernels of `Derived` work on *parts*:
+/// the parameters of a group that have a gradient and share what the formulas need. A steady step finds its parts as the
+/// last one left them and only fetches gradients.
+///
+/// `Derived` has `name`, `state_names` (Python's) and `constants`, `update(options, part)` or, if `fused`,
+/// `update(options, part, arguments)`, and hides what differs from the defaults below. `States`: tensors that a
+/// parameter's state may have; `Numbers`: its numbers beside the step count, float32 as in Python.
+template <class Derived, class Options, std::size_t States, std::size_t Numbers = 0>
+class GroupedOptimizer {
+ public:
+  template <class Precision>
+  using backend = TensorBackend<Precision>;
+
+  /// What one call of the kernels works on, list by list, in the same order.
+  struct Part {
+    at::Device device;
+    at::ScalarType dtype;
+    int kind;
+    std::vector<std::size_t> members;  // of the group
+    std::vector<at::Tensor> parameters;
+    std::vector<at::Tensor> gradients;
+    std::array<std::vector<at::Tensor>, States> states;  // empty: not in use
+    std::vector<at::Tensor> steps;        // of a fused kernel: updates made, this one included; float32, of no dimension
+    at::Tensor all_steps;                 // the memory of `steps`
+    double count;                         // updates made, this one included; if Derived::uniform
+    std::array<double, Numbers> numbers;  // if Derived::uniform
+  };
+
+  // --- what Derived may hide ---
+  static constexpr bool fused = false;        // the kernel takes tensors for rate, steps, divisor and found_inf
+  static constexpr bool counts_steps = true;  // Python's state has a "step"
+  static constexpr bool uniform = false;      // the parameters of a part have made equally many updates
+  static constexpr bool eager = false;        // state is made with the optimizer, not with the first gradient
+  static constexpr std::array<const char*, Numbers> number_names{};
+  /// Whether a parameter's state has the `k`-th tensor.
+  static bool uses(const Options&, const at::Tensor& /*parameter*/, std::size_t /*k*/) { return true; }
+  static at::Tensor make_state(const Options&, const at::Tensor& parameter, std::size_t /*k*/) {
+    return at::zeros_like(parameter);
+  }
+  static std::array<double, Numbers> first_numbers(const Options&) { return {}; }
+  /// Why it cannot train a parameter: what follows "was given a parameter ". Empty if it can.
+  static std::string problem_with(const at::Tensor& /*parameter*/) { return {}; }
+  /// Parameters of different kinds are never in one part.
+  static int kind_of(const at::Tensor& /*parameter*/) { return 0; }
+
+  GroupedOptimizer(std::vector<at::Tensor> parameters, Options options)
+      : GroupedOptimizer(std::vector<ParameterGroup<Options>>{{std::move(parameters), std::move(options)}}) {}
+
+  explicit GroupedOptimizer(std::vector<ParameterGroup<Options>> groups) {
+    require_trainable(groups, Derived::name);
+    scale_.folds = Derived::fused;
+    for (auto& group : groups) {
+      groups_.push_back(Group{std::move(group.parameters), std::move(group.options), {}, {}, {}, {}, parameter_count_});
+      Group& added = groups_.back();
+      parameter_count_ += added.parameters.size();
+      added.lr = at::scalar_tensor(added.options.lr, at::kDouble);
+      added.state.resize(added.parameters.size());
+      for (std::size_t i = 0; i < added.parameters.size(); ++i) {
+        // The kernels take the divisor in float32 only: too coarse for float64, and not the type of bfloat16 norms.
+        scale_.folds &= added.parameters[i].scalar_type() == at::kFloat;
+        if (const std::string problem = Derived::problem_with(added.parameters[i]); !problem.empty()) {
+          throw std::invalid_argument("fulgurite: " + std::string(Derived::name) + " was given a parameter (number " +
+                                      std::to_string(added.number(i)) + ") " + problem);
+        }
+        if constexpr (Derived::eager) make_missing_state(added, i);
+      }
+    }
+  }
+
+  GroupedOptimizer(GroupedOptimizer&&) = default;  // no copies: two optimizers would share their state
+  GroupedOptimizer& operator=(GroupedOptimizer&&) = default;
+
+  /// Updates every parameter that has a gradient. Throws std::invalid_argument before anything is changed.
+  void step() {
+    const c10::NoGradGuard no_grad;
+    const LetGo let_go{*this};
+    bool steady = true;
+    for (Group& group : groups_) steady &= gather(group);
+    // Only a fused kernel heeds found_inf by itself, and it cannot take back a state that was made for it.
+    if (scale_.found_inf.defined() && !(Derived::fused && steady) && scale_.found_inf.item<double>() != 0.0) return;
+    const at::Tensor divisor = scale_.divisor();
+    for (Group& group : groups_) {
+      if (group.stale) arrange(group);
+      for (Part& part : group.parts) update(group, part, divisor);
+    }
+  }
+
+  /// Forgets all gradients.
+  void zero_grad() {
+    for (Group& group : groups_) {
+      for (at::Tensor& parameter : group.parameters) parameter.mutable_grad().reset();
+    }
+    scale_.begin_anew();
+  }
+
+  /// From now on the loss is multiplied by `scale`, so a step divides gradients by it, and a step whose `found_inf` is 1
+  /// does nothing. Both are read where they lie when the step is made: float32, one element. An undefined tensor: none.
+  void set_loss_scale(at::Tensor scale, at::Tensor found_inf) {
+    scale_.loss_scale = std::move(scale);
+    scale_.found_inf = std::move(found_inf);
+  }
+
+  Gradients gradients() {
+    std::vector<at::Tensor> all;
+    for (const Group& group : groups_) {
+      for (const at::Tensor& parameter : group.parameters) {
+        if (parameter.grad().defined()) all.push_back(parameter.grad());
+      }
+    }
+    return Gradients(std::move(all), &scale_);
+  }
+
+  std::int64_t group_count() const { return static_cast<std::int64_t>(groups_.size()); }
+  const std::vector<at::Tensor>& parameters(std::int64_t group = 0) const { return at(group).parameters; }
+  const Options& options(std::int64_t group = 0) const { return at(group).options; }
+
+  /// Throws std::invalid_argument for options that make no sense.
+  void set_options(std::int64_t group, Options options) {
+    if (const char* problem = options.problem()) {
+      throw std::invalid_argument("fulgurite: " + std::string(Derived::name) + " " + problem);
+    }
+    at(group).options = std::move(options);
+    at(group).stale = true;
+    set_lr(group, at(group).options.lr);
+  }
+
+  double lr(std::int64_t group) const { return at(group).options.lr; }
+  void set_lr(std::int64_t group, double lr) {
+    at(group).options.lr = lr;
+    *at(group).lr.template mutable_data_ptr<double>() = lr;
+  }
+
+  double momentum(std::int64_t group) const
+    requires(HasBetas<Options> || HasMomentumOption<Options>)
+  {
+    return momentum_of(at(group).options);
+  }
+  void set_momentum(std::int64_t group, double momentum)
+    requires(HasBetas<Options> || HasMomentumOption<Options>)
+  {
+    double& current = momentum_of(at(group).options);
+    at(group).stale |= (current == 0.0) != (momentum == 0.0);  // a momentum needs a buffer
+    current = momentum;
+  }
+
+  /// Options and state in the layout of Python's `state_dict()`. Tensors are the optimizer's own, except step counts.
+  c10::IValue state_dict() const {
+    auto state = new_dict(c10::IntType::get());
+    auto groups = new_list();
+    for (const Group& group : groups_) {
+      for (std::size_t i = 0; i < group.state.size(); ++i) {
+        if (has_state(group.state[i])) state.insert(group.number(i), saved(group, i));
+      }
+      groups.push_back(group_to_ivalue(group.options, Derived::constants, group.number(0), group.parameters.size()));
+    }
+    auto dict = new_dict(c10::StringType::get());
+    dict.insert("state", state);
+    dict.insert("param_groups", groups);
+    return dict;
+  }
+
+  /// Takes options and state from what `state_dict()` gave here or in Python. Throws std::invalid_argument for the state
+  /// of another optimizer or model, before anything is changed.
+  void load_state_dict(const c10::IValue& state_dict) {
+    const c10::NoGradGuard no_grad;
+    const SavedState saved(Derived::name, state_dict);
+    saved.require_groups(groups_.size());
+    std::vector<Options> options;
+    std::vector<std::vector<ParameterState>> states;
+    for (std::size_t g = 0; g < groups_.size(); ++g) {
+      const Group& group = groups_[g];
+      options.push_back(group.options);
+      const auto keys = saved.read_group(g, group.parameters.size(), options.back());
+      auto& state = states.emplace_back(group.parameters.size());
+      for (std::size_t i = 0; i < state.size(); ++i) {
+        if (const auto entry = saved.state_of(keys[i])) state[i] = loaded(saved, *entry, options.back(), group, i);
+      }
+    }
+    for (std::size_t g = 0; g < groups_.size(); ++g) {
+      groups_[g].state = std::move(states[g]);
+      set_options(static_cast<std::int64_t>(g), std::move(options[g]));
+      if constexpr (Derived::eager) {
+        for (std::size_t i = 0; i < groups_[g].state.size(); ++i) make_missing_state(groups_[g], i);
+      }
+    }
+  }
+
+ protected:
+  /// Makes the gradients of a part those of the loss to minimise with its L2 penalty, in tensors of their own.
+  static void penalise(Part& part, bool maximize, double weight_decay) {
+    if (maximize) part.gradients = at::_foreach_neg(part.gradients);
+    if (weight_decay == 0.0) return;
+    if (maximize) {
+      at::_foreach_add_(part.gradients, part.parameters, weight_decay);
+    } else {
+      part.gradients = at::_foreach_add(part.gradients, part.parameters, weight_decay);
+    }
+  }
+
+ private:
+  struct ParameterState {
+    std::array<at::Tensor, States> tensors;  // undefined: not made yet, or not in use
+    at::Tensor step;                         // of a fused kernel; undefined: 0
+    double count = 0.0;                      // updates made, if no tensor counts them
+    std::array<double, Numbers> numbers{};
+  };
+
+  struct Group {
+    std::vector<at::Tensor> parameters;
+    Options options;
+    at::Tensor lr;
+    std::vector<ParameterState> state;
+    std::vector<Part> parts;
+    std::vector<std::size_t> idle;  // parameters that had no gradient when the parts were made
+    std::size_t first;              // number of the first parameter, counted over all groups
+    bool stale = true;              // the parts have to be made anew
+
+    std::int64_t number(std::size_t i) const { return static_cast<std::int64_t>(first + i); }
+  };
+
+  /// After a step: a list that held gradients would keep backward from reusing their memory.
+  struct LetGo {
+    GroupedOptimizer& optimizer;
+    ~LetGo() {
+      for (Group& group : optimizer.groups_) {
+        for (Part& part : group.parts) part.gradients.clear();
+      }
+      optimizer.scale_.begin_anew();
+    }
+  };
+
+  Group& at(std::int64_t group) { return groups_.at(static_cast<std::size_t>(group)); }
+  const Group& at(std::int64_t group) const { return groups_.at(static_cast<std::size_t>(group)); }
+
+  /// Fetches gradients into the parts. False, with every gradient checked, if other parameters have one than last time.
+  bool gather(Group& group) {
+    if (!group.stale && fetch(group)) return true;
+    group.stale = true;
+    for (std::size_t i = 0; i < group.parameters.size(); ++i) {
+      if (group.parameters[i].grad().defined()) require_usable(group, i);
+    }
+    return false;
+  }
+
+  bool fetch(Group& group) {
+    for (const std::size_t i : group.idle) {
+      if (group.parameters[i].grad().defined()) return false;
+    }
+    for (Part& part : group.parts) {
+      part.gradients.clear();
+      for (const std::size_t i : part.members) {
+        if (!group.parameters[i].grad().defined()) return false;
+        require_usable(group, i);
+        take_gradient(part, group.parameters[i]);
+      }
+    }
+    return true;
+  }
+
+  static void require_usable(const Group& group, std::size_t i) {
+    const at::Tensor& parameter = group.parameters[i];
+    const at::Tensor& gradient = parameter.grad();
+    if (gradient.layout() == at::kStrided && gradient.scalar_type() == parameter.scalar_type() &&
+        gradient.sizes() == parameter.sizes()) {
+      return;
+    }
+    const std::string refusal = "fulgurite: " + std::string(Derived::name) + " was given ";
+    const std::string whose = " for parameter " + std::to_string(group.number(i));
+    if (gradient.layout() != at::kStrided) {
+      throw std::invalid_argument(refusal + "a sparse gradient" + whose + ", which its kernel cannot take: use "
+                                  "torch::optim::SGD, or Embedding without .sparse(true)");
+    }
+    throw std::invalid_argument(refusal + "a gradient of another shape or number format" + whose + ": " +
+                                shape_of(gradient) + " " + at::toString(gradient.scalar_type()) + " for " +
+                                shape_of(parameter) + " " + at::toString(parameter.scalar_type()));
+  }
+
+  /// The kernels walk memory: a gradient laid out otherwise than its parameter is copied into the parameter's layout.
+  static void take_gradient(Part& part, const at::Tensor& parameter) {
+    const at::Tensor& gradient = parameter.grad();
+    part.gradients.push_back(same_layout(gradient, parameter) ? gradient : at::empty_like(parameter).copy_(gradient));
+  }
+
+  static bool same_layout(const at::Tensor& a, const at::Tensor& b) {
+    if (a.strides() == b.strides()) return true;
+    for (std::int64_t d = 0; d < a.dim(); ++d) {
+      if (a.size(d) != 1 && a.stride(d) != b.stride(d)) return false;
+    }
+    return true;
+  }
+
+  /// Makes the parts of a group from the parameters that have a gradient now.
+  void arrange(Group& group) {
+    group.parts.clear();
+    group.idle.clear();
+    for (std::size_t i = 0; i < group.parameters.size(); ++i) {
+      const at::Tensor& parameter = group.parameters[i];
+      if (!parameter.grad().defined()) {
+        group.idle.push_back(i);
+        continue;
+      }
+      make_missing_state(group, i);
+      const ParameterState& state = group.state[i];
+      Part& part = part_of(group, parameter, state);
+      part.members.push_back(i);
+      part.parameters.push_back(parameter);
+      take_gradient(part, parameter);
+      for (std::size_t k = 0; k < States; ++k) {
+        if (Derived::uses(group.options, parameter, k)) part.states[k].push_back(state.tensors[k]);
+      }
+      if constexpr (step_tensors()) {
+        part.steps.push_back(state.step.defined()
+                                 ? state.step
+                                 : at::zeros({}, parameter.options().dtype(at::kFloat).requires_grad(false)));
+      }
+    }
+    if constexpr (step_tensors()) {
+      for (Part& part : group.parts) {
+        part.all_steps = at::stack(part.steps);  // one memory, so that one operator counts
+        part.steps = part.all_steps.unbind();
+        for (std::size_t j = 0; j < part.members.size(); ++j) group.state[part.members[j]].step = part.steps[j];
+      }
+    }
+    group.stale = false;
+  }
+
+  Part& part_of(Group& group, const at::Tensor& parameter, const ParameterState& state) {
+    const int kind = Derived::kind_of(parameter);
+    for (Part& part : group.parts) {
+      if (part.device != parameter.device() || part.dtype != parameter.scalar_type() || part.kind != kind) continue;
+      if (!Derived::uniform || (part.count == state.count && part.numbers == state.numbers)) return part;
+    }
+    return group.parts.emplace_back(
+        Part{parameter.device(), parameter.scalar_type(), kind, {}, {}, {}, {}, {}, {}, state.count, state.numbers});
+  }
+
+  static void make_missing_state(Group& group, std::size_t i) {
+    ParameterState& state = group.state[i];
+    if (!has_state(state)) state.numbers = Derived::first_numbers(group.options);
+    for (std::size_t k = 0; k < States; ++k) {
+      if (state.tensors[k].defined() || !Derived::uses(group.options, group.parameters[i], k)) continue;
+      state.tensors[k] = Derived::make_state(group.options, group.parameters[i], k);
+      if (!Derived::counts_steps) state.count = 0.0;  // what is counted is the state's age
+    }
+  }
+
+  static bool has_state(const ParameterState& state) {
+    for (const at::Tensor& tensor : state.tensors) {
+      if (tensor.defined()) return true;
+    }
+    return false;
+  }
+
+  static constexpr bool step_tensors() { return Derived::fused && Derived::counts_steps; }
+
+  void update(Group& group, Part& part, const at::Tensor& divisor) {
+    const auto there = [&](const at::Tensor& tensor) { return tensor.to(part.device, /*non_blocking=*/true); };
+    auto& derived = static_cast<Derived&>(*this);
+    if constexpr (step_tensors()) {
+      part.all_steps.add_(1);
+    } else {
+      part.count += 1.0;
+    }
+    if constexpr (Derived::fused) {
+      FusedArguments arguments{group.lr, std::nullopt, std::nullopt};
+      if (divisor.defined()) arguments.divisor = there(divisor);
+      if (scale_.found_inf.defined()) arguments.found_inf = there(scale_.found_inf);
+      derived.update(std::as_const(group.options), part, arguments);
+      if constexpr (step_tensors()) {
+        if (arguments.found_inf) part.all_steps.sub_(*arguments.found_inf);
+      }
+    } else {
+      if (divisor.defined()) at::_foreach_div_(part.gradients, there(divisor));
+      derived.update(std::as_const(group.options), part);
+    }
+    if constexpr (!step_tensors()) {
+      for (const std::size_t i : part.members) {
+        group.state[i].count += 1.0;
+        group.state[i].numbers = part.numbers;
+      }
+    }
+  }
+
+  static c10::IValue saved(const Group& group, std::size_t i) {
+    const ParameterState& state = group.state[i];
+    auto entry = new_dict(c10::StringType::get());
+    if constexpr (Derived::counts_steps) {
+      entry.insert("step", state.step.defined() ? state.step.clone() : at::scalar_tensor(state.count, at::kFloat));
+    }
+    for (std::size_t k = 0; k < Numbers; ++k) {
+      entry.insert(Derived::number_names[k], at::scalar_tensor(state.numbers[k], at::kFloat));
+    }
+    for (std::size_t k = 0; k < States; ++k) {
+      if (state.tensors[k].defined()) entry.insert(Derived::state_names[k], state.tensors[k]);
+    }
+    return entry;
+  }
+
+  static ParameterState loaded(const SavedState& saved, const c10::IValue& entry, const Options& options,
+                               const Group& group, std::size_t i) {
+    const at::Tensor& parameter = group.parameters[i];
+    const std::int64_t number = group.number(i);
+    ParameterState state;
+    state.count = 1.0;
+    if constexpr (Derived::counts_steps) state.count = saved.number(entry, "step", number);
+    if constexpr (step_tensors()) {
+      state.step = at::full({}, state.count, parameter.options().dtype(at::kFloat).requires_grad(false));
+    }
+    for (std::size_t k = 0; k < Numbers; ++k) state.numbers[k] = saved.number(entry, Derived::number_names[k], number);
+    for (std::size_t k = 0; k < States; ++k) {
+      if (!Derived::uses(options, parameter, k)) continue;
+      state.tensors[k] =
+          saved.tensor(entry, Derived::state_names[k], number, Derived::make_state(options, parameter, k));
+    }
+    return state;
+  }
+
+  std::vector<Group> groups_;
+  std::size_t parameter_count_ = 0;
+  GradientScale scale_;
+};
+
+}  // namespace fulgurite::detail

@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: MIT
+#include <fulgurite/optim/grouped_optimizer.hpp>
+
+#include <torch/torch.h>
+
+#include <catch2/catch_test_macros.hpp>
+#include <catch2/matchers/catch_matchers.hpp>
+#include <fulgurite/optim/adamw.hpp>
+#include <fulgurite/optim/sgd.hpp>
+
+#include <stdexcept>
+
+namespace fg = fulgurite;
+
+TEST_CASE("bfloat16 parameters are trained in their format") {
+  auto p = torch::ones({8}, torch::kBFloat16).requires_grad_();
+  fg::AdamW adamw({p}, {.lr = 0.1});
+  p.mutable_grad() = torch::ones({8}, torch::kBFloat16);
+  adamw.gradients().clip_norm(1.0, 2.0);
+  adamw.step();
+  CHECK(p.scalar_type() == torch::kBFloat16);
+  CHECK(p[0].item<float>() < 0.95f);
+}
+
+TEST_CASE("the gradients of a step are free for backward afterwards") {
+  auto p = torch::ones({8}).requires_grad_();
+  fg::AdamW adamw({p}, {});
+  p.mutable_grad() = torch::ones({8});
+  const auto gradient = p.grad();
+  adamw.step();
+  CHECK(gradient.use_count() == 2);  // this variable and the parameter
+}
+
+TEST_CASE("a frozen parameter may stand in the list") {
+  auto frozen = torch::ones({2});
+  auto trained = torch::ones({2}).requires_grad_();
+  fg::AdamW adamw({frozen, trained}, {});
+  trained.mutable_grad() = torch::ones({2});
+  adamw.step();
+  CHECK(frozen.equal(torch::ones({2})));
+  CHECK_FALSE(trained.equal(torch::ones({2})));
+}
+
+TEST_CASE("a sparse gradient of a later group leaves earlier groups as they were") {
+  auto first = torch::ones({2, 2}).requires_grad_();
+  auto second = torch::ones({2, 2}).requires_grad_();
+  fg::AdamW adamw({{{first}, {}}, {{second}, {}}});
+  first.mutable_grad() = torch::ones({2, 2});
+  second.mutable_grad() = torch::ones({2, 2}).to_sparse();
+  CHECK_THROWS_AS(adamw.step(), std::invalid_argument);
+  CHECK(first.equal(torch::ones({2, 2})));
+  CHECK(adamw.state_dict().toGenericDict().at("state").toGenericDict().empty());
+}
+
+TEST_CASE("clipping under a loss scale clips the gradients without it") {
+  auto plain = torch::zeros({4}).requires_grad_();
+  auto scaled = torch::zeros({4}).requires_grad_();
+  const auto clip = [](auto& sgd, int how) {
+    auto gradients = sgd.gradients();
+    how == 0 ? gradients.clip_norm(0.5, 2.0) : gradients.clip_value(0.5);
+  };
+  for (const int how : {0, 1}) {
+    plain.mutable_grad() = torch::full({4}, 3.0f);
+    scaled.mutable_grad() = torch::full({4}, 24.0f);
+    fg::SGD expected({plain}, {.lr = 1.0});
+    fg::SGD sgd({scaled}, {.lr = 1.0});
+    sgd.set_loss_scale(torch::full({}, 8.0f), torch::zeros({}));
+    clip(expected, how);
+    clip(sgd, how);
+    expected.step();
+    sgd.step();
+    CHECK(torch::allclose(scaled, plain, 1e-6));
+  }
+}
+
+TEST_CASE("options can be set, and must make sense") {
+  auto p = torch::zeros({1}).requires_grad_();
+  fg::SGD sgd({p}, {.lr = 1.0});
+  CHECK_THROWS_WITH(sgd.set_options(0, {.lr = -1.0}), "fulgurite: SGD needs a learning rate of 0 or more");
+  sgd.set_options(0, {.lr = 0.5});
+  p.mutable_grad() = torch::ones({1});
+  sgd.step();
+  CHECK(p.item<float>() == -0.5f);
+}
+
+TEST_CASE("a gradient of another shape is refused") {
+  auto p = torch::zeros({2, 3}).requires_grad_();
+  fg::SGD sgd({p}, {});
+  p.mutable_grad() = torch::zeros({3});
+  CHECK_THROWS_WITH(sgd.step(), "fulgurite: SGD was given a gradient of another shape or number format for parameter 0: "
+                                "[3] Float for [2, 3] Float");
+}

@@ -1,0 +1,102 @@
+// SPDX-License-Identifier: MIT
+#include <fulgurite/optim/lbfgs.hpp>
+
+#include <torch/torch.h>
+
+#include <catch2/catch_test_macros.hpp>
+#include <catch2/generators/catch_generators.hpp>
+#include <catch2/matchers/catch_matchers.hpp>
+#include <catch2/matchers/catch_matchers_string.hpp>
+#include <fulgurite/optim/optimizer.hpp>
+
+#include <optional>
+
+#include "optim/support.hpp"
+
+namespace fg = fulgurite;
+using support::Parameters;
+
+namespace {
+
+torch::Tensor rosenbrock(const torch::Tensor& p) { return 100 * (p[1] - p[0].square()).square() + (1 - p[0]).square(); }
+
+torch::Tensor start() { return torch::tensor({-1.2, 1.0}, torch::kDouble).requires_grad_(); }
+
+auto closure(torch::Tensor& p) {
+  return [&p] {
+    p.mutable_grad().reset();
+    auto loss = rosenbrock(p);
+    loss.backward();
+    return loss;
+  };
+}
+
+}  // namespace
+
+TEST_CASE("LBFGS has torch::optim::LBFGS's numbers") {
+  const bool wolfe = GENERATE(false, true);
+  auto ours = start(), torchs = start();
+  fg::LBFGS lbfgs({ours}, {.lr = wolfe ? 1.0 : 0.01, .max_iter = 8, .history_size = 3,
+                           .line_search_fn = wolfe ? fg::LineSearch::strong_wolfe : fg::LineSearch::none});
+  auto options = torch::optim::LBFGSOptions(wolfe ? 1.0 : 0.01).max_iter(8).history_size(3);
+  if (wolfe) options.line_search_fn("strong_wolfe");
+  torch::optim::LBFGS reference(Parameters{torchs}, options);
+  for (int step = 0; step < 3; ++step) {
+    lbfgs.step(closure(ours));
+    reference.step(closure(torchs));
+    CHECK(torch::allclose(ours, torchs, 1e-12, 1e-13));
+  }
+}
+
+TEST_CASE("LBFGS with a line search finds Rosenbrock's minimum") {
+  auto p = start();
+  fg::LBFGS lbfgs({p}, {.line_search_fn = fg::LineSearch::strong_wolfe});
+  for (int step = 0; step < 4; ++step) lbfgs.step(closure(p));
+  CHECK(torch::allclose(p, torch::ones({2}, torch::kDouble), 1e-8));
+}
+
+TEST_CASE("saved, loaded and continued equals never stopped") {
+  const auto search = GENERATE(fg::LineSearch::none, fg::LineSearch::strong_wolfe);
+  const fg::LBFGSOptions options{.lr = 0.01, .max_iter = 5, .history_size = 4, .line_search_fn = search};
+  auto straight = start();
+  fg::LBFGS lbfgs({straight}, options);
+  for (int step = 0; step < 3; ++step) lbfgs.step(closure(straight));
+  const auto file = torch::pickle_save(lbfgs.state_dict());
+  auto resumed = straight.detach().clone().requires_grad_();
+  fg::LBFGS loaded({resumed}, {});
+  loaded.load_state_dict(torch::pickle_load(file));
+  CHECK(loaded.options().line_search_fn == search);
+  for (int step = 0; step < 3; ++step) {
+    lbfgs.step(closure(straight));
+    loaded.step(closure(resumed));
+  }
+  CHECK(straight.equal(resumed));
+
+  fg::LBFGS other({torch::ones({3}, torch::kDouble).requires_grad_()}, {});
+  CHECK_THROWS_WITH(other.load_state_dict(torch::pickle_load(file)),
+                    Catch::Matchers::ContainsSubstring("parameter 0 needs a \"d\" of shape [3], and the saved one has [2]"));
+}
+
+TEST_CASE("a closure may return a number, an optional, or nothing to train on") {
+  auto p = start();
+  const auto before = p.detach().clone();
+  fg::LBFGS lbfgs({p}, {.lr = 0.01});
+  lbfgs.step([]() -> std::optional<torch::Tensor> { return std::nullopt; });
+  CHECK(p.equal(before));
+  lbfgs.step([&] { return closure(p)().item<double>(); });
+  CHECK_FALSE(p.equal(before));
+  int calls = 0;
+  CHECK_THROWS_AS(lbfgs.step([&]() -> std::optional<torch::Tensor> {
+    return calls++ == 0 ? std::optional(closure(p)()) : std::nullopt;
+  }),
+                  std::invalid_argument);
+}
+
+TEST_CASE("LBFGS says that it needs a closure, and refuses what makes no sense") {
+  static_assert(fg::NeedsClosure<fg::LBFGS> && fg::Optimizer<fg::LBFGS> && fg::HasLearningRate<fg::LBFGS>);
+  auto p = start();
+  CHECK(fg::LBFGS({p}, {}).options().max_eval == 25);
+  CHECK_THROWS_WITH(fg::LBFGS({p}, {.lr = -1.0}), "fulgurite: LBFGS needs a learning rate of 0 or more");
+  CHECK_THROWS_WITH(fg::LBFGS({p, p}, {}),
+                    "fulgurite: LBFGS was given a parameter twice (numbers 0 and 1): name it once, in one group");
+}

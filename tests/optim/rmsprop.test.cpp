@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: MIT
+#include <fulgurite/optim/rmsprop.hpp>
+
+#include <torch/torch.h>
+
+#include <catch2/catch_test_macros.hpp>
+#include <catch2/generators/catch_generators.hpp>
+#include <catch2/matchers/catch_matchers.hpp>
+
+#include <cmath>
+
+#include "optim/support.hpp"
+
+namespace fg = fulgurite;
+using support::Parameters;
+
+TEST_CASE("RMSprop has the numbers of its formula") {
+  const auto o = GENERATE(fg::RMSpropOptions{},
+                                fg::RMSpropOptions{.weight_decay = 0.1, .momentum = 0.9, .centered = true},
+                                fg::RMSpropOptions{.centered = true, .maximize = true},
+                                fg::RMSpropOptions{.momentum = 0.5});
+  const auto formula = [&](torch::Tensor& p, torch::Tensor g, support::Memory& memory, double) {
+    if (o.maximize) g = -g;
+    g = g + o.weight_decay * p;
+    auto& squares = memory["squares"];
+    auto& mean = memory["mean"];
+    auto& buffer = memory["buffer"];
+    squares = o.alpha * squares + (1 - o.alpha) * g * g;
+    mean = o.alpha * mean + (1 - o.alpha) * g;
+    const auto denominator = (o.centered ? squares - mean * mean : squares).sqrt() + o.eps;
+    buffer = o.momentum * buffer + g / denominator;
+    p.sub_(o.lr * buffer);
+  };
+  CHECK(support::difference([&](Parameters& p) { return fg::RMSprop(p, o); },
+                            [&](Parameters& p) { return support::reference(p, formula); }) < 1e-11);
+}
+
+TEST_CASE("RMSprop keeps the laws of optimizers") {
+  support::keeps_the_laws([](Parameters p) { return fg::RMSprop(std::move(p), {.momentum = 0.5}); });
+}
+
+TEST_CASE("schedules drive RMSprop's momentum") {
+  fg::RMSprop optimizer({torch::ones({2, 2}).requires_grad_()}, {});
+  optimizer.set_momentum(0, 0.8);
+  CHECK(optimizer.momentum(0) == 0.8);
+  CHECK(optimizer.options().momentum == 0.8);
+}
+
+TEST_CASE("RMSprop refuses what makes no sense") {
+  const auto p = torch::ones({2, 2}).requires_grad_();
+  CHECK_THROWS_WITH(fg::RMSprop({p}, {.lr = -0.1}), "fulgurite: RMSprop needs a learning rate of 0 or more");
+  CHECK_THROWS_WITH(fg::RMSprop({p}, {.momentum = -1.0}), "fulgurite: RMSprop needs a momentum of 0 or more");
+}

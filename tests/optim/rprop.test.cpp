@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: MIT
+#include <fulgurite/optim/rprop.hpp>
+
+#include <torch/torch.h>
+
+#include <catch2/catch_test_macros.hpp>
+#include <catch2/generators/catch_generators.hpp>
+#include <catch2/matchers/catch_matchers.hpp>
+
+#include <cmath>
+
+#include "optim/support.hpp"
+
+namespace fg = fulgurite;
+using support::Parameters;
+
+TEST_CASE("Rprop has the numbers of its formula") {
+  const auto o = GENERATE(fg::RpropOptions{},
+                                fg::RpropOptions{.lr = 0.05, .etas = {0.3, 1.5}, .step_sizes = {1e-3, 0.1}, .maximize = true});
+  const auto formula = [&](torch::Tensor& p, torch::Tensor g, support::Memory& memory, double) {
+    if (o.maximize) g = -g;
+    auto& previous = memory["previous"];
+    auto& size = memory["size"];
+    if (t == 1.0) size.fill_(o.lr);
+    const auto sign = g * previous;
+    const auto factor = torch::where(sign > 0, o.etas[1], torch::where(sign < 0, o.etas[0], 1.0)).to(torch::kDouble);
+    size = (size * factor).clamp(o.step_sizes[0], o.step_sizes[1]);
+    previous = torch::where(sign < 0, torch::zeros_like(g), g);
+    p.sub_(previous.sign() * size);
+  };
+  CHECK(support::difference([&](Parameters& p) { return fg::Rprop(p, o); },
+                            [&](Parameters& p) { return support::reference(p, formula); }) < 1e-12);
+}
+
+TEST_CASE("Rprop keeps the laws of optimizers") {
+  support::keeps_the_laws([](Parameters p) { return fg::Rprop(std::move(p), {.lr = 0.05, .etas = {0.3, 1.5}, .step_sizes = {1e-3, 0.1}, .maximize = true}); });
+}
+
+TEST_CASE("Rprop refuses what makes no sense") {
+  const auto p = torch::ones({2, 2}).requires_grad_();
+  CHECK_THROWS_WITH(fg::Rprop({p}, {.lr = -0.1}), "fulgurite: Rprop needs a learning rate of 0 or more");
+  CHECK_THROWS_WITH(fg::Rprop({p}, {.etas = {1.5, 1.2}}), "fulgurite: Rprop needs etas in (0, 1) and above 1");
+}
