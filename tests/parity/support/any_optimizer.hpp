@@ -182,8 +182,8 @@ inline std::unique_ptr<ErasedOptimizer> make_optimizer(const std::string& name, 
   throw std::runtime_error("no optimizer is known as " + name);
 }
 
-/// Any of them as the engine wants it: two types, since one that re-evaluates its closure is another kind. `before_step`
-/// is told of each step that is really made.
+/// Any of them as the engine wants it: two types, since one that re-evaluates its closure is another kind.
+/// `before_step` and `after_step` are told of each step that is really made.
 template <bool Reevaluates>
 class AnyOptimizer {
  public:
@@ -191,14 +191,16 @@ class AnyOptimizer {
   using backend = fg::TensorBackend<Precision>;
   static constexpr bool needs_closure = Reevaluates;
 
-  explicit AnyOptimizer(std::unique_ptr<ErasedOptimizer> optimizer, std::function<void()> before_step = {})
-      : optimizer_(std::move(optimizer)), before_step_(std::move(before_step)) {}
+  explicit AnyOptimizer(std::unique_ptr<ErasedOptimizer> optimizer, std::function<void()> before_step = {},
+                        std::function<void()> after_step = {})
+      : optimizer_(std::move(optimizer)), before_step_(std::move(before_step)), after_step_(std::move(after_step)) {}
 
   void step()
     requires(!Reevaluates)
   {
     if (before_step_) before_step_();
     optimizer_->step();
+    if (after_step_) after_step_();
   }
   template <class Closure>
   void step(Closure&& closure)
@@ -206,6 +208,7 @@ class AnyOptimizer {
   {
     if (before_step_) before_step_();
     optimizer_->step([&]() -> std::optional<at::Tensor> { return closure(); });
+    if (after_step_) after_step_();
   }
   void zero_grad() { optimizer_->zero_grad(); }
   fg::Gradients gradients() { return optimizer_->gradients(); }
@@ -220,7 +223,7 @@ class AnyOptimizer {
 
  private:
   std::unique_ptr<ErasedOptimizer> optimizer_;
-  std::function<void()> before_step_;
+  std::function<void()> before_step_, after_step_;
 };
 
 }  // namespace parity

@@ -225,6 +225,13 @@ inline AnySchedule make_cyclic(Arguments& a) {
   return AnySchedule(std::move(schedule));
 }
 
+inline const Json& functions(Arguments& arguments) {
+  for (const char* name : {"lr_lambda", "lambda", "fn"}) {
+    if (const Json* found = arguments.find(name)) return *found;
+  }
+  throw std::runtime_error("a schedule of functions without any");
+}
+
 template <template <class...> class Schedule>
 AnySchedule make_of_functions(const Json& names) {
   if (!names.is_array()) return AnySchedule(Schedule<StepFunction>(step_function(names.get<std::string>())));
@@ -258,8 +265,8 @@ inline AnySchedule make_chained(const Json& subs) {
 
 inline AnySchedule make_schedule(const std::string& type, Arguments& a, const Json& subs) {
   constexpr std::int64_t none = 0;
-  if (type == "LambdaLR") return make_of_functions<fg::LambdaSchedule>(*a.find("lr_lambda"));
-  if (type == "MultiplicativeLR") return make_of_functions<fg::MultiplicativeSchedule>(*a.find("lr_lambda"));
+  if (type == "LambdaLR") return make_of_functions<fg::LambdaSchedule>(functions(a));
+  if (type == "MultiplicativeLR") return make_of_functions<fg::MultiplicativeSchedule>(functions(a));
   if (type == "StepLR") return AnySchedule(fg::StepDecay{.step_size = a.get("step_size", none), .gamma = a.get("gamma", 0.1)});
   if (type == "MultiStepLR") {
     auto milestones = a.find("milestones")->get<std::vector<std::int64_t>>();
