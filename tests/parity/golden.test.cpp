@@ -58,7 +58,7 @@ std::string not_offered(const Json& config) {
 // --- a case's run -----------------------------------------------------------------------------------------------------
 
 const Json& shared() {
-  static const Json file = read_json(folder() / "golden/shared.json");
+  static const Json& file = read_json(folder() / "golden/shared.json");
   return file;
 }
 
@@ -401,7 +401,7 @@ void require_decided_form(const Json& file, const Outcome& ours) {
   if (const auto other = file.find("same_final_params_as"); other != file.end() && !other->is_null()) {
     const auto path = folder() / "golden" / (other->get<std::string>() + ".json");
     if (std::filesystem::exists(path)) {
-      const Json reference = read_json(path);
+      const Json& reference = read_json(path);
       require_parameters(ours, reference.at("trace").at("final").at("params"), tolerance_of(reference));
     }
   }
@@ -435,7 +435,7 @@ TEST_CASE("trainings follow the golden traces") {
   std::map<std::string, std::vector<std::string>> names;
   for (const auto& path : json_files(folder() / "golden")) {
     if (path.stem() == "shared") continue;
-    const Json file = read_json(path);
+    const Json& file = read_json(path);
     const auto stance = file.at("stance").get<std::string>();
     const Json& config = file.at("config");
     const auto missing = not_offered(config);

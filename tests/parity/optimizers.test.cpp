@@ -158,17 +158,17 @@ void require_known(const Json& file) {
 }  // namespace
 
 TEST_CASE("optimizers follow the traces of torch.optim") {
-  const Json problem_file = read_json(folder() / "traces/problem.json");
+  const Json& problem_file = read_json(folder() / "traces/problem.json");
   std::map<std::string, int> cases;
   for (const auto& path : json_files(folder() / "traces/optimizers")) {
+    const Json& file = read_json(path);
     DYNAMIC_SECTION(path.stem().string()) {
-      const Json file = read_json(path);
       require_known(file);
       Problem problem(problem_file, file);
       const auto optimizer = optimizer_of(file, problem);
       run(file, problem, *optimizer);
     }
-    ++cases[read_json(path).at("optimizer")];
+    ++cases[file.at("optimizer")];
   }
   static bool printed = false;
   if (!std::exchange(printed, true)) {
@@ -181,12 +181,12 @@ TEST_CASE("optimizers follow the traces of torch.optim") {
 }
 
 TEST_CASE("optimizers go on from a state that Python saved") {
-  const Json problem_file = read_json(folder() / "traces/problem.json");
+  const Json& problem_file = read_json(folder() / "traces/problem.json");
   const auto files = json_files(folder() / "traces/states");
   REQUIRE(!files.empty());
   for (const auto& path : files) {
     DYNAMIC_SECTION(path.stem().string()) {
-      const Json file = read_json(path);
+      const Json& file = read_json(path);
       require_known(file);
       Problem problem(problem_file, file);
       const auto optimizer = optimizer_of(file, problem);

@@ -99,7 +99,7 @@ TEST_CASE("schedules follow the traces of torch.optim.lr_scheduler") {
   std::map<std::string, int> cases;
   int all = 0;
   for (const auto& path : json_files(folder() / "traces/schedules")) {
-    const Json file = read_json(path);
+    const Json& file = read_json(path);
     DYNAMIC_SECTION(path.stem().string()) { run(file); }
     ++all;
     for (const Json& config : file.at("schedules")) ++cases[config.at("type")];

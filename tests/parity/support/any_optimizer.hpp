@@ -60,6 +60,7 @@ struct ErasedOptimizer : Rates {
   virtual void step(const Closure& closure) = 0;
   virtual void zero_grad() = 0;
   virtual fg::Gradients gradients() = 0;
+  virtual c10::IValue state_dict() const = 0;
   virtual void load_state_dict(const c10::IValue& state) = 0;
 };
 
@@ -85,6 +86,7 @@ class Erased final : public ErasedOptimizer {
   }
   void zero_grad() override { optimizer_.zero_grad(); }
   fg::Gradients gradients() override { return optimizer_.gradients(); }
+  c10::IValue state_dict() const override { return optimizer_.state_dict(); }
   void load_state_dict(const c10::IValue& state) override { optimizer_.load_state_dict(state); }
 
   std::int64_t group_count() const override { return optimizer_.group_count(); }

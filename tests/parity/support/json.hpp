@@ -7,6 +7,7 @@
 #include <filesystem>
 #include <fstream>
 #include <limits>
+#include <map>
 #include <nlohmann/json.hpp>
 #include <set>
 #include <stdexcept>
@@ -19,10 +20,13 @@ using Json = nlohmann::json;
 
 inline std::filesystem::path folder() { return std::filesystem::path(FULGURITE_SOURCE_DIR) / "tests" / "parity"; }
 
-inline Json read_json(const std::filesystem::path& path) {
+/// Each file is parsed once: Catch2 enters a test case anew for every section.
+inline const Json& read_json(const std::filesystem::path& path) {
+  static std::map<std::filesystem::path, Json> files;
+  if (const auto found = files.find(path); found != files.end()) return found->second;
   std::ifstream file(path);
   if (!file) throw std::runtime_error("cannot read " + path.string());
-  return Json::parse(file);
+  return files[path] = Json::parse(file);
 }
 
 /// The JSON files of a folder, by name.
