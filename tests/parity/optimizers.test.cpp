@@ -190,7 +190,7 @@ TEST_CASE("optimizers go on from a state that Python saved") {
       require_known(file);
       Problem problem(problem_file, file);
       const auto optimizer = optimizer_of(file, problem);
-      std::ifstream saved(std::filesystem::path(path).replace_extension(".pt"), std::ios::binary);
+      std::ifstream saved(std::filesystem::path(path).replace_extension(".state"), std::ios::binary);
       const std::vector<char> bytes{std::istreambuf_iterator<char>(saved), {}};
       optimizer->load_state_dict(torch::pickle_load(bytes));
       run(file, problem, *optimizer);
