@@ -471,7 +471,9 @@ class LBFGS {
     state.t = number_from(saved.entry(entry, "t", 0));
     state.old_dirs = list("old_dirs");
     state.old_stps = list("old_stps");
-    for (const c10::IValue& value : detail::elements(saved.entry(entry, "ro", 0))) state.ro.push_back(number_from(value));
+    for (const c10::IValue& value : detail::elements(saved.entry(entry, "ro", 0))) {
+      state.ro.push_back(number_from(value));
+    }
     state.H_diag = number_from(saved.entry(entry, "H_diag", 0));
     state.prev_flat_grad = saved.tensor(entry, "prev_flat_grad", 0, like);
     state.prev_loss = saved.number(entry, "prev_loss", 0);
