@@ -38,7 +38,7 @@ struct Tolerance {
 
 Tolerance tolerance_of(const Json& trace) {
   // Muon orthogonalises in bfloat16, where another processor's matrix product differs by units of the last of 8 bits.
-  if (trace.at("optimizer") == "Muon") return {5e-3, 1.0};
+  if (trace.at("optimizer") == "Muon") return {1e-3, 1.0};
   return trace.at("dtype") == "float64" ? Tolerance{1e-12, 0.1} : Tolerance{1e-6, 1.0};
 }
 
