@@ -2,23 +2,17 @@
 // The demo: learns to read handwritten digits, and shows what it learned.
 #include <torch/torch.h>
 
-#include <CLI/CLI.hpp>
 #include <fulgurite/fulgurite.hpp>
 
 #include <cstdint>
+#include <exception>
 #include <iostream>
-#include <string>
 
 #include "digits.hpp"
+#include "options.hpp"
 
 namespace fg = fulgurite;
 namespace nn = torch::nn;
-
-struct Options {
-  std::int64_t epochs = 30, batch_size = 16, seed = 0;
-  double lr = 1e-2;
-  std::string precision = "float32", device = "cpu", data = FULGURITE_EXAMPLE_DATA "/digits.csv", weights = "digits.pt";
-};
 
 // [classifier]
 struct Classifier : nn::Module {
@@ -77,19 +71,7 @@ void train(const Options& options) {
 }
 
 int main(int argc, char** argv) {
-  Options options;
-  CLI::App app{"Learns to read handwritten digits (UCI, 8x8 pixels) with Fulgurite."};
-  app.option_defaults()->always_capture_default();
-  app.add_option("--epochs", options.epochs, "passes over the training data")->check(CLI::PositiveNumber);
-  app.add_option("--lr", options.lr, "peak learning rate")->check(CLI::PositiveNumber);
-  app.add_option("--batch-size", options.batch_size, "images a batch")->check(CLI::PositiveNumber);
-  app.add_option("--seed", options.seed, "of weights, order and dropout")->check(CLI::NonNegativeNumber);
-  app.add_option("--precision", options.precision)->check(CLI::IsMember({"float32", "float64", "bfloat16-mixed", "bfloat16"}));
-  app.add_option("--device", options.device)->check(CLI::IsMember({"cpu", "cuda"}));
-  app.add_option("--data", options.data, "the digits, as a CSV file");
-  app.add_option("--weights", options.weights, "where the trained weights go");
-  CLI11_PARSE(app, argc, argv);
-
+  const Options options = Options::parse(argc, argv);
   // Precision and device are types: each combination is a trainer of its own.
   const auto on = [&]<class Device>(Device) {
     if (options.precision == "float64") return train<fg::Float64, Device>(options);

@@ -163,6 +163,10 @@ int main() {
     other.load_state_dict(torch::pickle_load(bytes));
     // [/state]
     all_fell = all_fell && other.lr(0) == 0.01;
+    // [storage]
+    fg::AdamW flat(model.parameters(), {.lr = 3e-3}, fg::Contiguous{});
+    // [/storage]
+    train(model, "AdamW, contiguous", flat);
     // [loss-scale]
     auto scale = torch::full({1}, 1024.0f);
     auto found_inf = torch::zeros({1});

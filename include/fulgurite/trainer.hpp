@@ -176,6 +176,13 @@ class Trainer {
   const auto& policies() const { return engine_.policies(); }
   Model& model() { return engine_.model(); }
   auto& optimizer() { return engine_.optimizer(); }
+  /// The loss scale of `fg::Float16Mixed`: its value, its state to be saved. Other precisions have none.
+  template <class E = Engine>
+  auto& loss_scale()
+    requires(E::scales_loss)
+  {
+    return engine_.loss_scale();
+  }
 
   /// A logged metric: the running epoch's mean if it is logged on_epoch, else its last value; nothing if unknown.
   std::optional<double> metric(std::string_view name) const { return engine_.metrics().value(name); }

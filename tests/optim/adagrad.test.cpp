@@ -17,7 +17,7 @@ using support::Parameters;
 TEST_CASE("Adagrad has the numbers of its formula") {
   const auto o = GENERATE(fg::AdagradOptions{.lr = 0.05},
                                 fg::AdagradOptions{.lr = 0.05, .lr_decay = 0.1, .weight_decay = 0.1, .initial_accumulator_value = 0.3, .maximize = true});
-  const auto formula = [&](torch::Tensor& p, torch::Tensor g, support::Memory& memory, double) {
+  const auto formula = [&](torch::Tensor& p, torch::Tensor g, support::Memory& memory, double t) {
     if (o.maximize) g = -g;
     g = g + o.weight_decay * p;
     auto& sum = memory["sum"];

@@ -17,7 +17,7 @@ using support::Parameters;
 TEST_CASE("Rprop has the numbers of its formula") {
   const auto o = GENERATE(fg::RpropOptions{},
                                 fg::RpropOptions{.lr = 0.05, .etas = {0.3, 1.5}, .step_sizes = {1e-3, 0.1}, .maximize = true});
-  const auto formula = [&](torch::Tensor& p, torch::Tensor g, support::Memory& memory, double) {
+  const auto formula = [&](torch::Tensor& p, torch::Tensor g, support::Memory& memory, double t) {
     if (o.maximize) g = -g;
     auto& previous = memory["previous"];
     auto& size = memory["size"];

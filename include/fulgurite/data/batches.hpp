@@ -159,14 +159,14 @@ FULGURITE_INLINE constexpr std::int64_t for_each_batch(Range&& range, std::int64
   std::int64_t end_at = limit > 0 ? limit : std::numeric_limits<std::int64_t>::max();
   if constexpr (SizedBatches<Range>) {
     if (const std::int64_t count = *batch_count(range); count < end_at) end_at = count;
-    if (end_at == 0) return 0;
+    if (end_at <= 0) return 0;
   }
 
   auto it = detail::begin_of(range);
   auto end = detail::end_of(range);
   if (!(it != end)) return 0;
 
-  for (std::int64_t visited = 1;; ++visited) {
+  for (std::int64_t visited = 1; visited <= end_at; ++visited) {
     bool is_last = visited == end_at;
     if constexpr (SizedBatches<Range>) {
       auto&& batch = *it;
@@ -188,6 +188,7 @@ FULGURITE_INLINE constexpr std::int64_t for_each_batch(Range&& range, std::int64
       if (!f(batch, is_last) || is_last) return visited;
     }
   }
+  return end_at;
 }
 
 /// The same without a limit.

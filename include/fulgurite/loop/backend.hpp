@@ -32,12 +32,14 @@ concept PlainLoss = requires(L& loss, const L& constant, double scale) {
 struct PlainBackend {
   template <class Precision>
   static constexpr bool supports_precision =
-      Precision::parameters == NumberFormat::unchanged && Precision::autocast == NumberFormat::unchanged;
+      Precision::parameters == NumberFormat::unchanged && Precision::autocast == NumberFormat::unchanged &&
+      !ScalesLoss<Precision>;
 
   template <class Loss>
   static constexpr bool accepts_loss = PlainLoss<Loss>;
 
-  constexpr explicit PlainBackend(DevicePlace) {}
+  template <class Precision>
+  constexpr PlainBackend(DevicePlace, const Precision&) {}
 
   template <class Model>
   constexpr void prepare(Model&) const {}

@@ -86,8 +86,11 @@ template <class E>
 concept PrecisionOfBackend = E::Backend::template supports_precision<typename E::Precision>;
 
 template <class E>
+concept LossScaleFits = !E::scales_loss || !PrecisionOfBackend<E> || TakesLossScale<typename E::OptimizerType>;
+
+template <class E>
 inline constexpr bool engine_works =
-    ClipsByPolicy<E> && AccumulatesByPolicy<E> && ClosureFitsWindow<E> && PrecisionOfBackend<E>;
+    ClipsByPolicy<E> && AccumulatesByPolicy<E> && ClosureFitsWindow<E> && PrecisionOfBackend<E> && LossScaleFits<E>;
 
 template <class Model, class Policies>
 struct EngineWith {
@@ -135,6 +138,10 @@ consteval void require_engine() {
   static_assert(PrecisionOfBackend<E>,
                 "a precision policy needs tensors, and this optimizer has none: remove the policy, or include "
                 "<fulgurite/fulgurite.hpp> and use an optimizer on tensors. See docs/errors/precision.md");
+  static_assert(LossScaleFits<E>,
+                "a precision with a loss scale (fg::Float16Mixed) needs an optimizer that can skip an overflowed step, and "
+                "one that re-evaluates its closure (LBFGS) cannot: use fg::Bfloat16Mixed, or another optimizer. "
+                "See docs/errors/loss-scale.md");
 }
 
 template <class Model>

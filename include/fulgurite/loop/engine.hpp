@@ -83,6 +83,7 @@ class Engine {
   static constexpr bool accumulates =
       !std::same_as<std::remove_cvref_t<decltype(std::declval<const Policies&>().accumulation())>, NoAccumulation>;
   static constexpr bool follows_metrics = !manual && Configured::follows_metrics;
+  static constexpr bool scales_loss = ScalesLoss<Precision>;
   static constexpr bool checks_finite =
       std::remove_cvref_t<decltype(std::declval<const Policies&>().non_finite())>::checks;
 
@@ -99,8 +100,9 @@ class Engine {
       : model_(&model),
         policies_(std::move(policies)),
         callbacks_(std::move(callbacks)),
-        backend_(policies_.device().place()),
+        backend_(policies_.device().place(), policies_.precision()),
         configured_(prepare_and_configure()) {
+    if constexpr (scales_loss) backend_.loss_scale().attach(optimizer());
     configured_.attach_schedules();
   }
 
@@ -144,9 +146,11 @@ class Engine {
     const auto evaluate = [&]() FULGURITE_INLINE -> decltype(auto) {
       if constexpr (manual) {
         [[maybe_unused]] auto guard = backend_.full_precision_guard();
+        unscale_gradients();
         notify<hooks::on_before_optimizer_step_hook>(step.optimizers(), step);
       } else {
         if (window_.nothing_to_step_on()) return;
+        unscale_gradients();
         correct_mean();
         notify<hooks::on_before_optimizer_step_hook>(step.optimizers(), step);
         clip(step);
@@ -167,7 +171,13 @@ class Engine {
       [[maybe_unused]] auto guard = backend_.full_precision_guard();
       optimizer().step();
     }
-    if constexpr (manual) count_step();
+    if constexpr (manual) {
+      if (overflowed()) {
+        ++progress_.skipped_steps;
+      } else {
+        count_step();
+      }
+    }
   }
 
   FULGURITE_INLINE void zero_grad(Step& step) {
@@ -311,6 +321,7 @@ class Engine {
   Model& model() { return *model_; }
   void rebind(Model& model) { model_ = &model; }
   Backend& backend() { return backend_; }
+  auto& loss_scale() { return backend_.loss_scale(); }
   Window& window() { return window_; }
   OptimizerType& optimizer() { return configured_.optimizer(); }
   const OptimizerType& optimizer() const { return configured_.optimizer(); }
@@ -374,12 +385,15 @@ class Engine {
   template <class Batch, class Loss>
   void train_manually(const Batch& batch, Step& step, StepResult<Loss>& result) {
     const std::int64_t before = progress_.global_step;
-    [[maybe_unused]] auto guard = backend_.forward_guard();
-    if constexpr (std::same_as<Loss, NoLoss>) {
-      hooks::training_step_hook::call(*model_, batch, step);
-    } else {
-      result.loss = hooks::training_step_hook::call(*model_, batch, step);
+    {
+      [[maybe_unused]] auto guard = backend_.forward_guard();
+      if constexpr (std::same_as<Loss, NoLoss>) {
+        hooks::training_step_hook::call(*model_, batch, step);
+      } else {
+        result.loss = hooks::training_step_hook::call(*model_, batch, step);
+      }
     }
+    if constexpr (scales_loss) backend_.loss_scale().update();
     result.stepped = progress_.global_step > before;
   }
 
@@ -397,7 +411,10 @@ class Engine {
     } else {
       update(step, closure);
     }
-    const bool stepped = !window_.nothing_to_step_on();
+    const bool stepped = !window_.nothing_to_step_on() && !overflowed();
+    if constexpr (scales_loss) {
+      if (!window_.nothing_to_step_on()) backend_.loss_scale().update();
+    }
     window_.close();
     ++progress_.windows;
     if (stepped) {
@@ -411,6 +428,19 @@ class Engine {
   FULGURITE_INLINE void count_step() {
     ++progress_.global_step;
     ++progress_.steps_in_epoch;
+  }
+
+  FULGURITE_INLINE void unscale_gradients() {
+    if constexpr (scales_loss) optimizer().gradients().unscale();
+  }
+
+  /// The loss scale had the step skipped, since a gradient was not finite. On a GPU this waits for the step.
+  FULGURITE_INLINE bool overflowed() {
+    if constexpr (scales_loss) {
+      return backend_.loss_scale().skipped();
+    } else {
+      return false;
+    }
   }
 
   FULGURITE_INLINE void correct_mean() {

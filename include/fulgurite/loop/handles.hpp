@@ -44,7 +44,12 @@ class OptimizerHandle {
   void set_lr(std::int64_t group, double lr) const { engine_->optimizer().set_lr(group, lr); }
 
   /// The optimizer itself. A step made on it is not counted, not clipped and runs no hook.
-  auto& unsafe_raw() const { return engine_->optimizer(); }
+  auto& unsafe_raw() const {
+    static_assert(!Engine::scales_loss,
+                  "the raw optimizer does not know that a loss scale (fg::Float16Mixed) multiplies its gradients: step "
+                  "through the handle. See docs/errors/loss-scale.md");
+    return engine_->optimizer();
+  }
 
  private:
   Engine* engine_;

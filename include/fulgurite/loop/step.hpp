@@ -65,11 +65,12 @@ class Step : public Run {
 
   const Metrics& metrics() const { return *metrics_; }
 
-  /// Clips the gradients of an optimizer by a policy: `step.clip_gradients(optimizer, fg::ClipNorm{.max = 0.5})`.
+  /// Clips the gradients of an optimizer by a policy, and returns what the policy does: for `ClipNorm` the norm before,
+  /// to be logged: `step.log("grad_norm", step.clip_gradients(optimizer, fg::ClipNorm{.max = 0.5}));`.
   template <class Handle, class Policy>
-  void clip_gradients(const Handle& optimizer, const Policy& policy) const {
+  auto clip_gradients(const Handle& optimizer, const Policy& policy) const {
     auto gradients = optimizer.gradients();
-    policy.clip(gradients);
+    return policy.clip(gradients);
   }
 
  private:

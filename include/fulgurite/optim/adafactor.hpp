@@ -83,6 +83,7 @@ class Adafactor : public detail::GroupedOptimizer<Adafactor, AdafactorOptions, 3
   static constexpr std::array state_names{"row_var", "col_var", "variance"};
   static constexpr std::array<detail::Constant, 1> constants{{{"foreach"}}};
   static constexpr bool uniform = true;
+  static constexpr bool elementwise = false;
   using GroupedOptimizer::GroupedOptimizer;
 
   static int kind_of(const at::Tensor& parameter) { return parameter.dim() > 1 ? 1 : 0; }

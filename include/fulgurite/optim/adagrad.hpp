@@ -61,19 +61,19 @@ class Adagrad : public detail::GroupedOptimizer<Adagrad, AdagradOptions, 1> {
   friend GroupedOptimizer;
 
   void update(const AdagradOptions& options, Part& part, const detail::FusedArguments& with) {
-    const auto call = [&](const auto& lr) {
-      at::_fused_adagrad_(part.parameters, part.gradients, part.states[0], part.steps, lr, options.lr_decay,
-                          options.weight_decay, options.eps, options.maximize, with.divisor, with.found_inf);
-    };
     // Before LibTorch 2.9 the kernel takes the rate as a number only.
-    const auto choose = [&](const auto& lr) {
-      if constexpr (requires { at::_fused_adagrad_({}, {}, {}, {}, lr, 0.0, 0.0, 0.0, false); }) {
-        call(lr);
+    const auto rate = [&](const auto& lr) -> const auto& {
+      if constexpr (requires {
+                      at::_fused_adagrad_(part.parameters, part.gradients, part.states[0], part.steps, lr, 0.0, 0.0, 0.0,
+                                          false);
+                    }) {
+        return lr;
       } else {
-        call(options.lr);
+        return options.lr;
       }
     };
-    choose(with.lr);
+    at::_fused_adagrad_(part.parameters, part.gradients, part.states[0], part.steps, rate(with.lr), options.lr_decay,
+                        options.weight_decay, options.eps, options.maximize, with.divisor, with.found_inf);
   }
 };
 

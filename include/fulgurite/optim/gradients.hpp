@@ -3,6 +3,7 @@
 #pragma once
 
 #include <ATen/core/Tensor.h>
+#include <ATen/ops/_amp_foreach_non_finite_check_and_unscale.h>
 #include <ATen/ops/_foreach_clamp_max.h>
 #include <ATen/ops/_foreach_clamp_min.h>
 #include <ATen/ops/_foreach_div.h>
@@ -10,8 +11,11 @@
 #include <ATen/ops/_foreach_norm.h>
 #include <ATen/ops/linalg_vector_norm.h>
 #include <ATen/ops/stack.h>
+#include <ATen/ops/zeros.h>
 #include <c10/core/GradMode.h>
 
+#include <algorithm>
+#include <cstddef>
 #include <utility>
 #include <vector>
 
@@ -28,6 +32,12 @@ struct GradientScale {
   bool folds = false;     // the optimizer's kernel divides by the clipping's divisor in passing
 
   bool scaled() const { return loss_scale.defined() && !unscaled; }
+
+  /// The update may have to be skipped, and nobody has looked yet.
+  bool must_be_checked() const { return scaled() && found_inf.defined(); }
+
+  /// The update has to be skipped. On a GPU this waits for the gradients.
+  bool skips() const { return found_inf.defined() && found_inf.item<double>() != 0.0; }
 
   /// All of it in one tensor; undefined: 1.
   at::Tensor divisor() const {
@@ -62,17 +72,18 @@ class Gradients {
     return divisor.defined() ? total.div_(divisor.squeeze()) : total;
   }
 
-  /// g *= min(1, max / (norm + 1e-6)), as torch.nn.utils.clip_grad_norm_.
-  void clip_norm(double max, double norm_type) const {
-    if (gradients_.empty()) return;
+  /// g *= min(1, max / (norm + 1e-6)), as torch.nn.utils.clip_grad_norm_. Returns the norm before, as `norm` does.
+  at::Tensor clip_norm(double max, double norm_type = 2.0) const {
+    if (gradients_.empty()) return at::zeros({});
     const c10::NoGradGuard no_grad;
-    const at::Tensor total = norm(norm_type).add_(1e-6);
+    at::Tensor total = norm(norm_type);
     if (scale_ && scale_->folds) {
-      total.div_(max).clamp_min_(1.0);
-      scale_->clipping = scale_->clipping.defined() ? total.mul_(scale_->clipping) : total;
+      at::Tensor divisor = total.add(1e-6).div_(max).clamp_min_(1.0);
+      scale_->clipping = scale_->clipping.defined() ? divisor.mul_(scale_->clipping) : std::move(divisor);
     } else {
-      at::_foreach_mul_(gradients_, total.reciprocal_().mul_(max).clamp_max_(1.0));
+      at::_foreach_mul_(gradients_, total.add(1e-6).reciprocal_().mul_(max).clamp_max_(1.0));
     }
+    return total;
   }
 
   /// Clamps each element into [-max, max], as torch.nn.utils.clip_grad_value_.
@@ -91,16 +102,39 @@ class Gradients {
     at::_foreach_mul_(gradients_, factor);
   }
 
-  /// Divides every gradient by the loss scale and by what clipping has asked for, now instead of in the update.
+  /// Divides every gradient by the loss scale and by what clipping has asked for, now instead of in the update; and finds
+  /// out, without reading it, whether one of them is not finite.
   void unscale() const {
     if (!scale_ || gradients_.empty()) return;
     const c10::NoGradGuard no_grad;
-    if (const at::Tensor divisor = scale_->divisor(); divisor.defined()) at::_foreach_div_(gradients_, divisor);
+    if (const at::Tensor divisor = scale_->divisor(); divisor.defined()) {
+      if (scale_->must_be_checked()) {
+        divide_and_check(divisor);
+      } else {
+        at::_foreach_div_(gradients_, divisor);
+      }
+    }
     scale_->begin_anew();
     scale_->unscaled = true;
   }
 
  private:
+  void divide_and_check(const at::Tensor& divisor) const {
+    scale_->found_inf.zero_();
+    // In double, as torch.amp.GradScaler does: the reciprocal of a scale near float32's largest value is a denormal.
+    const at::Tensor factor = divisor.to(at::kDouble).reciprocal_().to(at::kFloat);
+    // One call for gradients of one kind: the kernel takes no mixture.
+    std::vector<at::Tensor> rest = gradients_;
+    while (!rest.empty()) {
+      const auto other = std::stable_partition(rest.begin(), rest.end(), [first = rest.front()](const at::Tensor& gradient) {
+        return gradient.scalar_type() == first.scalar_type() && gradient.device() == first.device();
+      });
+      const at::TensorList alike(rest.data(), static_cast<std::size_t>(other - rest.begin()));
+      at::_amp_foreach_non_finite_check_and_unscale_(alike, scale_->found_inf, factor);
+      rest.erase(rest.begin(), other);
+    }
+  }
+
   std::vector<at::Tensor> gradients_;
   detail::GradientScale* scale_;  // of the optimizer that they belong to; nullptr: it has none
 };

@@ -27,6 +27,7 @@
 #include "gradients.hpp"
 #include "parameters.hpp"
 #include "state_dict.hpp"
+#include "storage.hpp"
 
 namespace fulgurite::detail {
 
@@ -86,6 +87,7 @@ class GroupedOptimizer {
   static constexpr bool uniform = false;      // the parameters of a part have made equally many updates
   static constexpr bool eager = false;        // state is made with the optimizer, not with the first gradient
   static constexpr std::array<const char*, Numbers> number_names{};
+  static constexpr bool elementwise = true;   // no formula looks beyond one element
   /// Whether a parameter's state has the `k`-th tensor.
   static bool uses(const Options&, const at::Tensor& /*parameter*/, std::size_t /*k*/) { return true; }
   static at::Tensor make_state(const Options&, const at::Tensor& parameter, std::size_t /*k*/) {
@@ -100,25 +102,15 @@ class GroupedOptimizer {
   GroupedOptimizer(std::vector<at::Tensor> parameters, Options options)
       : GroupedOptimizer(std::vector<ParameterGroup<Options>>{{std::move(parameters), std::move(options)}}) {}
 
-  explicit GroupedOptimizer(std::vector<ParameterGroup<Options>> groups) {
-    require_trainable(groups, Derived::name);
-    scale_.folds = Derived::fused;
-    for (auto& group : groups) {
-      groups_.push_back(Group{std::move(group.parameters), std::move(group.options), {}, {}, {}, {}, parameter_count_});
-      Group& added = groups_.back();
-      parameter_count_ += added.parameters.size();
-      added.lr = at::scalar_tensor(added.options.lr, at::kDouble);
-      added.state.resize(added.parameters.size());
-      for (std::size_t i = 0; i < added.parameters.size(); ++i) {
-        // The kernels take the divisor in float32 only: too coarse for float64, and not the type of bfloat16 norms.
-        scale_.folds &= added.parameters[i].scalar_type() == at::kFloat;
-        if (const std::string problem = Derived::problem_with(added.parameters[i]); !problem.empty()) {
-          throw std::invalid_argument("fulgurite: " + std::string(Derived::name) + " was given a parameter (number " +
-                                      std::to_string(added.number(i)) + ") " + problem);
-        }
-        if constexpr (Derived::eager) make_missing_state(added, i);
-      }
-    }
+  explicit GroupedOptimizer(std::vector<ParameterGroup<Options>> groups) : GroupedOptimizer(std::move(groups), false) {}
+
+  GroupedOptimizer(std::vector<at::Tensor> parameters, Options options, Contiguous storage)
+      : GroupedOptimizer(std::vector<ParameterGroup<Options>>{{std::move(parameters), std::move(options)}}, storage) {}
+
+  GroupedOptimizer(std::vector<ParameterGroup<Options>> groups, Contiguous) : GroupedOptimizer(std::move(groups), true) {
+    static_assert(Derived::elementwise,
+                  "fg::Contiguous hides the shapes of parameters, on which this optimizer works: leave it out. "
+                  "See docs/errors/contiguous.md");
   }
 
   GroupedOptimizer(GroupedOptimizer&&) = default;  // no copies: two optimizers would share their state
@@ -128,10 +120,11 @@ class GroupedOptimizer {
   void step() {
     const c10::NoGradGuard no_grad;
     const LetGo let_go{*this};
+    if (scale_.must_be_checked()) gradients().unscale();
     bool steady = true;
     for (Group& group : groups_) steady &= gather(group);
     // Only a fused kernel heeds found_inf by itself, and it cannot take back a state that was made for it.
-    if (scale_.found_inf.defined() && !(Derived::fused && steady) && scale_.found_inf.item<double>() != 0.0) return;
+    if (!(Derived::fused && steady) && scale_.skips()) return;
     const at::Tensor divisor = scale_.divisor();
     for (Group& group : groups_) {
       if (group.stale) arrange(group);
@@ -141,8 +134,13 @@ class GroupedOptimizer {
 
   /// Forgets all gradients.
   void zero_grad() {
+    const c10::NoGradGuard no_grad;
     for (Group& group : groups_) {
-      for (at::Tensor& parameter : group.parameters) parameter.mutable_grad().reset();
+      if (group.flat) {
+        group.flat->zero_grad();
+      } else {
+        for (at::Tensor& parameter : group.parameters) parameter.mutable_grad().reset();
+      }
     }
     scale_.begin_anew();
   }
@@ -155,8 +153,10 @@ class GroupedOptimizer {
   }
 
   Gradients gradients() {
+    const c10::NoGradGuard no_grad;
     std::vector<at::Tensor> all;
-    for (const Group& group : groups_) {
+    for (Group& group : groups_) {
+      if (group.flat) group.flat->fetch(Derived::name);
       for (const at::Tensor& parameter : group.parameters) {
         if (parameter.grad().defined()) all.push_back(parameter.grad());
       }
@@ -165,7 +165,7 @@ class GroupedOptimizer {
   }
 
   std::int64_t group_count() const { return static_cast<std::int64_t>(groups_.size()); }
-  const std::vector<at::Tensor>& parameters(std::int64_t group = 0) const { return at(group).parameters; }
+  const std::vector<at::Tensor>& parameters(std::int64_t group = 0) const { return at(group).given; }
   const Options& options(std::int64_t group = 0) const { return at(group).options; }
 
   /// Throws std::invalid_argument for options that make no sense.
@@ -202,10 +202,10 @@ class GroupedOptimizer {
     auto state = new_dict(c10::IntType::get());
     auto groups = new_list();
     for (const Group& group : groups_) {
-      for (std::size_t i = 0; i < group.state.size(); ++i) {
-        if (has_state(group.state[i])) state.insert(group.number(i), saved(group, i));
+      for (std::size_t i = 0; i < group.given.size(); ++i) {
+        if (has_state(group.state[group.place(i)])) state.insert(group.number(i), saved(group, i));
       }
-      groups.push_back(group_to_ivalue(group.options, Derived::constants, group.number(0), group.parameters.size()));
+      groups.push_back(group_to_ivalue(group.options, Derived::constants, group.number(0), group.given.size()));
     }
     auto dict = new_dict(c10::StringType::get());
     dict.insert("state", state);
@@ -224,10 +224,11 @@ class GroupedOptimizer {
     for (std::size_t g = 0; g < groups_.size(); ++g) {
       const Group& group = groups_[g];
       options.push_back(group.options);
-      const auto keys = saved.read_group(g, group.parameters.size(), options.back());
+      const auto keys = saved.read_group(g, group.given.size(), options.back());
       auto& state = states.emplace_back(group.parameters.size());
-      for (std::size_t i = 0; i < state.size(); ++i) {
-        if (const auto entry = saved.state_of(keys[i])) state[i] = loaded(saved, *entry, options.back(), group, i);
+      for (std::size_t i = 0; i < keys.size(); ++i) {
+        const auto entry = saved.state_of(keys[i]);
+        if (entry) load(state[group.place(i)], saved, *entry, options.back(), group, i);
       }
     }
     for (std::size_t g = 0; g < groups_.size(); ++g) {
@@ -260,16 +261,24 @@ class GroupedOptimizer {
   };
 
   struct Group {
-    std::vector<at::Tensor> parameters;
+    std::vector<at::Tensor> given;  // by the user
     Options options;
-    at::Tensor lr;
-    std::vector<ParameterState> state;
-    std::vector<Part> parts;
-    std::vector<std::size_t> idle;  // parameters that had no gradient when the parts were made
-    std::size_t first;              // number of the first parameter, counted over all groups
-    bool stale = true;              // the parts have to be made anew
+    std::size_t first;                  // number of the first parameter, counted over all groups
+    std::optional<FlatStorage> flat{};  // nullopt: every tensor for itself
+    std::vector<at::Tensor> parameters{};  // what is updated: those given, or the flat tensors that hold them
+    at::Tensor lr{};
+    std::vector<ParameterState> state{};
+    std::vector<Part> parts{};
+    std::vector<std::size_t> idle{};  // parameters that had no gradient when the parts were made
+    bool stale = true;                // the parts have to be made anew
 
     std::int64_t number(std::size_t i) const { return static_cast<std::int64_t>(first + i); }
+
+    /// Which of `parameters` holds the `i`-th given one, and its view of a state tensor of it.
+    std::size_t place(std::size_t i) const { return flat ? flat->slice(i).flat : i; }
+    at::Tensor view(const at::Tensor& state_tensor, std::size_t i) const {
+      return flat ? flat->slice(i).of(state_tensor, given[i]) : state_tensor;
+    }
   };
 
   /// After a step: a list that held gradients would keep backward from reusing their memory.
@@ -283,17 +292,55 @@ class GroupedOptimizer {
     }
   };
 
+  GroupedOptimizer(std::vector<ParameterGroup<Options>> groups, bool contiguous) {
+    require_trainable(groups, Derived::name);
+    std::size_t first = 0;
+    for (auto& group : groups) {
+      groups_.push_back(Group{std::move(group.parameters), std::move(group.options), first});
+      first += groups_.back().given.size();
+      for (std::size_t i = 0; i < groups_.back().given.size(); ++i) require_suitable(groups_.back(), i);
+    }
+    scale_.folds = Derived::fused;
+    const c10::NoGradGuard no_grad;
+    for (Group& group : groups_) {
+      if (contiguous) group.flat.emplace(group.given);
+      group.parameters = contiguous ? group.flat->flats() : group.given;
+      group.lr = at::scalar_tensor(group.options.lr, at::kDouble);
+      group.state.resize(group.parameters.size());
+      for (std::size_t i = 0; i < group.parameters.size(); ++i) {
+        // The kernels take the divisor in float32 only: too coarse for float64, and not the type of bfloat16 norms.
+        scale_.folds &= group.parameters[i].scalar_type() == at::kFloat;
+        if constexpr (Derived::eager) make_missing_state(group, i);
+      }
+    }
+  }
+
+  static void require_suitable(const Group& group, std::size_t i) {
+    const std::string problem = Derived::problem_with(group.given[i]);
+    if (problem.empty()) return;
+    throw std::invalid_argument("fulgurite: " + std::string(Derived::name) + " was given a parameter (number " +
+                                std::to_string(group.number(i)) + ") " + problem);
+  }
+
   Group& at(std::int64_t group) { return groups_.at(static_cast<std::size_t>(group)); }
   const Group& at(std::int64_t group) const { return groups_.at(static_cast<std::size_t>(group)); }
 
   /// Fetches gradients into the parts. False, with every gradient checked, if other parameters have one than last time.
   bool gather(Group& group) {
+    if (group.flat) {
+      require_usable_gradients(group);
+      group.flat->fetch(Derived::name);
+    }
     if (!group.stale && fetch(group)) return true;
     group.stale = true;
-    for (std::size_t i = 0; i < group.parameters.size(); ++i) {
-      if (group.parameters[i].grad().defined()) require_usable(group, i);
-    }
+    require_usable_gradients(group);
     return false;
+  }
+
+  static void require_usable_gradients(const Group& group) {
+    for (std::size_t i = 0; i < group.given.size(); ++i) {
+      if (group.given[i].grad().defined()) require_usable(group.given[i], group.number(i));
+    }
   }
 
   bool fetch(Group& group) {
@@ -304,22 +351,21 @@ class GroupedOptimizer {
       part.gradients.clear();
       for (const std::size_t i : part.members) {
         if (!group.parameters[i].grad().defined()) return false;
-        require_usable(group, i);
+        require_usable(group.parameters[i], group.number(i));
         take_gradient(part, group.parameters[i]);
       }
     }
     return true;
   }
 
-  static void require_usable(const Group& group, std::size_t i) {
-    const at::Tensor& parameter = group.parameters[i];
+  static void require_usable(const at::Tensor& parameter, std::int64_t number) {
     const at::Tensor& gradient = parameter.grad();
     if (gradient.layout() == at::kStrided && gradient.scalar_type() == parameter.scalar_type() &&
         gradient.sizes() == parameter.sizes()) {
       return;
     }
     const std::string refusal = "fulgurite: " + std::string(Derived::name) + " was given ";
-    const std::string whose = " for parameter " + std::to_string(group.number(i));
+    const std::string whose = " for parameter " + std::to_string(number);
     if (gradient.layout() != at::kStrided) {
       throw std::invalid_argument(refusal + "a sparse gradient" + whose + ", which its kernel cannot take: use "
                                   "torch::optim::SGD, or Embedding without .sparse(true)");
@@ -436,7 +482,7 @@ class GroupedOptimizer {
   }
 
   static c10::IValue saved(const Group& group, std::size_t i) {
-    const ParameterState& state = group.state[i];
+    const ParameterState& state = group.state[group.place(i)];
     auto entry = new_dict(c10::StringType::get());
     if constexpr (Derived::counts_steps) {
       entry.insert("step", state.step.defined() ? state.step.clone() : at::scalar_tensor(state.count, at::kFloat));
@@ -445,32 +491,38 @@ class GroupedOptimizer {
       entry.insert(Derived::number_names[k], at::scalar_tensor(state.numbers[k], at::kFloat));
     }
     for (std::size_t k = 0; k < States; ++k) {
-      if (state.tensors[k].defined()) entry.insert(Derived::state_names[k], state.tensors[k]);
+      if (state.tensors[k].defined()) entry.insert(Derived::state_names[k], group.view(state.tensors[k], i));
     }
     return entry;
   }
 
-  static ParameterState loaded(const SavedState& saved, const c10::IValue& entry, const Options& options,
-                               const Group& group, std::size_t i) {
-    const at::Tensor& parameter = group.parameters[i];
+  /// Takes what was saved for the `i`-th parameter.
+  static void load(ParameterState& state, const SavedState& saved, const c10::IValue& entry, const Options& options,
+                   const Group& group, std::size_t i) {
+    const at::Tensor& parameter = group.parameters[group.place(i)];
     const std::int64_t number = group.number(i);
-    ParameterState state;
-    state.count = 1.0;
-    if constexpr (Derived::counts_steps) state.count = saved.number(entry, "step", number);
-    if constexpr (step_tensors()) {
-      state.step = at::full({}, state.count, parameter.options().dtype(at::kFloat).requires_grad(false));
+    double count = 1.0;
+    std::array<double, Numbers> numbers{};
+    if constexpr (Derived::counts_steps) count = saved.number(entry, "step", number);
+    for (std::size_t k = 0; k < Numbers; ++k) numbers[k] = saved.number(entry, Derived::number_names[k], number);
+    if (has_state(state) && (state.count != count || state.numbers != numbers)) {
+      saved.refuse("parameter " + std::to_string(number) + " has made other updates than those before it, and "
+                   "fg::Contiguous updates all together: load it without");
     }
-    for (std::size_t k = 0; k < Numbers; ++k) state.numbers[k] = saved.number(entry, Derived::number_names[k], number);
+    state.count = count;
+    state.numbers = numbers;
+    if constexpr (step_tensors()) {
+      state.step = at::full({}, count, parameter.options().dtype(at::kFloat).requires_grad(false));
+    }
     for (std::size_t k = 0; k < States; ++k) {
       if (!Derived::uses(options, parameter, k)) continue;
-      state.tensors[k] =
-          saved.tensor(entry, Derived::state_names[k], number, Derived::make_state(options, parameter, k));
+      if (!state.tensors[k].defined()) state.tensors[k] = Derived::make_state(options, parameter, k);
+      const at::Tensor place = group.view(state.tensors[k], i);
+      place.copy_(saved.tensor(entry, Derived::state_names[k], number, place));
     }
-    return state;
   }
 
   std::vector<Group> groups_;
-  std::size_t parameter_count_ = 0;
   GradientScale scale_;
 };
 

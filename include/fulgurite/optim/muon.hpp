@@ -70,6 +70,7 @@ class Muon : public detail::GroupedOptimizer<Muon, MuonOptions, 1> {
   static constexpr std::array state_names{"momentum_buffer"};
   static constexpr std::array<detail::Constant, 0> constants{};
   static constexpr bool counts_steps = false;
+  static constexpr bool elementwise = false;
   using GroupedOptimizer::GroupedOptimizer;
 
   static std::string problem_with(const at::Tensor& parameter) {

@@ -40,6 +40,10 @@ concept HasGradients = requires(O& optimizer) { optimizer.gradients(); };
 template <class O>
 concept ScalesGradients = HasGradients<O> && requires(O& optimizer, double factor) { optimizer.gradients().scale(factor); };
 
+/// Divides its gradients by a loss scale, and skips a step for which `found_inf` is 1: `set_loss_scale(scale, found_inf)`.
+template <class O>
+concept TakesLossScale = !NeedsClosure<O> && requires(O& optimizer) { optimizer.set_loss_scale({}, {}); };
+
 /// How an object that `configure_optimizers` returns becomes an `Optimizer`. Specialised for foreign ones
 /// (`torch::optim::Optimizer` in optim/torch_optimizer.hpp).
 template <class O>

@@ -21,6 +21,7 @@
 #include <utility>
 #include <vector>
 
+#include <fulgurite/tensors/shape.hpp>
 #include "betas.hpp"
 
 namespace fulgurite::detail {
@@ -89,12 +90,6 @@ inline void from_ivalue(const c10::IValue& from, Betas& to) {
 /// "the optimizer cannot load this state: why".
 [[noreturn]] inline void refuse_state(const char* optimizer, const std::string& why) {
   throw std::invalid_argument("fulgurite: " + std::string(optimizer) + " cannot load this state: " + why);
-}
-
-inline std::string shape_of(const at::Tensor& tensor) {
-  std::string text;
-  for (const auto size : tensor.sizes()) text += (text.empty() ? "" : ", ") + std::to_string(size);
-  return "[" + text + "]";
 }
 
 /// One group. `Options::fields()` lists (Python's name, member); `first` numbers its first parameter.

@@ -34,7 +34,9 @@ class TorchOptimizer {
   void step()
     requires(!needs_closure)
   {
-    optimizer_.step();
+    if (scale_.must_be_checked()) gradients().unscale();
+    if (!scale_.skips()) optimizer_.step();
+    scale_.begin_anew();
   }
 
   /// `closure()` is the loss, or nothing where training_step gave none.
@@ -45,7 +47,18 @@ class TorchOptimizer {
     optimizer_.step([&]() -> at::Tensor { return *closure(); });
   }
 
-  void zero_grad() { optimizer_.zero_grad(); }
+  void zero_grad() {
+    optimizer_.zero_grad();
+    scale_.begin_anew();
+  }
+
+  /// As of the optimizers of this library: a step divides gradients by `scale`, and does nothing if `found_inf` is 1.
+  void set_loss_scale(at::Tensor scale, at::Tensor found_inf)
+    requires(!needs_closure)
+  {
+    scale_.loss_scale = std::move(scale);
+    scale_.found_inf = std::move(found_inf);
+  }
 
   Gradients gradients() {
     std::vector<at::Tensor> all;
@@ -54,7 +67,7 @@ class TorchOptimizer {
         if (parameter.grad().defined()) all.push_back(parameter.grad());
       }
     }
-    return Gradients(std::move(all));
+    return Gradients(std::move(all), &scale_);
   }
 
   std::int64_t group_count() const { return static_cast<std::int64_t>(optimizer_.param_groups().size()); }
@@ -100,6 +113,7 @@ class TorchOptimizer {
   }
 
   O optimizer_;
+  detail::GradientScale scale_;
 };
 
 template <std::derived_from<torch::optim::Optimizer> O>

@@ -29,7 +29,8 @@ struct ClipNorm {
   double max = 1.0;        ///< largest total norm, above 0
   double norm_type = 2.0;  ///< p of the p-norm, above 0; infinity is the largest absolute value
 
-  void clip(auto& gradients) const { gradients.clip_norm(max, norm_type); }
+  /// Returns the norm before, if the gradients give it (a tensor of no dimension, not read back).
+  auto clip(auto& gradients) const { return gradients.clip_norm(max, norm_type); }
 
   constexpr const char* problem() const {
     if (!(max > 0.0)) return "ClipNorm.max must be above 0; to clip nothing, use fg::NoClipping";

@@ -14,10 +14,13 @@
 #include <string>
 
 #include <fulgurite/detail/inline.hpp>
+#include <fulgurite/detail/nothing.hpp>
 #include <fulgurite/loop/backend.hpp>
+#include <fulgurite/optim/loss_scale.hpp>
 #include "for_each_tensor.hpp"
 #include "guards.hpp"
 #include "number.hpp"
+#include "shape.hpp"
 
 namespace fulgurite {
 
@@ -25,6 +28,7 @@ constexpr at::ScalarType scalar_type(NumberFormat format) {
   switch (format) {
     case NumberFormat::float64: return at::kDouble;
     case NumberFormat::bfloat16: return at::kBFloat16;
+    case NumberFormat::float16: return at::kHalf;
     default: return at::kFloat;
   }
 }
@@ -42,14 +46,19 @@ class TensorBackend {
   static constexpr bool accepts_loss = std::is_same_v<Loss, at::Tensor>;
 
   /// Throws std::invalid_argument if the machine has no such device.
-  explicit TensorBackend(DevicePlace place)
-      : device_(place.kind == DevicePlace::Kind::cpu ? at::Device(at::kCPU)
-                                                     : at::Device(at::kCUDA, static_cast<at::DeviceIndex>(place.index))) {
-    if (device_.is_cuda() && (!at::globalContext().hasCUDA() || place.index >= cuda_devices())) {
-      throw std::invalid_argument("fulgurite: the trainer's device is " + device_.str() + ", and this machine has " +
-                                  std::to_string(cuda_devices()) + " CUDA device(s) that LibTorch can use: use fg::Cpu, or a "
-                                  "LibTorch with CUDA on a machine with a GPU");
-    }
+  TensorBackend(DevicePlace place, [[maybe_unused]] const PrecisionPolicy& precision)
+      : device_(existing(place)), loss_scale_([&] {
+          if constexpr (ScalesLoss<PrecisionPolicy>) {
+            return LossScale(precision.loss_scale(), device_);
+          } else {
+            return detail::Nothing();
+          }
+        }()) {}
+
+  LossScale& loss_scale()
+    requires ScalesLoss<PrecisionPolicy>
+  {
+    return loss_scale_;
   }
 
   /// Moves parameters and buffers to the device and number format; they stay the same tensors for who holds them.
@@ -114,7 +123,11 @@ class TensorBackend {
       seed_ = at::ones(loss.sizes(), loss.options().requires_grad(false)) / divisor;
       seed_divisor_ = divisor;
     }
-    loss.backward(seed_);
+    if constexpr (ScalesLoss<PrecisionPolicy>) {
+      loss.backward(seed_.mul(loss_scale_.factor()).to(loss.scalar_type()));
+    } else {
+      loss.backward(seed_);
+    }
   }
 
   /// Examples of a batch: the first size of its first tensor.
@@ -146,6 +159,17 @@ class TensorBackend {
   const at::Device& device() const { return device_; }
 
  private:
+  static at::Device existing(DevicePlace place) {
+    if (place.kind == DevicePlace::Kind::cpu) return at::kCPU;
+    const at::Device device(at::kCUDA, static_cast<at::DeviceIndex>(place.index));
+    if (!at::globalContext().hasCUDA() || place.index >= cuda_devices()) {
+      throw std::invalid_argument("fulgurite: the trainer's device is " + device.str() + ", and this machine has " +
+                                  std::to_string(cuda_devices()) + " CUDA device(s) that LibTorch can use: use fg::Cpu, or a "
+                                  "LibTorch with CUDA on a machine with a GPU");
+    }
+    return device;
+  }
+
   static int cuda_devices() {
     return at::globalContext().hasCUDA() ? static_cast<int>(at::detail::getCUDAHooks().deviceCount()) : 0;
   }
@@ -184,9 +208,7 @@ class TensorBackend {
     if (!loss.defined()) {
       what += "an undefined tensor: return the loss";
     } else if (loss.numel() != 1) {
-      std::string sizes;
-      for (const auto size : loss.sizes()) sizes += (sizes.empty() ? "" : ", ") + std::to_string(size);
-      what += "a loss of shape [" + sizes + "], which is no scalar: return its mean() or sum()";
+      what += "a loss of shape " + detail::shape_of(loss) + ", which is no scalar: return its mean() or sum()";
     } else {
       what += "a loss without gradient: no parameter that requires one takes part in it, or it was detached";
     }
@@ -196,6 +218,7 @@ class TensorBackend {
   at::Device device_;
   at::Tensor seed_;  // the gradient that backward starts from
   std::int64_t seed_divisor_ = 0;
+  [[no_unique_address]] std::conditional_t<ScalesLoss<PrecisionPolicy>, LossScale, detail::Nothing> loss_scale_;
 };
 
 }  // namespace fulgurite

@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: MIT
+// Gradient clipping without a trainer or an optimizer of ours.
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <stdexcept>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include <fulgurite/policies/clipping.hpp>
+#include "gradients.hpp"
+
+namespace fulgurite {
+
+namespace detail {
+
+template <class Policy>
+Gradients gradients_to_clip(const std::vector<at::Tensor>& parameters, const Policy& policy) {
+  if (const char* problem = policy.problem()) throw std::invalid_argument(std::string("fulgurite: ") + problem);
+  std::vector<at::Tensor> gradients;
+  for (const at::Tensor& parameter : parameters) {
+    if (parameter.grad().defined()) gradients.push_back(parameter.grad());
+  }
+  return Gradients(std::move(gradients));
+}
+
+}  // namespace detail
+
+/// Scales the gradients of `parameters` down together, so that their p-norm is at most `max`; infinity is the largest
+/// absolute value. Returns the norm before: a tensor of no dimension, not read back. Parameters without gradient are
+/// left out. torch.nn.utils.clip_grad_norm_ (Pascanu et al., 2013).
+inline at::Tensor clip_norm_(const std::vector<at::Tensor>& parameters, double max, double norm_type = 2.0) {
+  return detail::gradients_to_clip(parameters, ClipNorm{max, norm_type}).clip_norm(max, norm_type);
+}
+
+/// Clamps each element of the gradients of `parameters` into [-max, max]. torch.nn.utils.clip_grad_value_.
+inline void clip_value_(const std::vector<at::Tensor>& parameters, double max) {
+  detail::gradients_to_clip(parameters, ClipValue{max}).clip_value(max);
+}
+
+}  // namespace fulgurite

@@ -1,0 +1,270 @@
+// SPDX-License-Identifier: MIT
+#include <fulgurite/optim/loss_scale.hpp>
+
+#include <torch/torch.h>
+
+#include <catch2/catch_template_test_macros.hpp>
+#include <catch2/catch_test_macros.hpp>
+#include <catch2/matchers/catch_matchers_string.hpp>
+#include <fulgurite/fulgurite.hpp>
+
+#include <cstdint>
+#include <limits>
+#include <optional>
+#include <vector>
+
+namespace fg = fulgurite;
+namespace nn = torch::nn;
+using Catch::Matchers::ContainsSubstring;
+
+namespace {
+
+constexpr double infinity = std::numeric_limits<double>::infinity();
+constexpr fg::LossScaleOptions small{.initial_scale = 8.0, .growth_interval = 2};
+
+torch::Tensor weight() { return torch::ones({3}, torch::kDouble).requires_grad_(); }
+
+/// One step on the gradient `slope`, through a loss scale.
+template <class Optimizer>
+void step(fg::LossScale& scale, Optimizer& optimizer, const torch::Tensor& w, double slope) {
+  optimizer.zero_grad();
+  scale.scaled((w * slope).sum()).backward();
+  optimizer.step();
+}
+
+/// The precision of tests: a loss scale without autocast, so that numbers can be compared to the last bit.
+struct ScaledFloat64 {
+  using slot = fg::slots::Precision;
+  static constexpr fg::NumberFormat parameters = fg::NumberFormat::float64;
+  static constexpr fg::NumberFormat autocast = fg::NumberFormat::unchanged;
+
+  constexpr fg::LossScaleOptions loss_scale() const { return {.initial_scale = 1024.0, .growth_interval = 3}; }
+  friend constexpr bool operator==(ScaledFloat64, ScaledFloat64) { return true; }
+  friend std::ostream& operator<<(std::ostream& out, ScaledFloat64) { return out << "ScaledFloat64"; }
+};
+
+template <class Optimizer>
+struct Line : nn::Module {
+  nn::Linear line = register_module("line", nn::Linear(2, 1));
+  std::vector<std::int64_t> overflowing{};
+
+  torch::Tensor training_step(const fg::Example& batch, auto& step) {
+    auto loss = nn::functional::mse_loss(line->forward(batch.data), batch.target);
+    // An infinite gradient behind a finite loss, as float16 makes them.
+    for (const auto at : overflowing) {
+      if (at == step.progress().batches) {
+        line->weight.register_hook([](const torch::Tensor& gradient) { return gradient * infinity; });
+        return loss;
+      }
+    }
+    return loss;
+  }
+  auto configure_optimizers() { return fg::optimizer(Optimizer(parameters(), {.lr = 0.05})); }
+};
+
+struct Manual : Line<fg::SGD> {
+  void training_step(const fg::Example& batch, auto& step) {
+    auto optimizer = step.optimizers();
+    optimizer.zero_grad();
+    step.manual_backward(nn::functional::mse_loss(line->forward(batch.data), batch.target));
+    step.clip_gradients(optimizer, fg::ClipValue{.max = 0.1});
+    optimizer.step();
+  }
+};
+
+std::vector<fg::Example> batches() {
+  torch::manual_seed(5);
+  std::vector<fg::Example> all;
+  for (int i = 0; i < 8; ++i) all.emplace_back(torch::randn({4, 2}), torch::randn({4, 1}));
+  return all;
+}
+
+}  // namespace
+
+TEMPLATE_TEST_CASE("a scaled step is the step itself", "", fg::SGD, fg::Adam, fg::RMSprop) {
+  const auto plain = weight();
+  const auto scaled = weight();
+  TestType by_hand({plain}, {.lr = 0.1});
+  TestType optimizer({scaled}, {.lr = 0.1});
+  fg::LossScale scale(small);
+  scale.attach(optimizer);
+  for (const double slope : {1.0, -2.0, 0.5}) {
+    by_hand.zero_grad();
+    (plain * slope).sum().backward();
+    by_hand.step();
+    step(scale, optimizer, scaled, slope);
+    scale.update();
+    CHECK(scaled.equal(plain));
+  }
+}
+
+TEMPLATE_TEST_CASE("an overflow skips the step, and the scale falls; it grows again after the interval", "", fg::SGD,
+                   fg::Adam, fg::Adagrad, fg::RMSprop) {
+  const auto w = weight();
+  TestType optimizer({w}, {.lr = 0.1});
+  fg::LossScale scale(small);
+  scale.attach(optimizer);
+  const auto train = [&](double slope) {
+    step(scale, optimizer, w, slope);
+    const bool skipped = scale.skipped();
+    scale.update();
+    return skipped;
+  };
+  CHECK(train(infinity));  // the first step of all: no state may come of it
+  CHECK(w.equal(torch::ones({3}, torch::kDouble)));
+  CHECK(scale.scale() == 4.0);
+  CHECK_FALSE(train(1.0));
+  const auto before = w.detach().clone();
+  CHECK(train(infinity));
+  CHECK(w.equal(before));
+  CHECK(scale.scale() == 2.0);
+  CHECK_FALSE(train(1.0));
+  CHECK(scale.growth_tracker() == 1);
+  CHECK_FALSE(train(1.0));
+  CHECK(scale.scale() == 4.0);
+  CHECK(scale.growth_tracker() == 0);
+
+  // As if the overflows had never been.
+  const auto reference = weight();
+  TestType undisturbed({reference}, {.lr = 0.1});
+  for (int i = 0; i < 3; ++i) {
+    undisturbed.zero_grad();
+    reference.sum().backward();
+    undisturbed.step();
+  }
+  CHECK(w.equal(reference));
+}
+
+TEST_CASE("LibTorch's own optimizers step under a loss scale too") {
+  const auto w = weight();
+  fg::TorchOptimizer optimizer(torch::optim::SGD({w}, 0.5));
+  fg::LossScale scale(small);
+  scale.attach(optimizer);
+  step(scale, optimizer, w, 1.0);
+  CHECK(w.equal(torch::full({3}, 0.5, torch::kDouble)));
+  step(scale, optimizer, w, infinity);
+  CHECK(scale.skipped());
+  CHECK(w.equal(torch::full({3}, 0.5, torch::kDouble)));
+}
+
+TEST_CASE("clipping sees gradients without the scale") {
+  const auto w = weight();
+  fg::SGD optimizer({w}, {.lr = 1.0});
+  fg::LossScale scale(small);
+  scale.attach(optimizer);
+  scale.scaled(w.sum() * 3.0).backward();
+  SECTION("by norm") {
+    const auto norm = optimizer.gradients().clip_norm(0.3);
+    CHECK(std::abs(norm.item<double>() - 3.0 * std::sqrt(3.0)) < 1e-12);
+    optimizer.step();
+    CHECK(torch::allclose(w, torch::full({3}, 1.0 - 0.3 / std::sqrt(3.0), torch::kDouble), 1e-6));
+  }
+  SECTION("by value") {
+    optimizer.gradients().clip_value(0.25);
+    optimizer.step();
+    CHECK(w.equal(torch::full({3}, 0.75, torch::kDouble)));
+  }
+}
+
+TEST_CASE("two optimizers share one scale, and only the one that overflowed skips") {
+  const auto a = weight();
+  const auto b = weight();
+  fg::SGD first({a}, {.lr = 1.0});
+  fg::SGD second({b}, {.lr = 1.0});
+  fg::LossScale scale(small);
+  scale.attach(first);
+  scale.attach(second);
+  step(scale, first, a, infinity);
+  step(scale, second, b, 1.0);
+  CHECK(scale.skipped(0));
+  CHECK_FALSE(scale.skipped(1));
+  CHECK(b.equal(torch::zeros({3}, torch::kDouble)));
+  scale.update();
+  CHECK(scale.scale() == 4.0);
+  CHECK_FALSE(scale.skipped(0));
+}
+
+TEST_CASE("the state of a loss scale is saved and loaded, in Python's layout") {
+  fg::LossScale scale(small), other;
+  const auto w = weight();
+  fg::SGD optimizer({w}, {});
+  scale.attach(optimizer);
+  step(scale, optimizer, w, 1.0);
+  scale.update();
+  const auto state = scale.state_dict();
+  for (const char* key : {"scale", "growth_factor", "backoff_factor", "growth_interval", "_growth_tracker"}) {
+    CHECK(state.toGenericDict().contains(key));
+  }
+  other.load_state_dict(state);
+  CHECK(other.scale() == 8.0);
+  CHECK(other.growth_tracker() == 1);
+  CHECK_THROWS_WITH(other.load_state_dict(optimizer.state_dict()), ContainsSubstring("this is not the state of a loss scale"));
+  CHECK(other.scale() == 8.0);
+}
+
+TEST_CASE("a scale that makes no sense is refused") {
+  CHECK_THROWS_WITH(fg::LossScale({.initial_scale = 0.0}), ContainsSubstring("initial_scale above 0"));
+  CHECK_THROWS_WITH(fg::LossScale({.growth_factor = 1.0}), ContainsSubstring("growth_factor above 1"));
+  CHECK_THROWS_WITH(fg::LossScale({.backoff_factor = 1.0}), ContainsSubstring("backoff_factor between 0 and 1"));
+  CHECK_THROWS_WITH(fg::LossScale({.growth_interval = 0}), ContainsSubstring("growth_interval of 1 or more"));
+}
+
+TEMPLATE_TEST_CASE("a trainer with a loss scale trains as one without", "", fg::SGD, fg::AdamW, fg::NAdam) {
+  const auto data = batches();
+  const auto trained = [&](auto precision, auto... policies) {
+    torch::manual_seed(1);
+    Line<TestType> model;
+    fg::Trainer trainer{model, precision, policies..., fg::MaxEpochs{2}};
+    trainer.fit(data);
+    return model.line->weight.detach().clone();
+  };
+  CHECK(trained(ScaledFloat64{}).equal(trained(fg::Float64{})));
+  CHECK(trained(ScaledFloat64{}, fg::Accumulate<4>{}).equal(trained(fg::Float64{}, fg::Accumulate<4>{})));
+  CHECK(torch::allclose(trained(ScaledFloat64{}, fg::ClipNorm{.max = 0.1}), trained(fg::Float64{}, fg::ClipNorm{.max = 0.1}),
+                        1e-12));
+  CHECK(trained(ScaledFloat64{}, fg::ClipValue{.max = 0.1}).equal(trained(fg::Float64{}, fg::ClipValue{.max = 0.1})));
+}
+
+TEST_CASE("an overflow in a fit advances no schedule and no global step, and is counted") {
+  struct Scheduled : Line<fg::SGD> {
+    auto configure_optimizers() {
+      return fg::optimizer(fg::SGD(parameters(), {.lr = 1.0})).with(fg::StepDecay{.step_size = 1, .gamma = 0.5}, fg::EveryStep{});
+    }
+  } model;
+  model.overflowing = {2};
+  const auto data = batches();
+  fg::Trainer trainer{model, ScaledFloat64{}};
+  auto loop = trainer.loop();
+  loop.step(data[0]);
+  loop.step(data[1]);
+  CHECK(trainer.loss_scale().scale() == 1024.0);
+  const auto before = model.line->weight.detach().clone();
+  const auto result = loop.step(data[2]);
+  CHECK_FALSE(result.stepped);
+  CHECK(result.global_step == 2);
+  CHECK(trainer.progress().skipped_steps == 1);
+  CHECK(trainer.optimizer().lr(0) == 0.25);
+  CHECK(trainer.loss_scale().scale() == 512.0);
+  CHECK(model.line->weight.equal(before));
+}
+
+TEST_CASE("Float16Mixed trains: the forward pass in float16, parameters and update in float32") {
+  Line<fg::AdamW> model;
+  fg::Trainer trainer{model, fg::Float16Mixed{.initial_scale = 1024.0}, fg::ClipNorm{.max = 1.0}, fg::MaxEpochs{3}};
+  trainer.fit(batches());
+  CHECK(model.line->weight.scalar_type() == torch::kFloat);
+  CHECK(trainer.progress().global_step + trainer.progress().skipped_steps == 24);
+  CHECK(trainer.progress().global_step > 0);
+}
+
+TEST_CASE("by hand, clipping and steps under a loss scale are those of true gradients") {
+  const auto data = batches();
+  const auto trained = [&](auto precision) {
+    torch::manual_seed(1);
+    Manual model;
+    fg::Trainer trainer{model, fg::ManualOptimization{}, precision, fg::MaxEpochs{1}};
+    trainer.fit(data);
+    return model.line->weight.detach().clone();
+  };
+  CHECK(trained(ScaledFloat64{}).equal(trained(fg::Float64{})));
+}

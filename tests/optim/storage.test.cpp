@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: MIT
+#include <fulgurite/optim/storage.hpp>
+
+#include <torch/torch.h>
+
+#include <catch2/catch_test_macros.hpp>
+#include <catch2/matchers/catch_matchers.hpp>
+#include <catch2/matchers/catch_matchers_string.hpp>
+#include <fulgurite/optim/adamw.hpp>
+#include <fulgurite/optim/asgd.hpp>
+#include <fulgurite/optim/sgd.hpp>
+
+#include <utility>
+
+#include "optim/support.hpp"
+
+namespace fg = fulgurite;
+using support::Parameters;
+
+namespace {
+
+/// Whether five steps and a change of storage by way of a file leave the same numbers.
+template <class Make>
+bool storage_changes_nothing(Make make) {
+  support::Problem plain, flat;
+  auto expected = make(plain.parameters);
+  auto optimizer = make(flat.parameters, fg::Contiguous{});
+  const auto both = [&](int step) {
+    plain.backward(step);
+    flat.backward(step);
+    expected.gradients().clip_norm(0.5, 2.0);
+    optimizer.gradients().clip_norm(0.5, 2.0);
+    expected.step();
+    optimizer.step();
+  };
+  const auto equal = [&] {
+    for (std::size_t i = 0; i < plain.parameters.size(); ++i) {
+      if (!torch::allclose(plain.parameters[i], flat.parameters[i], 1e-12, 1e-14)) return false;
+    }
+    return true;
+  };
+  for (int step = 0; step < 5; ++step) both(step);
+  const bool same = equal();
+  const auto from_flat = torch::pickle_save(optimizer.state_dict());
+  const auto from_plain = torch::pickle_save(expected.state_dict());
+  expected.load_state_dict(torch::pickle_load(from_flat));
+  optimizer.load_state_dict(torch::pickle_load(from_plain));
+  for (int step = 5; step < 8; ++step) both(step);
+  return same && equal();
+}
+
+}  // namespace
+
+TEST_CASE("contiguous storage changes no number, and states travel between storages") {
+  CHECK(storage_changes_nothing([](const Parameters& p, auto... storage) { return fg::AdamW(p, {.lr = 0.05}, storage...); }));
+  CHECK(storage_changes_nothing(
+      [](const Parameters& p, auto... storage) { return fg::SGD(p, {.lr = 0.05, .momentum = 0.9}, storage...); }));
+  CHECK(storage_changes_nothing([](const Parameters& p, auto... storage) { return fg::ASGD(p, {.t0 = 2}, storage...); }));
+}
+
+TEST_CASE("parameters and gradients are views of one memory, in their own layout") {
+  auto a = torch::randn({2, 3});
+  auto b = torch::randn({3, 2}).t();  // columns first
+  const auto before = b.clone();
+  a.requires_grad_();
+  b.requires_grad_();
+  fg::SGD sgd({a, b}, {.lr = 1.0}, fg::Contiguous{});
+  CHECK(b.equal(before));
+  CHECK(b.strides() == torch::IntArrayRef{1, 2});
+  CHECK(b.data_ptr<float>() == a.data_ptr<float>() + 6);
+  (a + b).sum().backward();
+  CHECK(b.grad().data_ptr<float>() == a.grad().data_ptr<float>() + 6);
+  CHECK(sgd.gradients().tensors().size() == 1);
+  sgd.step();
+  CHECK(torch::allclose(b, before - 1));
+  sgd.zero_grad();
+  CHECK(a.grad().equal(torch::zeros({2, 3})));
+}
+
+TEST_CASE("gradients that were forgotten or made elsewhere find back") {
+  auto a = torch::zeros({2}).requires_grad_();
+  auto b = torch::zeros({2}).requires_grad_();
+  fg::SGD sgd({a, b}, {.lr = 1.0}, fg::Contiguous{});
+  a.mutable_grad() = torch::ones({2});
+  b.mutable_grad().reset();
+  sgd.step();
+  CHECK(a.equal(-torch::ones({2})));
+  CHECK(b.equal(torch::zeros({2})));
+  CHECK(b.grad().defined());
+}
+
+TEST_CASE("a parameter whose memory was replaced is refused") {
+  auto a = torch::zeros({2}).requires_grad_();
+  fg::SGD sgd({a}, {}, fg::Contiguous{});
+  a.set_data(torch::ones({2}));
+  CHECK_THROWS_WITH(sgd.step(), Catch::Matchers::ContainsSubstring("SGD with fg::Contiguous has lost a parameter"));
+}
+
+TEST_CASE("groups have a memory each") {
+  auto a = torch::zeros({2}).requires_grad_();
+  auto b = torch::zeros({2}).requires_grad_();
+  fg::SGD sgd({{{a}, {.lr = 1.0}}, {{b}, {.lr = 2.0}}}, fg::Contiguous{});
+  a.mutable_grad().fill_(1.0);
+  b.mutable_grad().fill_(1.0);
+  sgd.step();
+  CHECK(a.equal(-torch::ones({2})));
+  CHECK(b.equal(-2 * torch::ones({2})));
+}
