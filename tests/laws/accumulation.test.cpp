@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Law: k equal micro-batches in one window make the step of one batch, whatever the optimizer and the clipping.
+// Law: k equal micro-batches in one window make the step of one batch, whatever the optimizer and the
+// clipping.
 #include <torch/torch.h>
 
 #include <catch2/catch_template_test_macros.hpp>
@@ -19,7 +20,8 @@ struct Model : torch::nn::Module {
 
   Model() {
     torch::manual_seed(2);
-    net = register_module("net", torch::nn::Sequential{torch::nn::Linear(6, 9), torch::nn::Tanh(), torch::nn::Linear(9, 3)});
+    net = register_module(
+        "net", torch::nn::Sequential{torch::nn::Linear(6, 9), torch::nn::Tanh(), torch::nn::Linear(9, 3)});
     to(torch::kDouble);
   }
   torch::Tensor training_step(const fg::Example& batch, auto&) {
@@ -68,7 +70,8 @@ std::vector<torch::Tensor> trained(const std::vector<fg::Example>& batches, Poli
   return model.parameters();
 }
 
-void require_close(const std::vector<torch::Tensor>& a, const std::vector<torch::Tensor>& b, double tolerance) {
+void require_close(const std::vector<torch::Tensor>& a, const std::vector<torch::Tensor>& b,
+                   double tolerance) {
   REQUIRE(a.size() == b.size());
   for (std::size_t i = 0; i < a.size(); ++i) CHECK((a[i] - b[i]).abs().max().item<double>() <= tolerance);
 }
@@ -83,13 +86,21 @@ void require_law(Clipping... clipping) {
   require_close(trained<Optimizer>(cut(batches, 4), fg::Accumulate<4>{}, clipping...), expected, 1e-11);
   // The window that the epoch's end cuts short is a mean too: 6 batches make one step of 8's window.
   const std::vector<fg::Example> same(6, batches[0]);
-  require_close(trained<Optimizer>(same, fg::Accumulate<8>{}, clipping...), trained<Optimizer>({batches[0]}, clipping...), 1e-11);
+  require_close(trained<Optimizer>(same, fg::Accumulate<8>{}, clipping...),
+                trained<Optimizer>({batches[0]}, clipping...), 1e-11);
 }
 
 }  // namespace
 
-TEMPLATE_TEST_CASE("equal micro-batches make the step of one batch", "", fg::SGD, Momentum, fg::Adam, fg::AdamW) {
-  SECTION("without clipping") { require_law<TestType>(); }
-  SECTION("with a clipped norm") { require_law<TestType>(fg::ClipNorm{.max = 0.3}); }
-  SECTION("with clipped values") { require_law<TestType>(fg::ClipValue{.max = 0.02}); }
+TEMPLATE_TEST_CASE("equal micro-batches make the step of one batch", "", fg::SGD, Momentum, fg::Adam,
+                   fg::AdamW) {
+  SECTION("without clipping") {
+    require_law<TestType>();
+  }
+  SECTION("with a clipped norm") {
+    require_law<TestType>(fg::ClipNorm{.max = 0.3});
+  }
+  SECTION("with clipped values") {
+    require_law<TestType>(fg::ClipValue{.max = 0.02});
+  }
 }

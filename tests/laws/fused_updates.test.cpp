@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Law: an update by a fused kernel is the update that the formulas say, operator by operator and parameter by parameter.
+// Law: an update by a fused kernel is the update that the formulas say, operator by operator and parameter by
+// parameter.
 #include <torch/torch.h>
 
 #include <catch2/catch_template_test_macros.hpp>
@@ -99,7 +100,12 @@ struct AdagradLaw {
   using Optimizer = fg::Adagrad;
   static std::vector<fg::AdagradOptions> options() {
     return {{.lr = 0.1},
-            {.lr = 0.2, .lr_decay = 0.1, .weight_decay = 0.05, .initial_accumulator_value = 0.1, .eps = 1e-3, .maximize = true}};
+            {.lr = 0.2,
+             .lr_decay = 0.1,
+             .weight_decay = 0.05,
+             .initial_accumulator_value = 0.1,
+             .eps = 1e-3,
+             .maximize = true}};
   }
   static void update(const fg::AdagradOptions& o, torch::Tensor& p, torch::Tensor g, State& s) {
     if (o.maximize) g = -g;
@@ -135,8 +141,8 @@ TEMPLATE_TEST_CASE("a fused update is the formulas' update", "", SGDLaw, AdamLaw
     const auto half = static_cast<std::ptrdiff_t>(ours.size() / 2);
     auto other_options = options;
     other_options.lr *= 0.5;
-    typename TestType::Optimizer optimizer({{{ours.begin(), ours.begin() + half}, options},
-                                            {{ours.begin() + half, ours.end()}, other_options}});
+    typename TestType::Optimizer optimizer(
+        {{{ours.begin(), ours.begin() + half}, options}, {{ours.begin() + half, ours.end()}, other_options}});
     std::vector<State> states(reference.size());
     torch::manual_seed(8);
     for (int step = 0; step < 12; ++step) {
@@ -147,7 +153,8 @@ TEMPLATE_TEST_CASE("a fused update is the formulas' update", "", SGDLaw, AdamLaw
           continue;
         }
         ours[i].mutable_grad() = torch::empty_like(ours[i]).copy_(gradient).detach();
-        TestType::update(static_cast<std::ptrdiff_t>(i) < half ? options : other_options, reference[i], gradient, states[i]);
+        TestType::update(static_cast<std::ptrdiff_t>(i) < half ? options : other_options, reference[i],
+                         gradient, states[i]);
       }
       optimizer.step();
     }

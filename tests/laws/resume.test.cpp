@@ -152,7 +152,8 @@ TEST_CASE("a schedule that goes on from its saved state never stopped") {
         for (std::size_t i = 0; i < straight.schedules.size(); ++i) {
           resumed.schedules[i].load(straight.schedules[i].state());
         }
-        for (std::int64_t group = 0; group < straight.optimizer->group_count(); ++group) {  // the optimizer's own state
+        for (std::int64_t group = 0; group < straight.optimizer->group_count();
+             ++group) {  // the optimizer's own state
           resumed.optimizer->set_lr(group, straight.optimizer->lr(group));
           resumed.optimizer->set_momentum(group, straight.optimizer->momentum(group));
         }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
-// Whole trainings of PyTorch Lightning (golden/) through fg::Trainer: automatic optimization with one optimizer. Each case's
-// configuration becomes a model, policies and limits; the run must have the trace's losses, rates, steps, validations,
-// hooks and parameters, or what we decided to have instead.
+// Whole trainings of PyTorch Lightning (golden/) through fg::Trainer: automatic optimization with one
+// optimizer. Each case's configuration becomes a model, policies and limits; the run must have the trace's
+// losses, rates, steps, validations, hooks and parameters, or what we decided to have instead.
 #include <torch/torch.h>
 
 #include <catch2/catch_test_macros.hpp>
@@ -28,7 +28,7 @@ using namespace parity::golden;
 
 namespace {
 
-// --- what cannot be written, because it is refused when the program is compiled ---------------------------------------
+// --- what cannot be written, because it is refused when the program is compiled --------------------------
 
 using LbfgsMlp = Mlp<true, false>;
 static_assert(fg::detail::trainer_works<LbfgsMlp>());
@@ -45,8 +45,15 @@ bool is_refused(const Json& config) {
 
 /// What of a configuration this library does not offer yet; empty if it offers all of it.
 std::string not_offered(const Json& config) {
-  static const std::set<std::string> missing{"min_epochs",        "min_steps", "early_stopping",         "val_check_interval",
-                                             "check_val_every_n_epoch", "swa", "ema", "weight_averaging", "max_time"};
+  static const std::set<std::string> missing{"min_epochs",
+                                             "min_steps",
+                                             "early_stopping",
+                                             "val_check_interval",
+                                             "check_val_every_n_epoch",
+                                             "swa",
+                                             "ema",
+                                             "weight_averaging",
+                                             "max_time"};
   const Json trainer = config.value("trainer", Json::object());
   for (const auto& [option, value] : trainer.items()) {
     if (missing.contains(option)) return option;
@@ -55,7 +62,7 @@ std::string not_offered(const Json& config) {
   return {};
 }
 
-// --- a case's run -----------------------------------------------------------------------------------------------------
+// --- a case's run ----------------------------------------------------------------------------------------
 
 const Json& shared() {
   static const Json& file = read_json(folder() / "golden/shared.json");
@@ -65,7 +72,8 @@ const Json& shared() {
 torch::Tensor shared_data(const std::string& name) {
   const Json& data = shared().at("data");
   const Json& shapes = shared().contains("shapes") ? shared().at("shapes") : data.at("shapes");
-  return torch::tensor(numbers(data.at(name)), torch::kDouble).view(shapes.at(name).get<std::vector<std::int64_t>>());
+  return torch::tensor(numbers(data.at(name)), torch::kDouble)
+      .view(shapes.at(name).get<std::vector<std::int64_t>>());
 }
 
 std::vector<fg::Example> batches(const std::string& x, const std::string& y) {
@@ -96,7 +104,8 @@ void set_limits(Trainer& trainer, Arguments& options) {
   fg::LimitBatches limit;
   if (const Json* value = options.find("limit_train_batches")) limit.train = batch_limit(*value);
   if (const Json* value = options.find("limit_val_batches")) limit.validation = batch_limit(*value);
-  if (const Json* value = options.find("overfit_batches")) limit.train = limit.validation = batch_limit(*value);
+  if (const Json* value = options.find("overfit_batches"))
+    limit.train = limit.validation = batch_limit(*value);
   if (const Json* value = options.find("fast_dev_run")) {
     const auto count = value->is_boolean() ? std::int64_t{value->get<bool>()} : value->get<std::int64_t>();
     limit.train = limit.validation = fg::Batches{count};
@@ -119,7 +128,8 @@ Outcome run(const Json& config, Accumulation accumulation, Clipping clipping) {
   outcome.record.progress = &trainer.progress();
 
   Arguments options(config.value("trainer", Json::object()),
-                    {"accumulate_grad_batches", "gas", "gradient_clip_val", "gradient_clip_algorithm", "log_every_n_steps"});
+                    {"accumulate_grad_batches", "gas", "gradient_clip_val", "gradient_clip_algorithm",
+                     "log_every_n_steps"});
   set_limits(trainer, options);
   options.done("trainer");
 
@@ -145,13 +155,14 @@ Outcome run(const Json& config, Accumulation accumulation, Clipping clipping) {
   return outcome;
 }
 
-// --- from a configuration to types ------------------------------------------------------------------------------------
+// --- from a configuration to types -----------------------------------------------------------------------
 
 fg::AccumulateSchedule accumulation_of(const Json& trainer) {
   fg::AccumulateSchedule schedule{.stages = {}, .partial = fg::PartialWindow::full_divisor};
   if (trainer.contains("gas")) {
     std::map<std::int64_t, std::int64_t> stages;
-    for (const auto& [epoch, count] : trainer.at("gas").items()) stages[std::stoll(epoch)] = count.get<std::int64_t>();
+    for (const auto& [epoch, count] : trainer.at("gas").items())
+      stages[std::stoll(epoch)] = count.get<std::int64_t>();
     for (const auto& [epoch, count] : stages) schedule.stages.push_back({epoch, count});
   } else {
     schedule.stages.push_back({0, trainer.value("accumulate_grad_batches", std::int64_t{1})});
@@ -174,8 +185,10 @@ Outcome run_with_policies(const Json& config) {
   const Json trainer = config.value("trainer", Json::object());
   const AnyClip clip = clipping_of(trainer);
   const auto with_accumulation = [&](auto accumulation) {
-    if (clip.kind == AnyClip::Kind::norm) return run<Model>(config, accumulation, fg::ClipNorm{.max = clip.max});
-    if (clip.kind == AnyClip::Kind::value) return run<Model>(config, accumulation, fg::ClipValue{.max = clip.max});
+    if (clip.kind == AnyClip::Kind::norm)
+      return run<Model>(config, accumulation, fg::ClipNorm{.max = clip.max});
+    if (clip.kind == AnyClip::Kind::value)
+      return run<Model>(config, accumulation, fg::ClipValue{.max = clip.max});
     return run<Model>(config, accumulation, fg::NoClipping{});
   };
   const auto accumulation = accumulation_of(trainer);
@@ -203,7 +216,8 @@ Outcome run_lbfgs(const Json& config) {
 /// The model's schedules as letters: s, or p for one that follows a metric.
 std::string kinds_of_schedules(const Json& config) {
   std::string kinds;
-  for (const Json& scheduler : config.value("schedulers", Json::array())) kinds += is_plateau(scheduler) ? 'p' : 's';
+  for (const Json& scheduler : config.value("schedulers", Json::array()))
+    kinds += is_plateau(scheduler) ? 'p' : 's';
   return kinds;
 }
 
@@ -241,11 +255,12 @@ Outcome run_case(const Json& config) {
   if (zero_programs.contains(program) && kinds.empty()) {
     return run_with_any_policies<OverridesZeroGrad<Mlp<false, false>>>(config);
   }
-  if (program == "clip_own" && kinds.empty()) return run_with_any_policies<OverridesClipping<Mlp<false, false>>>(config);
+  if (program == "clip_own" && kinds.empty())
+    return run_with_any_policies<OverridesClipping<Mlp<false, false>>>(config);
   throw std::runtime_error("the program " + program + " with the schedules \"" + kinds + "\" is not known");
 }
 
-// --- comparing --------------------------------------------------------------------------------------------------------
+// --- comparing -------------------------------------------------------------------------------------------
 
 bool agree(std::optional<double> ours, const Json& theirs, double tolerance) {
   if (theirs.is_null() || !ours) return theirs.is_null() && !ours;
@@ -261,11 +276,13 @@ std::string shown(const Row& row) {
 }
 
 /// The first `exact` numbers of a row are counters: those must be equal.
-void require_rows(const char* what, const std::vector<Row>& ours, const Json& theirs, std::size_t exact, double tolerance) {
+void require_rows(const char* what, const std::vector<Row>& ours, const Json& theirs, std::size_t exact,
+                  double tolerance) {
   for (std::size_t i = 0; i < std::min(ours.size(), theirs.size()); ++i) {
     INFO(what << ", row " << i << ": " << shown(ours[i]) << ", expected " << theirs[i].dump());
     REQUIRE(ours[i].size() == theirs[i].size());
-    for (std::size_t k = 0; k < ours[i].size(); ++k) REQUIRE(agree(ours[i][k], theirs[i][k], k < exact ? 0.0 : tolerance));
+    for (std::size_t k = 0; k < ours[i].size(); ++k)
+      REQUIRE(agree(ours[i][k], theirs[i][k], k < exact ? 0.0 : tolerance));
   }
   INFO(what);
   REQUIRE(ours.size() == theirs.size());
@@ -293,12 +310,18 @@ void require_parameters(const Outcome& ours, const Json& theirs, double toleranc
   }
 }
 
-/// Events that only one side has: overridable defaults of Lightning, and where its raw step begins (ours runs the closure
-/// before it).
+/// Events that only one side has: overridable defaults of Lightning, and where its raw step begins (ours runs
+/// the closure before it).
 std::vector<std::string> comparable(const std::string& hooks) {
-  static const std::set<std::string> theirs_only{
-      "optimizer_step>",  "<optimizer_step", "opt0.step>", "optimizer_zero_grad", "configure_gradient_clipping", "backward",
-      "on_validation_model_zero_grad", "on_validation_model_eval", "on_validation_model_train"};
+  static const std::set<std::string> theirs_only{"optimizer_step>",
+                                                 "<optimizer_step",
+                                                 "opt0.step>",
+                                                 "optimizer_zero_grad",
+                                                 "configure_gradient_clipping",
+                                                 "backward",
+                                                 "on_validation_model_zero_grad",
+                                                 "on_validation_model_eval",
+                                                 "on_validation_model_train"};
   std::vector<std::string> events;
   std::istringstream words(hooks);
   for (std::string word; words >> word;) {
@@ -366,7 +389,8 @@ void require_match(const Json& file, const Outcome& ours) {
   const double tolerance = tolerance_of(file);
   const Record& record = ours.record;
   std::vector<Row> lrs = record.training_step_lr;
-  if (!lrs.empty() && std::all_of(lrs.begin(), lrs.end(), [&](const Row& row) { return row == lrs.front(); })) lrs.resize(1);
+  if (!lrs.empty() && std::all_of(lrs.begin(), lrs.end(), [&](const Row& row) { return row == lrs.front(); }))
+    lrs.resize(1);
 
   require_rows("training_steps", record.training_steps, trace.at("training_steps"), 4, tolerance);
   require_rows("training_step_lr", lrs, trace.at("training_step_lr"), 0, tolerance);
@@ -387,15 +411,16 @@ void require_match(const Json& file, const Outcome& ours) {
   const Json& final = trace.at("final");
   CHECK(ours.progress.global_step == final.at("global_step"));
   CHECK(ours.progress.epoch == final.at("current_epoch"));
-  for (std::size_t i = 0; i < ours.lrs.size(); ++i) CHECK(agree(ours.lrs[i], final.at("lr").at(i), tolerance));
+  for (std::size_t i = 0; i < ours.lrs.size(); ++i)
+    CHECK(agree(ours.lrs[i], final.at("lr").at(i), tolerance));
   require_metrics(record.metrics, final.at("callback_metrics"), tolerance);
   require_parameters(ours, final.at("params"), tolerance);
   require_counts(record, trace.at("counts"));
   if (trace.contains("hooks")) require_hooks(record, trace.at("hooks"), file.at("config"));
 }
 
-/// Where we decided otherwise: the batches are the same ones, a schedule by steps follows the optimizer's steps and one by
-/// epochs the epochs; with `same_final_params_as`, the parameters are those of that case.
+/// Where we decided otherwise: the batches are the same ones, a schedule by steps follows the optimizer's
+/// steps and one by epochs the epochs; with `same_final_params_as`, the parameters are those of that case.
 void require_decided_form(const Json& file, const Outcome& ours) {
   const Json& config = file.at("config");
   if (const auto other = file.find("same_final_params_as"); other != file.end() && !other->is_null()) {
@@ -414,17 +439,20 @@ void require_decided_form(const Json& file, const Outcome& ours) {
   for (std::size_t i = 0; i < schedulers.size(); ++i) {
     if (is_plateau(schedulers[i]) || schedulers[i].value("frequency", 1) != 1) continue;
     const bool by_step = schedulers[i].value("interval", "epoch") == "step";
-    const auto steps = std::count(ours.record.events.begin(), ours.record.events.end(), "sched" + std::to_string(i) + ".step");
+    const auto steps = std::count(ours.record.events.begin(), ours.record.events.end(),
+                                  "sched" + std::to_string(i) + ".step");
     CHECK(steps == (by_step ? ours.progress.global_step : ours.progress.epoch));
   }
 }
 
 void require_known(const Json& file) {
-  static const std::set<std::string> known{"optimizers", "schedulers", "trainer",      "mode", "program", "every_n",
-                                           "skip",       "frozen",     "warmup_steps", "val",  "ret",     "stop_epoch_at_batch",
+  static const std::set<std::string> known{"optimizers",   "schedulers", "trainer", "mode",
+                                           "program",      "every_n",    "skip",    "frozen",
+                                           "warmup_steps", "val",        "ret",     "stop_epoch_at_batch",
                                            "resume"};
   Arguments(file.at("config"), known).done(file.at("name"));
-  if (file.at("model") != "mlp" || file.at("config").at("mode") != "auto" || file.at("config").at("optimizers").size() != 1) {
+  if (file.at("model") != "mlp" || file.at("config").at("mode") != "auto" ||
+      file.at("config").at("optimizers").size() != 1) {
     throw std::runtime_error("this is no case of automatic optimization with one optimizer");
   }
 }
@@ -439,8 +467,8 @@ TEST_CASE("trainings follow the golden traces") {
     const auto stance = file.at("stance").get<std::string>();
     const Json& config = file.at("config");
     const auto missing = not_offered(config);
-    names[missing.empty() ? stance : "not offered yet"].push_back(path.stem().string() +
-                                                                   (missing.empty() ? "" : " (" + missing + ")"));
+    names[missing.empty() ? stance : "not offered yet"].push_back(
+        path.stem().string() + (missing.empty() ? "" : " (" + missing + ")"));
     DYNAMIC_SECTION(path.stem().string()) {
       require_known(file);
       if (stance == "refuse") {

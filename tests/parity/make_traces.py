@@ -132,7 +132,7 @@ def optimizer_configs():
 
     yield c("nadam", "NAdam", base["NAdam"])
     yield c("nadam_weight_decay", "NAdam", {"lr": 0.03, "weight_decay": 0.1, "momentum_decay": 0.02})
-    yield c("nadam_decoupled", "NAdam", {"lr": 0.03, "weight_decay": 0.1, "decoupled_weight_decay": True, "betas": [0.8, 0.99]})
+    yield c("nadam_decoupled", "NAdam", {"lr": 0.012, "weight_decay": 0.1, "decoupled_weight_decay": True, "betas": [0.8, 0.99]})
     yield c("nadam_maximize", "NAdam", {"lr": 0.03, "maximize": True, "eps": 1e-4})
     yield c("nadam_two_groups", "NAdam", {"lr": 0.05}, two({"momentum_decay": 0.1}, {"lr": 0.01}))
 

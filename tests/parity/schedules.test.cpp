@@ -22,8 +22,9 @@ using namespace parity;
 
 namespace {
 
-// Rates fall over many orders of magnitude and are products, so that only their relative error means something. A linear
-// one may end in a difference of equal numbers: the rates' own size, about 0.1, bounds that.
+// Rates fall over many orders of magnitude and are products, so that only their relative error means
+// something. A linear one may end in a difference of equal numbers: the rates' own size, about 0.1, bounds
+// that.
 bool agree(double ours, double theirs) {
   return std::abs(ours - theirs) <= 1e-12 * std::abs(theirs) || std::abs(ours - theirs) <= 1e-17;
 }
@@ -58,7 +59,8 @@ void require_row(const Json& trace, std::size_t row, const Rates& rates) {
 }
 
 void run(const Json& file) {
-  Arguments(file, {"name", "optimizer", "groups", "schedules", "steps", "every", "written", "metric", "trace"})
+  Arguments(file,
+            {"name", "optimizer", "groups", "schedules", "steps", "every", "written", "metric", "trace"})
       .done(file.at("name"));
   std::vector<TraceGroup> groups;
   for (const Json& options : file.at("groups")) {
@@ -100,7 +102,9 @@ TEST_CASE("schedules follow the traces of torch.optim.lr_scheduler") {
   int all = 0;
   for (const auto& path : json_files(folder() / "traces/schedules")) {
     const Json& file = read_json(path);
-    DYNAMIC_SECTION(path.stem().string()) { run(file); }
+    DYNAMIC_SECTION(path.stem().string()) {
+      run(file);
+    }
     ++all;
     for (const Json& config : file.at("schedules")) ++cases[config.at("type")];
   }
