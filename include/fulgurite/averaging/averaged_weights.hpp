@@ -123,7 +123,6 @@ class AveragedWeights {
     const c10::NoGradGuard no_grad;
     if (count_ == 0) {
       allocate();
-      for (const Weight& weight : weights_) weight.average.copy_(weight.own);
     } else {
       const double newest = mean_.weight(count_);
       for (Group& group : groups_) group.lerp(newest);
@@ -248,7 +247,7 @@ class AveragedWeights {
     }
   };
 
-  // New memory for the averages.
+  // New memory for the averages, which are copies of the weights.
   void allocate() {
     for (Weight& weight : weights_) {
       auto options = weight.own.options().requires_grad(false);

@@ -63,7 +63,6 @@ class BatchNormRefresh {
 
   bool empty() const { return norms_.empty(); }  ///< the model has no batch norm with running statistics
   void keep() { kept_ = true; }                  ///< the pass is done: its statistics stay
-  at::Device device() const { return norms_.front().statistics[0].device(); }
 
   /// Whether a model has anything to refresh.
   static bool needed(torch::nn::Module& model) {
