@@ -8,6 +8,8 @@
 #include <ostream>
 #include <stdexcept>
 #include <string>
+#include <type_traits>
+#include <utility>
 
 #include <c10/core/GradMode.h>
 
@@ -70,6 +72,16 @@ enum class AveragesAt {
   epoch_end,    ///< after each epoch from `start` on, the last one included
   epoch_start,  ///< before each of them, so without the last one's: Lightning's numbers
 };
+
+namespace detail {
+
+/// What `step.optimizers()` gave is one optimizer, and has learning rates.
+template <class Handle>
+concept OneOptimizerWithRate =
+    requires(const Handle& optimizer) { optimizer.unsafe_raw(); } &&
+    HasLearningRate<std::remove_cvref_t<decltype(std::declval<const Handle&>().unsafe_raw())>>;
+
+}  // namespace detail
 
 /// Stochastic weight averaging: from epoch `start` on, the learning rate goes to `lr` and stays there, the model's own
 /// schedules stand still, and the weights of every epoch's end are averaged with equal weights. When the fit ends the
@@ -156,14 +168,17 @@ struct StochasticWeightAverage {
 
   void set_rates(auto& step) const {
     auto optimizer = step.optimizers();
-    static_assert(requires { optimizer.set_lr(0, 0.1); },
+    constexpr bool works = detail::OneOptimizerWithRate<decltype(optimizer)>;
+    static_assert(works,
                   "fg::StochasticWeightAverage needs a model with one optimizer that has a learning rate. "
                   "See docs/errors/stochastic-weight-average.md");
-    const AnnealTo schedule{.target = lr, .period = annealing_epochs, .anneal = annealing};
-    schedule.require_groups(optimizer.group_count());
-    for (std::int64_t group = 0; group < optimizer.group_count(); ++group) {
-      const double current = optimizer.lr(group);
-      optimizer.set_lr(group, schedule.lr({.step = annealed, .base = current, .current = current, .group = group}));
+    if constexpr (works) {
+      const AnnealTo schedule{.target = lr, .period = annealing_epochs, .anneal = annealing};
+      schedule.require_groups(optimizer.group_count());
+      for (std::int64_t group = 0; group < optimizer.group_count(); ++group) {
+        const double current = optimizer.lr(group);
+        optimizer.set_lr(group, schedule.lr({.step = annealed, .base = current, .current = current, .group = group}));
+      }
     }
   }
 };
