@@ -34,6 +34,11 @@ struct Walk : nn::Module {
   }
 };
 
+struct Still : Walk {
+  torch::Tensor training_step(const torch::Tensor&, auto&) { return (w * 0.0).sum(); }
+  auto configure_optimizers() { return fg::SGD(parameters(), {.lr = 1.0}); }
+};
+
 const std::vector<torch::Tensor> one_batch{torch::ones({1}, torch::kDouble)};
 
 constexpr auto linear = fg::Anneal::linear;
@@ -77,10 +82,6 @@ TEST_CASE("without annealing the rate is the averaging one at once") {
 }
 
 TEST_CASE("the average of weights that stand still is those weights") {
-  struct Still : Walk {
-    auto configure_optimizers() { return fg::SGD(parameters(), {.lr = 1.0}); }
-    torch::Tensor training_step(const torch::Tensor&, auto&) { return (w * 0.0).sum(); }
-  };
   Still model;
   model.w.set_data(torch::full({1}, 0.1, torch::kDouble));
   fg::Trainer trainer{model, fg::StochasticWeightAverage{.lr = 0.5, .start = fg::EpochNumber{1}}, fg::MaxEpochs{7}};

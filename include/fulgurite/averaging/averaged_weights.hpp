@@ -9,7 +9,6 @@
 #include <c10/core/Device.h>
 #include <c10/core/GradMode.h>
 #include <c10/core/ScalarType.h>
-#include <c10/util/Exception.h>
 #include <torch/serialize/archive.h>
 
 #include <algorithm>
@@ -181,14 +180,10 @@ class AveragedWeights {
   /// std::runtime_error that names what does not fit, and changes nothing then. `torch::load(average, path)`.
   void load(torch::serialize::InputArchive& archive) {
     c10::IValue count, names, averages;
-    try {
-      archive.read("count", count);
-      archive.read("names", names);
-      archive.read("averages", averages);
-    } catch (const c10::Error& error) {
-      refuse(error.what_without_backtrace());
+    if (!archive.try_read("count", count) || !archive.try_read("names", names) ||
+        !archive.try_read("averages", averages) || !count.isInt() || !names.isList() || !averages.isTensorList()) {
+      refuse("it is no saved average");
     }
-    if (!count.isInt() || !names.isList() || !averages.isTensorList()) refuse("it is no saved average");
     const auto loaded_names = names.toListRef();
     const std::vector<at::Tensor> loaded = averages.toTensorVector();
     const std::size_t expected = count.toInt() == 0 ? 0 : weights_.size();
