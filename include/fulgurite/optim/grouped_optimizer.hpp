@@ -155,8 +155,9 @@ class GroupedOptimizer {
                                     at::toString(tensor.scalar_type()));
       }
     }
-    scale_.loss_scale = scale.defined() ? scale.view({}) : scale;  // views: the operators want no dimension
-    scale_.found_inf = found_inf.defined() ? found_inf.view({}) : found_inf;
+    const auto number = [](const at::Tensor& tensor) { return tensor.defined() ? tensor.view(at::IntArrayRef{}) : tensor; };
+    scale_.loss_scale = number(scale);  // views, since the operators want no dimension
+    scale_.found_inf = number(found_inf);
   }
 
   Gradients gradients() {
