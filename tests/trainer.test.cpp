@@ -2,9 +2,13 @@
 #include <fulgurite/trainer.hpp>
 
 #include <catch2/catch_test_macros.hpp>
+#include <catch2/generators/catch_generators.hpp>
 
 #include <chrono>
+#include <memory>
+#include <ranges>
 #include <stdexcept>
+#include <string>
 #include <vector>
 
 #include "support/toy.hpp"
@@ -111,4 +115,183 @@ TEST_CASE("an embedded loop closes its windows") {
   CHECK(loop.step(4.0, fg::last).stepped);
   CHECK(model.weight.value == -4.0);
   CHECK(loop.progress().epoch == 2);
+}
+
+namespace {
+
+/// Fails once, at the batch that the test says.
+struct Failing : toy::Model {
+  double fails_at = 2.0;
+  bool failed = false;
+  bool in_validation = false;
+
+  auto training_step(double batch, auto&) {
+    if (!in_validation && !failed && batch == fails_at) fail();
+    return toy::Loss{&weight, batch};
+  }
+  void validation_step(double, auto&) {
+    if (in_validation && !failed) fail();
+  }
+  void fail() {
+    failed = true;
+    throw std::runtime_error("once");
+  }
+};
+
+/// Writes down what happens.
+struct Diary : toy::Model {
+  std::string events;
+
+  auto training_step(double batch, auto& step) {
+    events += "train ";
+    if (batch == stop_at) step.stop();
+    return toy::Loss{&weight, batch};
+  }
+  void validation_step(double, auto&) { events += "validate "; }
+  void on_fit_start(auto&) { events += "fit "; }
+  void on_train_epoch_start(auto&) { events += "epoch "; }
+  double stop_at = -1.0;
+};
+
+struct Both : toy::Model {
+  std::vector<double> seen;
+  auto training_step(double batch, auto& step) {
+    step.log("loss", batch, fg::on_epoch);
+    return toy::Loss{&weight, batch};
+  }
+  void validation_step(double batch, auto& step) { step.log("loss", batch); }
+  void on_validation_end(auto& step) { seen.push_back(*step.metrics().value("loss")); }
+};
+
+struct Counting {
+  using slot = fg::slots::Callback;
+  int batches = 0;
+  void on_train_batch_end(const auto&, const auto&, auto&) { ++batches; }
+};
+
+struct EndsAtThree {
+  using slot = fg::slots::Callback;
+  fg::EpochControl on_train_batch_start(double batch, auto&) {
+    return batch == 3.0 ? fg::EpochControl::end_epoch : fg::EpochControl::go_on;
+  }
+};
+
+}  // namespace
+
+TEST_CASE("after an exception the next fit begins the epoch anew") {
+  Failing model;
+  model.in_validation = GENERATE(false, true);
+  model.fails_at = GENERATE(1.0, 2.0, 3.0);
+  fg::Trainer trainer{model, fg::Accumulate<2>{}, fg::MaxEpochs{1}};
+  CHECK_THROWS_AS(trainer.fit(counting(3), counting(1)), std::runtime_error);
+  CHECK(trainer.progress().epoch == 0);
+  const double before = model.weight.value;
+  trainer.fit(counting(3), counting(1));
+  CHECK(model.weight.value == before - 1.5 - 3.0);
+  CHECK(trainer.progress().epoch == 1);
+}
+
+TEST_CASE("a fit in the middle of an epoch of the program's own loop is refused") {
+  toy::Model model;
+  fg::Trainer trainer{model, fg::MaxEpochs{1}};
+  auto loop = trainer.loop();
+  loop.step(1.0);
+  CHECK_THROWS_AS(trainer.fit(counting(3)), std::logic_error);
+  loop.end_epoch();
+  trainer.set_limit(fg::MaxEpochs{2});
+  trainer.fit(counting(3));
+  CHECK(model.weight.value == -1.0 - 6.0);
+}
+
+TEST_CASE("limits count whether they are values, fixed in a type, or types alone") {
+  toy::Model a, b, c;
+  fg::Trainer fixed{a, fg::Fixed<fg::MaxEpochs{2}>{}};
+  fixed.fit(counting(1));
+  CHECK(a.weight.value == -2.0);
+  fg::Trainer<toy::Model, fg::Fixed<fg::MaxSteps{3}>> named{b};
+  named.fit(counting(1));
+  CHECK(b.weight.value == -3.0);
+  fg::Trainer<toy::Model, fg::MaxSteps> nothing{c};  // its default is 0 steps
+  nothing.fit(counting(1));
+  CHECK(c.weight.value == 0.0);
+}
+
+TEST_CASE("a callback may end an epoch too") {
+  toy::Model model;
+  fg::Trainer trainer{model, fg::MaxEpochs{1}, EndsAtThree{}};
+  trainer.fit(counting(5));
+  CHECK(model.weight.value == -3.0);
+}
+
+TEST_CASE("the epoch begins before its first batch is made") {
+  Diary model;
+  fg::Trainer trainer{model, fg::MaxEpochs{1}};
+  std::vector<int> source{1};
+  trainer.fit(source | std::views::transform([&](int batch) {
+                model.events += "make ";
+                return static_cast<double>(batch);
+              }));
+  CHECK(model.events == "fit epoch make train ");
+}
+
+TEST_CASE("a fit with nothing left to train calls no hook") {
+  Diary model;
+  fg::Trainer trainer{model, fg::MaxEpochs{0}};
+  trainer.fit(counting(3));
+  CHECK(model.events.empty());
+}
+
+TEST_CASE("a stop that a hook asks for is followed by a validation") {
+  Diary model;
+  model.stop_at = 2.0;
+  fg::Trainer trainer{model};
+  trainer.fit(counting(5), counting(1));
+  CHECK(model.events == "fit epoch train train validate ");
+}
+
+TEST_CASE("a limit that makes no sense for the ranges is refused before anything is trained") {
+  Diary model;
+  fg::Trainer trainer{model, fg::LimitBatches{.validation = fg::Fraction{0.1}}, fg::MaxEpochs{1}};
+  CHECK_THROWS_AS(trainer.fit(counting(3), counting(2)), std::invalid_argument);
+  CHECK(model.events.empty());
+}
+
+TEST_CASE("a policy whose defaults make no sense needs a value") {
+  toy::Model model;
+  CHECK_THROWS_AS((fg::Trainer<toy::Model, fg::AccumulateSchedule>{model}), std::invalid_argument);
+}
+
+TEST_CASE("an empty pointer is no model") {
+  CHECK_THROWS_AS((fg::Trainer{std::shared_ptr<toy::Model>()}), std::invalid_argument);
+}
+
+TEST_CASE("a schedule by batches counts the same however an epoch ends") {
+  struct Halved : toy::Model {
+    auto configure_optimizers() {
+      return fg::optimizer(toy::Sgd{&weight}).with(fg::StepDecay{.step_size = 1, .gamma = 0.5}, fg::EveryBatch{3});
+    }
+  };
+  Halved by_last, by_end;
+  fg::Trainer first{by_last, fg::Accumulate<4>{}};
+  fg::Trainer second{by_end, fg::Accumulate<4>{}};
+  auto one = first.loop();
+  auto other = second.loop();
+  one.step(1.0), one.step(1.0), one.step(1.0, fg::last);
+  other.step(1.0), other.step(1.0), other.step(1.0), other.end_epoch();
+  CHECK(first.optimizer().lr(0) == 0.5);
+  CHECK(second.optimizer().lr(0) == 0.5);
+}
+
+TEST_CASE("one name logged in training and in validation has the mean of each") {
+  Both model;
+  fg::Trainer trainer{model, fg::MaxEpochs{2}};
+  trainer.fit(counting(3), std::vector<double>{10.0, 20.0});
+  CHECK(model.seen == std::vector<double>{15.0, 15.0});
+}
+
+TEST_CASE("a callback can be read back") {
+  toy::Model model;
+  fg::Trainer trainer{model, Counting{}, fg::MaxEpochs{1}};
+  trainer.fit(counting(3));
+  CHECK(trainer.callback<Counting>().batches == 3);
 }

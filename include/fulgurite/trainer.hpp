@@ -22,9 +22,12 @@
 // which sentence, stands in loop/checks.hpp and policies/policy_set.hpp.
 #pragma once
 
+#include <boost/hana/for_each.hpp>
+
 #include <chrono>
 #include <concepts>
 #include <cstdint>
+#include <exception>
 #include <memory>
 #include <optional>
 #include <ostream>
@@ -40,6 +43,7 @@
 #include "loop/checks.hpp"
 #include "loop/engine.hpp"
 #include "loop/fit_run.hpp"
+#include "loop/passes.hpp"
 #include "policies/limits.hpp"
 #include "policies/policy_set.hpp"
 
@@ -62,25 +66,51 @@ class Loop {
   /// Trains on one batch. The optimizer steps if it closes an accumulation window.
   template <class Batch>
   FULGURITE_INLINE auto step(const Batch& batch) {
-    if constexpr (accepts<Batch>()) return engine_->train_batch(batch, false);
+    if constexpr (accepts<Batch>()) return train(batch, false);
   }
 
   /// The same for the last batch of an epoch: closes an open window, steps epoch schedules and ends the epoch.
   template <class Batch>
   auto step(const Batch& batch, Last) {
     if constexpr (accepts<Batch>()) {
-      auto result = engine_->train_batch(batch, true);
-      engine_->end_epoch(true);
+      auto result = train(batch, true);
+      end_epoch();
       return result;
     }
   }
 
-  /// Ends the epoch after the batches that have come: closes an open window, steps epoch schedules.
+  /// Ends the epoch after the batches that have come: closes an open window, steps epoch schedules. Does nothing if none
+  /// has come.
   void end_epoch() { engine_->end_epoch(true); }
 
   const Progress& progress() const { return engine_->progress(); }
+  /// A hook has called `step.stop()`: the program should leave its loop.
+  bool stop_requested() const { return engine_->stop_requested(); }
 
  private:
+  template <class, class...>
+  friend class Trainer;
+
+  /// Begins an epoch of so many batches, if that is known.
+  void begin_epoch(std::optional<std::int64_t> size) {
+    engine_->epoch_size() = size;
+    engine_->begin_epoch();
+  }
+
+  template <class Batch>
+  FULGURITE_INLINE auto train(const Batch& batch, bool is_last) {
+    return engine_->train_batch(batch, is_last);
+  }
+
+  /// What comes before an epoch's validation: the last window, epoch schedules.
+  void close_epoch() { engine_->close_epoch(); }
+
+  /// `completed` false: a limit cut the epoch short. No epoch schedule advances then, and an open window is dropped.
+  void end_epoch(bool completed) {
+    engine_->end_epoch(completed);
+    engine_->epoch_size() = std::nullopt;
+  }
+
   template <class Batch>
   static consteval bool accepts() {
     using Model = std::remove_reference_t<decltype(std::declval<Engine&>().model())>;
@@ -133,6 +163,8 @@ class Trainer {
   using Engine = typename decltype(engine_type())::type;
 
   // A value is welcome if its type is among the policies, or if it is a limit (which changes no code).
+  template <class Value, class... Values>
+  static constexpr bool given_once = (std::same_as<Value, Values> + ...) == 1;
   template <class Value>
   static constexpr bool welcome = (std::same_as<Value, GivenPolicies> || ...) || Limit<Value>;
 
@@ -150,7 +182,13 @@ class Trainer {
     static_assert((welcome<Values> && ...),
                   "fg::Trainer was given a value for a policy that is not among its template arguments: add the policy's "
                   "type to fg::Trainer<Model, ...>, or let the arguments deduce it. See docs/errors/value-without-policy.md");
-    (set_limit(values), ...);
+    static_assert((given_once<Values, Values...> && ...),
+                  "fg::Trainer was given two values of one type: keep one of them. "
+                  "See docs/errors/two-policies-for-one-slot.md");
+    if constexpr (works) {
+      (take_limit(detail::pick<GivenPolicies>(values...)), ...);
+      (take_limit(values), ...);
+    }
   }
 
   /// Trains until a limit is reached. `train` and `validation` are walked once an epoch; validation comes at each epoch's
@@ -167,7 +205,9 @@ class Trainer {
   /// One pass over `validation` in evaluation mode; `metric(name)` has the means afterwards.
   template <class Validation>
   void validate(Validation&& validation) {
-    if constexpr (works && validation_works<Validation>()) validate_range(validation);
+    if constexpr (works && validation_works<Validation>()) {
+      validate_range(validation, validation_limit(validation));
+    }
   }
 
   /// A loop that the caller owns.
@@ -190,10 +230,21 @@ class Trainer {
   const Metrics& metrics() const { return engine_.metrics(); }
 
   /// Changes a limit: `trainer.set_limit(fg::MaxEpochs{40})`.
-  template <class Value>
+  template <Limit Value>
   void set_limit(const Value& value) {
-    if constexpr (Policy<Value>) detail::require_sensible(value);
-    if constexpr (Limit<Value>) limits_.set(value);
+    detail::require_sensible(value);
+    limits_.set(value);
+  }
+
+  /// A callback as it stands in the trainer: `trainer.callback<fg::ExponentialAverage>()`.
+  template <class Callback>
+  Callback& callback() {
+    Callback* found = nullptr;
+    boost::hana::for_each(engine_.callbacks(), [&](auto& each) {
+      if constexpr (std::same_as<std::remove_cvref_t<decltype(each)>, Callback>) found = &each;
+    });
+    static_assert((std::same_as<Callback, GivenPolicies> || ...), "the trainer has no callback of this type");
+    return *found;
   }
 
   friend std::ostream& operator<<(std::ostream& out, const Trainer& trainer) {
@@ -228,17 +279,26 @@ class Trainer {
   void run_fit(Train& train, Validation& validation) {
     using Clock = std::chrono::steady_clock;
     const auto started = Clock::now();
+    const std::optional<std::int64_t> epochs = limits_.epochs();
     const auto finished = [&] {
       return (limits_.max_steps && progress().global_step >= *limits_.max_steps) || engine_.stop_requested() ||
              (limits_.max_time && Clock::now() - started >= *limits_.max_time);
     };
-    const std::optional<std::int64_t> epochs = limits_.epochs();
-    const detail::FitRun run(engine_, train, limits_);
+    const auto more_epochs = [&] { return !finished() && !(epochs && progress().epoch >= *epochs); };
+    if (engine_.epoch_open()) {
+      throw std::logic_error("fulgurite: fit was called in the middle of an epoch of the program's own loop: end it first, "
+                             "loop.end_epoch()");
+    }
+    train_limit(train);  // both throw before anything is trained
+    if constexpr (validates<Validation>) validation_limit(validation);
     engine_.stop_requested() = false;
+    if (!more_epochs()) return;
 
+    const AbandonOnException abandon{engine_};
+    const detail::FitRun run(engine_, train, limits_);
     engine_.template notify<hooks::on_fit_start_hook>(run);
     engine_.template notify<hooks::on_train_start_hook>(run);
-    while (!finished() && !(epochs && progress().epoch >= *epochs)) {
+    while (more_epochs()) {
       if (!run_epoch(train, validation, finished)) break;
     }
     engine_.template notify<hooks::on_train_end_hook>(run);
@@ -246,18 +306,19 @@ class Trainer {
     engine_.template notify<hooks::teardown_hook>();
   }
 
-  /// One epoch with its validation. False if the limits leave nothing to train.
+  /// One epoch with its validation, on the same loop that `loop()` hands out. False if the limits leave nothing to train.
   template <class Train, class Validation, class Finished>
   bool run_epoch(Train& train, Validation& validation, const Finished& finished) {
     data::begin_epoch(train, progress().epoch);
-    const auto limit = limits_.batches.train.of(data::batch_count(train), "training");
+    const auto limit = train_limit(train);
     if (limit == 0 && data::batch_count(train) != 0) return false;
-    engine_.epoch_size() = data::SizedBatches<Train> ? limit : std::nullopt;
 
+    auto steps = loop();
+    steps.begin_epoch(data::SizedBatches<Train> ? limit : std::nullopt);
     bool completed = true;
     const auto visited = data::for_each_batch(
         train, limit.value_or(data::no_limit), [&](const auto& batch, bool is_last) FULGURITE_INLINE {
-          const auto result = engine_.train_batch(batch, is_last);
+          const auto result = steps.train(batch, is_last);
           const bool go_on = !result.ends_epoch && !finished();
           completed = is_last || result.ends_epoch || go_on;
           return go_on;
@@ -267,32 +328,62 @@ class Trainer {
                                   ": give fit a range that holds at least one, and that can be walked once an epoch (a "
                                   "single-pass range is spent after the first: use fg::MaxEpochs{1})");
     }
-    if (completed) engine_.close_epoch();
-    if constexpr (!std::same_as<Validation, NoValidation>) {
-      if (completed) validate_range(validation);
+    if (completed) steps.close_epoch();
+    if constexpr (validates<Validation>) {
+      // A hook that asks to stop still sees a validation; a limit that cuts the epoch short does not.
+      if (completed || engine_.stop_requested()) validate_range(validation, validation_limit(validation));
     }
-    engine_.end_epoch(completed);
-    engine_.epoch_size() = std::nullopt;
+    steps.end_epoch(completed);
     return true;
   }
 
   template <class Validation>
-  void validate_range(Validation& validation) {
-    data::begin_epoch(validation, 0);  // validation sees one order, whatever the epoch
-    const auto limit = limits_.batches.validation.of(data::batch_count(validation), "validation");
+  void validate_range(Validation& validation, std::optional<std::int64_t> limit) {
     if (limit == 0) return;
-    engine_.validate(validation, limit.value_or(data::no_limit));
+    data::begin_epoch(validation, 0);  // validation sees one order, whatever the epoch
+    detail::validate(engine_, validation, limit.value_or(data::no_limit));
   }
+
+  template <class Validation>
+  static constexpr bool validates = !std::same_as<Validation, NoValidation>;
+
+  template <class Train>
+  std::optional<std::int64_t> train_limit(const Train& train) const {
+    return limits_.batches.train.of(data::batch_count(train), "training");
+  }
+  template <class Validation>
+  std::optional<std::int64_t> validation_limit(const Validation& validation) const {
+    return limits_.batches.validation.of(data::batch_count(validation), "validation");
+  }
+
+  /// An exception that leaves a fit leaves no epoch half open behind: the next fit begins it anew.
+  struct AbandonOnException {
+    Engine& engine;
+    int exceptions = std::uncaught_exceptions();
+    ~AbandonOnException() {
+      if (std::uncaught_exceptions() > exceptions) engine.abandon_epoch();
+    }
+  };
 
   template <class Holder>
   static std::shared_ptr<Model> shared(Holder& holder) {
     if constexpr (requires { { holder.ptr() } -> std::convertible_to<std::shared_ptr<Model>>; }) {
-      return holder.ptr();
+      return existing(holder.ptr());
     } else if constexpr (std::convertible_to<Holder&, std::shared_ptr<Model>>) {
-      return holder;
+      return existing(holder);
     } else {
       return nullptr;
     }
+  }
+
+  static std::shared_ptr<Model> existing(std::shared_ptr<Model> model) {
+    if (!model) throw std::invalid_argument("fulgurite: fg::Trainer was given an empty pointer instead of a model");
+    return model;
+  }
+
+  template <class Value>
+  void take_limit(const Value& value) {
+    if constexpr (Limit<std::remove_cvref_t<decltype(value_of(value))>>) limits_.set(value_of(value));
   }
 
   template <class Holder, class... Values>

@@ -36,8 +36,14 @@ struct Choosy {
   }
   auto configure_optimizers() { return toy::Sgd{&weight}; }
 };
+struct StepsTwice : toy::Model {
+  void optimizer_step(auto& optimizer, auto&& closure, auto&) {
+    optimizer.step(closure);
+    optimizer.step();
+  }
+};
 struct Weighted : toy::Model {
-  auto training_step(double batch, auto&) { return fg::WeightedLoss{toy::Loss{&weight, batch}, batch}; }
+  auto training_step(double batch, auto&) { return fg::weighted(toy::Loss{&weight, batch}, batch); }
 };
 }  // namespace
 
@@ -67,4 +73,22 @@ TEST_CASE("a weighted window is divided by its weight") {
   fg::Trainer trainer{model, fg::Accumulate<2>{}, fg::MaxEpochs{1}};
   trainer.fit(toy::counting(4));
   CHECK(model.weight.value == -2.0);
+}
+
+TEST_CASE("a weight of nothing is refused before it is used") {
+  Weighted model;
+  fg::Trainer trainer{model, fg::MaxEpochs{1}};
+  CHECK_THROWS_AS(trainer.fit(toy::Range{0.0}), std::invalid_argument);
+  CHECK_THROWS_AS(trainer.fit(toy::Range{-1.0}), std::invalid_argument);
+  CHECK(model.weight.value == 0.0);
+}
+
+TEST_CASE("an override that steps twice corrects the mean once") {
+  StepsTwice model;
+  fg::Trainer trainer{model, fg::Accumulate<4>{}};
+  auto loop = trainer.loop();
+  loop.step(1.0);
+  loop.step(3.0);
+  loop.end_epoch();  // two batches, divided by four as they came
+  CHECK(model.weight.value == -4.0);
 }

@@ -14,7 +14,7 @@
     static constexpr bool named = !requires { &Probe<Host>::name; };                                         \
     template <class Host>                                                                                    \
     static consteval void require_absent() {                                                                 \
-      static_assert(!named<Host>, "the model has a member called " #name ", which is no hook: did you mean " \
+      static_assert(!named<Host>, "a model or callback has a member called " #name ", which is no hook: did you mean " \
                     "`" hook "`? Rename it either way. See docs/errors/misspelt-hook.md");                   \
     }                                                                                                        \
   }
@@ -35,6 +35,11 @@ FULGURITE_MISSPELT(on_epoch_start, "on_train_epoch_start");
 FULGURITE_MISSPELT(on_epoch_end, "on_train_epoch_end");
 FULGURITE_MISSPELT(on_batch_start, "on_train_batch_start");
 FULGURITE_MISSPELT(on_batch_end, "on_train_batch_end");
+
+template <class Host>
+inline constexpr bool misspells_training_step = train_step_misspelt::named<Host> || trainingStep_misspelt::named<Host>;
+template <class Host>
+inline constexpr bool misspells_configure_optimizers = configure_optimizer_misspelt::named<Host>;
 
 template <class Host, class... Misspelt>
 consteval void require_no_misspelt_hook() {

@@ -53,6 +53,7 @@ class Metrics {
   /// Logs `value` with its weight in the epoch's mean (the batch size).
   void log(std::string_view name, double value, double weight, LogFlags flags, Stage stage) {
     Metric& metric = find_or_add(name);
+    if (metric.stage != stage) metric.weighted_sum = metric.weight = 0.0;  // one name in two stages: two means
     metric.flags = flags;
     metric.stage = stage;
     metric.last = value;

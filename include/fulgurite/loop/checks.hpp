@@ -76,12 +76,16 @@ concept ClipsByPolicy =
     std::same_as<std::remove_cvref_t<decltype(std::declval<E&>().policies().clipping())>, NoClipping> ||
     (HasGradients<typename E::OptimizerType> &&
      requires(E& engine, decltype(engine.optimizer().gradients()) gradients) {
-       engine.policies().clipping().clip(gradients);
+       requires ClippingPolicy<std::remove_cvref_t<decltype(engine.policies().clipping())>, decltype(gradients)>;
      });
 template <class E>
 concept AccumulatesByPolicy = !E::accumulates || ScalesGradients<typename E::OptimizerType>;
 template <class E>
 concept ClosureFitsWindow = !(E::accumulates && NeedsClosure<typename E::OptimizerType>);
+template <class E>
+concept ClosureFitsNonFinite =
+    !(NeedsClosure<typename E::OptimizerType> &&
+      std::same_as<std::remove_cvref_t<decltype(std::declval<E&>().policies().non_finite())>, SkipNonFinite>);
 template <class E>
 concept PrecisionOfBackend = E::Backend::template supports_precision<typename E::Precision>;
 
@@ -90,7 +94,7 @@ concept LossScaleFits = !E::scales_loss || !PrecisionOfBackend<E> || TakesLossSc
 
 template <class E>
 inline constexpr bool engine_works =
-    ClipsByPolicy<E> && AccumulatesByPolicy<E> && ClosureFitsWindow<E> && PrecisionOfBackend<E> && LossScaleFits<E>;
+    ClipsByPolicy<E> && AccumulatesByPolicy<E> && ClosureFitsWindow<E> && ClosureFitsNonFinite<E> && PrecisionOfBackend<E> && LossScaleFits<E>;
 
 template <class Model, class Policies>
 struct EngineWith {
@@ -118,7 +122,17 @@ consteval bool trainer_works() {
 }
 
 template <class C>
+concept CallbackWithoutModelHook =
+    !has_one_of<C, hooks::training_step_hook, hooks::validation_step_hook, hooks::configure_optimizers_hook,
+                hooks::optimizer_step_hook, hooks::optimizer_zero_grad_hook, hooks::configure_gradient_clipping_hook,
+                hooks::lr_scheduler_step_hook>;
+
+template <class C>
 consteval void require_callback() {
+  hooks::require_well_spelt_hooks<C>();
+  static_assert(CallbackWithoutModelHook<C>,
+                "fg::Trainer was given a callback with a hook that only a model has (training_step, optimizer_step, …): "
+                "it would never be called. Move it into the model. See docs/errors/callback-without-hook.md");
   static_assert(CallbackWithHook<C>,
                 "fg::Trainer was given a callback without any hook: give it one of the members in fulgurite/hooks.hpp. "
                 "See docs/errors/callback-without-hook.md");
@@ -135,6 +149,9 @@ consteval void require_engine() {
   static_assert(ClosureFitsWindow<E>,
                 "an optimizer that re-evaluates its closure (LBFGS) cannot accumulate: its evaluations would add up. "
                 "Remove the accumulation policy, or use larger batches. See docs/errors/accumulate.md");
+  static_assert(ClosureFitsNonFinite<E>,
+                "an optimizer that re-evaluates its closure (LBFGS) cannot skip a batch: use fg::StopOnNonFinite or "
+                "fg::IgnoreNonFinite. See docs/errors/training-step-result.md");
   static_assert(PrecisionOfBackend<E>,
                 "a precision policy needs tensors, and this optimizer has none: remove the policy, or include "
                 "<fulgurite/fulgurite.hpp> and use an optimizer on tensors. See docs/errors/precision.md");
@@ -151,10 +168,10 @@ consteval void require_model() {
                 "See docs/errors/final-model.md");
   if constexpr (Inheritable<Model>) {
     hooks::require_well_spelt_hooks<Model>();
-    static_assert(NamesTrainingStep<Model>,
+    static_assert(NamesTrainingStep<Model> || hooks::misspells_training_step<Model>,
                   "the model has no training_step: write `auto training_step(const Batch& batch, auto& step)` that returns "
                   "the loss. See docs/errors/no-training-step.md");
-    static_assert(NamesConfigureOptimizers<Model>,
+    static_assert(NamesConfigureOptimizers<Model> || hooks::misspells_configure_optimizers<Model>,
                   "the model has no configure_optimizers: write `auto configure_optimizers()` that returns "
                   "fg::optimizer(fg::AdamW(parameters(), {.lr = 1e-3})). See docs/errors/no-configure-optimizers.md");
     if constexpr (NamesConfigureOptimizers<Model>) {
@@ -194,6 +211,13 @@ concept TrainsOn = requires(Model& model, const typename E::template TakenBatch<
 template <class Returned, class Backend>
 concept LossResult = Backend::template accepts_loss<typename loss_of<std::remove_cvref_t<Returned>>::type>;
 
+template <class E, class Returned>
+concept LossFitsClosure = !NeedsClosure<typename E::OptimizerType> || !(loss_of<std::remove_cvref_t<Returned>>::optional ||
+                                                                        loss_of<std::remove_cvref_t<Returned>>::weighted);
+template <class E, class Returned>
+concept WeightFitsOptimizer =
+    !loss_of<std::remove_cvref_t<Returned>>::weighted || ScalesGradients<typename E::OptimizerType>;
+
 template <class E, class Model, class Batch>
 consteval bool batch_works() {
   if constexpr (!TrainsOn<E, Model, Batch>) {
@@ -203,7 +227,7 @@ consteval bool batch_works() {
   } else {
     using Returned = typename E::template Returned<Batch>;
     return LossResult<Returned, typename E::Backend> &&
-           !(NeedsClosure<typename E::OptimizerType> && loss_of<std::remove_cvref_t<Returned>>::optional);
+           LossFitsClosure<E, Returned> && WeightFitsOptimizer<E, Returned>;
   }
 }
 
@@ -223,9 +247,13 @@ consteval void require_batch() {
                     "training_step must return a loss: a tensor (for plain types: something with value() and "
                     "backward(scale)), fg::WeightedLoss of one, or std::optional of either. "
                     "See docs/errors/training-step-result.md");
-      static_assert(!(NeedsClosure<typename E::OptimizerType> && loss_of<std::remove_cvref_t<Returned>>::optional),
-                    "an optimizer that re-evaluates its closure (LBFGS) cannot skip a batch: training_step must return "
-                    "the loss itself, not std::optional. See docs/errors/training-step-result.md");
+      static_assert(LossFitsClosure<E, Returned>,
+                    "an optimizer that re-evaluates its closure (LBFGS) cannot skip a batch or weigh it: training_step must "
+                    "return the loss itself, neither std::optional nor fg::WeightedLoss. "
+                    "See docs/errors/training-step-result.md");
+      static_assert(WeightFitsOptimizer<E, Returned>,
+                    "a weighted loss needs an optimizer whose gradients can be scaled: "
+                    "optimizer.gradients().scale(factor). See docs/errors/training-step-result.md");
     }
   }
 }

@@ -5,6 +5,8 @@
 #include <cmath>
 #include <cstdint>
 #include <optional>
+#include <stdexcept>
+#include <string>
 #include <utility>
 
 #include <fulgurite/detail/inline.hpp>
@@ -30,6 +32,7 @@ class Closure {
   FULGURITE_INLINE const std::optional<Loss>& operator()() {
     const bool again = ran_;
     ran_ = true;
+    result_->loss.reset();
     auto returned = [&]() FULGURITE_INLINE {
       [[maybe_unused]] auto guard = engine_->backend().forward_guard();
       return hooks::training_step_hook::call(engine_->model(), *batch_, *step_);
@@ -52,6 +55,7 @@ class Closure {
   }
 
   FULGURITE_INLINE void accept(WeightedLoss<Loss> returned, bool again) {
+    require_weight(returned.weight);
     if (!usable(returned.sum)) return;
     if (!again) engine_->window().add_weight(returned.weight);
     differentiate(std::move(returned.sum), 1);
@@ -68,6 +72,12 @@ class Closure {
     engine_->backend().backward(loss, divisor);
     engine_->template notify<hooks::on_after_backward_hook>(*step_);
     result_->loss = std::move(loss);
+  }
+
+  static void require_weight(double weight) {
+    if (weight > 0.0 && std::isfinite(weight)) return;
+    throw std::invalid_argument("fulgurite: training_step returned a loss of weight " + std::to_string(weight) +
+                                ": a weight is finite and above 0; return std::nullopt to leave a batch out");
   }
 
   /// Applies the non-finite policy: false leaves the batch out.

@@ -36,7 +36,7 @@ class AttachedSchedule {
   static constexpr bool follows_metric = MetricScheduler<Schedule>;
 
   AttachedSchedule(Schedule schedule, Interval interval) : running_(std::move(schedule)), interval_(interval) {
-    detail::require_sensible_value(interval_);
+    detail::require_sensible(interval_);
   }
 
   /// Step 0: remembers the rates it starts from and sets its first ones. `initial_lrs` is empty for the first schedule.

@@ -16,7 +16,6 @@
 #include <type_traits>
 #include <utility>
 
-#include <fulgurite/data/batches.hpp>
 #include <fulgurite/detail/inline.hpp>
 #include <fulgurite/hooks.hpp>
 #include <fulgurite/logging/metrics.hpp>
@@ -26,55 +25,15 @@
 #include "backend.hpp"
 #include "closure.hpp"
 #include "configured_optimizer.hpp"
+#include "engine_step.hpp"
 #include "errors.hpp"
 #include "handles.hpp"
 #include "loss.hpp"
 #include "progress.hpp"
 #include "result.hpp"
-#include "step.hpp"
 #include "window.hpp"
 
 namespace fulgurite::detail {
-
-/// The step that `auto& step` binds to: `fg::Step<Model>` and what only the engine can do.
-template <class Engine, class Model>
-class EngineStep : public Step<Model> {
- public:
-  using typename Step<Model>::Place;
-  using Handle = OptimizerHandle<Engine, EngineStep>;
-
-  FULGURITE_INLINE EngineStep(Engine& engine, Place place)
-      : Step<Model>(engine.progress(), engine.stop_requested(), engine.metrics(), place), engine_(&engine) {}
-
-  /// The model's optimizer.
-  FULGURITE_INLINE Handle optimizers() { return {*engine_, *this}; }
-  /// The model's schedules: one handle if there is one, else a tuple of them.
-  auto lr_schedulers() const { return engine_->scheduler_handles(); }
-
-  /// Backward in full precision, with its hooks. Only a manual step has it.
-  template <class Loss>
-  void manual_backward(Loss&& loss)
-    requires(Engine::manual)
-  {
-    engine_->backend().check_loss(loss);
-    [[maybe_unused]] auto guard = engine_->backend().full_precision_guard();
-    engine_->template notify<hooks::on_before_backward_hook>(std::as_const(loss), *this);
-    engine_->backend().backward(loss, 1);
-    engine_->template notify<hooks::on_after_backward_hook>(*this);
-  }
-
-  /// The model that is trained.
-  Model& model() const { return engine_->model(); }
-  /// From here on the model's schedules stand still: whoever calls this sets the learning rates. (In manual mode the
-  /// model advances its schedules itself.)
-  void suspend_schedules() const { engine_->suspend_schedules(); }
-
-  /// Number of batches in this epoch, if it is known.
-  std::optional<std::int64_t> batch_count() const { return engine_->epoch_size(); }
-
- private:
-  Engine* engine_;
-};
 
 template <class Model, class Policies, class... Callbacks>
 class Engine {
@@ -213,7 +172,7 @@ class Engine {
 
   // --- the edges of an epoch -----------------------------------------------------------------------------------------
 
-  /// Done by the first batch of an epoch.
+  /// Does nothing in an epoch that has begun.
   FULGURITE_INLINE void begin_epoch() {
     if (epoch_open_) return;
     epoch_open_ = true;
@@ -228,7 +187,7 @@ class Engine {
       if constexpr (accumulates) {
         if (window_.is_open()) close_open_window();
       }
-      advance_epoch_schedules();
+      advance_epoch_schedules(progress_.batch);
     }
   }
 
@@ -246,10 +205,21 @@ class Engine {
     epoch_open_ = false;
   }
 
+  /// Forgets a running epoch that an exception ended: it may begin anew. An open window and its gradients are dropped.
+  void abandon_epoch() {
+    window_.close();
+    progress_.batch = progress_.steps_in_epoch = 0;
+    epoch_size_ = std::nullopt;
+    epoch_open_ = metric_schedules_due_ = false;
+  }
+
+  bool epoch_open() const { return epoch_open_; }
+
   /// Epoch schedules advance once an epoch: with its last batch, or when the epoch is ended without one.
-  void advance_epoch_schedules() {
+  /// `batches`: of this epoch so far, the running one included.
+  void advance_epoch_schedules(std::int64_t batches) {
     if (std::exchange(epoch_schedules_done_, true)) return;
-    const SchedulePoint point{progress_.epoch, progress_.batch, progress_.steps_in_epoch};
+    const SchedulePoint point{progress_.epoch, batches, progress_.steps_in_epoch};
     for_each_schedule([&](auto& schedule) {
       if (schedule.due_after_epoch(policies_.scheduler_interval(), point)) advance(schedule);
     });
@@ -270,67 +240,6 @@ class Engine {
     const SchedulePoint point{progress_.epoch, progress_.batch, progress_.steps_in_epoch};
     for_each_metric_schedule([&](auto& schedule) {
       if (schedule.due_after_epoch(policies_.scheduler_interval(), point)) advance_on_metric(schedule, false);
-    });
-  }
-
-  // --- validation ----------------------------------------------------------------------------------------------------
-
-  /// One pass over `range` in evaluation mode. Returns the number of batches.
-  template <class Range>
-  std::int64_t validate(Range&& range, std::int64_t limit) {
-    [[maybe_unused]] auto guard = backend_.evaluation_guard(*model_);
-    metrics_.begin_epoch(Stage::validation);
-    notify<hooks::on_validation_start_hook>(edge(Stage::validation));
-    const std::int64_t count = walk_validation(range, limit);
-    notify<hooks::on_validation_end_hook>(edge(Stage::validation));
-    return count;
-  }
-
-  /// Its batches, inside of what the validation_scope hooks give.
-  template <class Range>
-  std::int64_t walk_validation(Range& range, std::int64_t limit) {
-    Step start = edge(Stage::validation);
-    [[maybe_unused]] auto scope = boost::hana::unpack(callbacks_, [&](auto&... callback) {
-      return hooks::guards_of<hooks::validation_scope_hook>(start, callback..., *model_);
-    });
-    notify<hooks::on_validation_epoch_start_hook>(edge(Stage::validation));
-    std::int64_t index = 0;
-    const std::int64_t count = data::for_each_batch(range, limit, [&](const auto& given, bool last) {
-      decltype(auto) batch = backend_.take(given);
-      Step step(*this, {Stage::validation, index++, last, backend_.batch_size(batch)});
-      notify<hooks::on_validation_batch_start_hook>(batch, step);
-      {
-        [[maybe_unused]] auto autocast = backend_.forward_guard();
-        hooks::call<hooks::validation_step_hook>(*model_, batch, step);
-      }
-      notify<hooks::on_validation_batch_end_hook>(batch, step);
-      return true;
-    });
-    notify<hooks::on_validation_epoch_end_hook>(edge(Stage::validation));
-    return count;
-  }
-
-  // --- a pass without training ---------------------------------------------------------------------------------------
-
-  /// training_step on every batch of `range` and nothing else: no backward, no update, no hook, and logs go nowhere.
-  /// Gradients are recorded unless the caller forbids it. Returns the number of batches.
-  template <class Range>
-  std::int64_t pass_forward(Range& range, std::int64_t limit)
-    requires(!manual)
-  {
-    struct KeptMetrics {
-      Metrics& metrics;
-      Metrics kept = metrics;
-      ~KeptMetrics() { metrics = std::move(kept); }
-    };
-    const KeptMetrics kept{metrics_};
-    std::int64_t index = 0;
-    return data::for_each_batch(range, limit, [&](const auto& given, bool last) {
-      decltype(auto) batch = backend_.take(given);
-      Step step(*this, {Stage::training, index++, last, backend_.batch_size(batch)});
-      [[maybe_unused]] auto guard = backend_.forward_guard();
-      hooks::training_step_hook::call(*model_, batch, step);
-      return true;
     });
   }
 
@@ -360,7 +269,6 @@ class Engine {
   }
 
   Model& model() { return *model_; }
-  void rebind(Model& model) { model_ = &model; }
   Backend& backend() { return backend_; }
   auto& loss_scale() { return backend_.loss_scale(); }
   Window& window() { return window_; }
@@ -384,16 +292,23 @@ class Engine {
     return configured(model_->configure_optimizers());
   }
 
+  /// Whether one of the hosts asks to end the epoch before this batch. All are asked.
   template <class Batch>
   FULGURITE_INLINE bool wants_to_end_epoch(const Batch& batch, Step& step) {
-    boost::hana::for_each(callbacks_, [&](auto& callback) FULGURITE_INLINE {
-      hooks::call<hooks::on_train_batch_start_hook>(callback, batch, step);
-    });
-    using Answer = decltype(hooks::call<hooks::on_train_batch_start_hook>(*model_, batch, step));
-    if constexpr (std::same_as<Answer, EpochControl>) {
-      return hooks::call<hooks::on_train_batch_start_hook>(*model_, batch, step) == EpochControl::end_epoch;
+    bool ends = false;
+    boost::hana::for_each(callbacks_, [&](auto& callback) FULGURITE_INLINE { ends |= asks_to_end(callback, batch, step); });
+    return asks_to_end(*model_, batch, step) || ends;
+  }
+
+  template <class Host, class Batch>
+  FULGURITE_INLINE static bool asks_to_end(Host& host, const Batch& batch, Step& step) {
+    using Answer = decltype(hooks::call<hooks::on_train_batch_start_hook>(host, batch, step));
+    if constexpr (std::same_as<std::remove_cvref_t<Answer>, EpochControl>) {
+      return hooks::call<hooks::on_train_batch_start_hook>(host, batch, step) == EpochControl::end_epoch;
     } else {
-      hooks::call<hooks::on_train_batch_start_hook>(*model_, batch, step);
+      static_assert(std::is_void_v<Answer>,
+                    "on_train_batch_start must return nothing, or fg::EpochControl. See docs/errors/hook-shape.md");
+      hooks::call<hooks::on_train_batch_start_hook>(host, batch, step);
       return false;
     }
   }
@@ -409,9 +324,9 @@ class Engine {
       closure();
       window_.add_batch();
     }
-    if (result.stepped) advance_step_schedules();
+    if (result.stepped) advance_step_schedules(progress_.batch + 1);
     if constexpr (Configured::schedule_count > 0) {
-      if (last) advance_epoch_schedules();
+      if (last) advance_epoch_schedules(progress_.batch + 1);
     }
   }
 
@@ -420,7 +335,7 @@ class Engine {
     Step step(*this, {Stage::training, progress_.batch, true, 1.0});
     NothingLeftToRun nothing;
     if (close_window(step, nothing)) {
-      advance_step_schedules();
+      advance_step_schedules(progress_.batch);
       if constexpr (follows_metrics) metric_schedules_due_ = true;
     }
   }
@@ -488,7 +403,7 @@ class Engine {
 
   FULGURITE_INLINE void correct_mean() {
     if constexpr (ScalesGradients<OptimizerType>) {
-      if (const double correction = window_.correction(); correction != 1.0) optimizer().gradients().scale(correction);
+      if (const double correction = window_.take_correction(); correction != 1.0) optimizer().gradients().scale(correction);
     }
   }
 
@@ -502,8 +417,8 @@ class Engine {
     }
   }
 
-  FULGURITE_INLINE void advance_step_schedules() {
-    const SchedulePoint point{progress_.epoch, progress_.batch + 1, progress_.steps_in_epoch};
+  FULGURITE_INLINE void advance_step_schedules(std::int64_t batches) {
+    const SchedulePoint point{progress_.epoch, batches, progress_.steps_in_epoch};
     for_each_schedule([&](auto& schedule) {
       if (schedule.due_after_step(policies_.scheduler_interval(), point)) advance(schedule);
     });

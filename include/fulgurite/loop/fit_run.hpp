@@ -7,6 +7,7 @@
 
 #include <fulgurite/data/batches.hpp>
 #include <fulgurite/policies/limits.hpp>
+#include "passes.hpp"
 #include "step.hpp"
 
 namespace fulgurite::detail {
@@ -31,7 +32,7 @@ class FitRun : public Run {
   {
     data::begin_epoch(*train_, epoch());
     const auto limit = limits_->batches.train.of(data::batch_count(*train_), "training");
-    return engine_->pass_forward(*train_, limit.value_or(data::no_limit));
+    return detail::pass_forward(*engine_, *train_, limit.value_or(data::no_limit));
   }
 
  private:

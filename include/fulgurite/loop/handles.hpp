@@ -7,6 +7,7 @@
 #include <optional>
 
 #include <fulgurite/detail/inline.hpp>
+#include <fulgurite/optim/optimizer.hpp>
 #include <fulgurite/logging/metrics.hpp>
 
 namespace fulgurite {
@@ -29,7 +30,11 @@ class OptimizerHandle {
 
   /// Updates on the gradients that are there.
   FULGURITE_INLINE void step() const {
-    engine_->update(*step_, [] {});
+    constexpr bool evaluates = NeedsClosure<typename Engine::OptimizerType>;
+    static_assert(!evaluates,
+                  "this optimizer evaluates the loss several times a step (LBFGS): call optimizer.step(closure). "
+                  "See docs/errors/closure.md");
+    if constexpr (!evaluates) engine_->update(*step_, [] {});
   }
 
   void zero_grad() const { engine_->optimizer().zero_grad(); }

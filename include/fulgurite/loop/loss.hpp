@@ -5,20 +5,25 @@
 #include <concepts>
 #include <optional>
 #include <type_traits>
+#include <utility>
 
 namespace fulgurite {
 
 /// A sum of losses and what it sums over (tokens in a padded batch, say). The gradients of an accumulation window are
-/// divided by its total weight, so each unit of weight counts the same, in whichever batch it was.
-/// `fg::WeightedLoss{.sum = loss, .weight = tokens}`; the weight is above 0.
+/// divided by its total weight, so each unit of weight counts the same, in whichever batch it was. The weight is finite
+/// and above 0. Made by `fg::weighted(loss_sum, tokens)`.
 template <class Loss>
 struct WeightedLoss {
   Loss sum;
   double weight = 1.0;
 };
 
+/// `return fg::weighted(loss_sum, tokens);`, with a weight of any arithmetic type.
 template <class Loss, class Weight>
-WeightedLoss(Loss, Weight) -> WeightedLoss<Loss>;
+  requires std::is_arithmetic_v<Weight>
+WeightedLoss<Loss> weighted(Loss sum, Weight weight) {
+  return {std::move(sum), static_cast<double>(weight)};
+}
 
 namespace detail {
 

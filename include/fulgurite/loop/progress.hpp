@@ -8,7 +8,7 @@ namespace fulgurite {
 
 /// The counters of a training, all from 0.
 struct Progress {
-  std::int64_t epoch = 0;           ///< completed epochs, and so the index of the running one
+  std::int64_t epoch = 0;           ///< epochs that have ended, and so the index of the running one
   std::int64_t batch = 0;           ///< batches of this epoch before the running one, and so its index
   std::int64_t steps_in_epoch = 0;  ///< optimizer steps of this epoch
   std::int64_t batches = 0;         ///< batches of all epochs

@@ -10,6 +10,7 @@
 
 #include <fulgurite/logging/metrics.hpp>
 #include <fulgurite/logging/number.hpp>
+#include <fulgurite/policies/policy.hpp>
 #include "progress.hpp"
 
 namespace fulgurite {
@@ -69,6 +70,7 @@ class Step : public Run {
   /// to be logged: `step.log("grad_norm", step.clip_gradients(optimizer, fg::ClipNorm{.max = 0.5}));`.
   template <class Handle, class Policy>
   auto clip_gradients(const Handle& optimizer, const Policy& policy) const {
+    detail::require_sensible(policy);
     auto gradients = optimizer.gradients();
     return policy.clip(gradients);
   }

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <utility>
 
 #include <fulgurite/detail/inline.hpp>
 #include <fulgurite/policies/accumulation.hpp>
@@ -18,9 +19,10 @@ class Window {
   FULGURITE_INLINE constexpr void open(const Accumulation& policy, std::int64_t epoch, std::int64_t remaining) {
     size_ = policy.window(epoch);
     own_mean_ = policy.partial == PartialWindow::own_mean;
-    divisor_ = own_mean_ && remaining >= 0 && remaining < size_ ? remaining : size_;
+    divisor_ = own_mean_ && remaining > 0 && remaining < size_ ? remaining : size_;
     batches_ = contributions_ = 0;
     weight_ = 0.0;
+    corrected_ = false;
   }
 
   FULGURITE_INLINE constexpr bool is_open() const { return size_ > 0; }
@@ -49,6 +51,9 @@ class Window {
     return static_cast<double>(divisor_) / static_cast<double>(contributions_);
   }
 
+  /// The same for the first who asks: a sum is corrected once, however often the optimizer steps on it.
+  FULGURITE_INLINE constexpr double take_correction() { return std::exchange(corrected_, true) ? 1.0 : correction(); }
+
   FULGURITE_INLINE constexpr void close() { size_ = 0; }
 
  private:
@@ -58,6 +63,7 @@ class Window {
   std::int64_t contributions_ = 0;
   double weight_ = 0.0;
   bool own_mean_ = true;
+  bool corrected_ = false;
 };
 
 }  // namespace fulgurite::detail

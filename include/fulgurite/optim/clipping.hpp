@@ -4,12 +4,11 @@
 
 #include <ATen/core/Tensor.h>
 
-#include <stdexcept>
-#include <string>
 #include <utility>
 #include <vector>
 
 #include <fulgurite/policies/clipping.hpp>
+#include <fulgurite/policies/policy.hpp>
 #include "gradients.hpp"
 
 namespace fulgurite {
@@ -18,7 +17,7 @@ namespace detail {
 
 template <class Policy>
 Gradients gradients_to_clip(const std::vector<at::Tensor>& parameters, const Policy& policy) {
-  if (const char* problem = policy.problem()) throw std::invalid_argument(std::string("fulgurite: ") + problem);
+  require_sensible(policy);
   std::vector<at::Tensor> gradients;
   for (const at::Tensor& parameter : parameters) {
     if (parameter.grad().defined()) gradients.push_back(parameter.grad());

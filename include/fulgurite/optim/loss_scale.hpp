@@ -16,6 +16,7 @@
 #include <string>
 #include <vector>
 
+#include <fulgurite/policies/policy.hpp>
 #include <fulgurite/policies/precision.hpp>
 #include <fulgurite/tensors/number.hpp>
 #include "state_dict.hpp"
@@ -39,7 +40,7 @@ class LossScale {
       : options_(options),
         scale_(at::full({}, options.initial_scale, at::TensorOptions(device).dtype(at::kFloat))),
         growth_tracker_(at::zeros({}, at::TensorOptions(device).dtype(at::kInt))) {
-    if (const char* problem = options.problem()) throw std::invalid_argument(std::string("fulgurite: ") + problem);
+    detail::require_sensible(options);
   }
 
   /// From now on `optimizer` divides its gradients by the scale, and skips a step whose gradients overflowed.
@@ -98,7 +99,7 @@ class LossScale {
     const LossScaleOptions options{number("scale"), number("growth_factor"), number("backoff_factor"),
                                    static_cast<std::int64_t>(number("growth_interval"))};
     const double tracker = number("_growth_tracker");
-    if (const char* problem = options.problem()) throw std::invalid_argument(std::string("fulgurite: ") + problem);
+    detail::require_sensible(options);
     options_ = options;
     scale_.fill_(options.initial_scale);
     growth_tracker_.fill_(tracker);

@@ -7,17 +7,19 @@
 #include <torch/optim/adamw.h>
 #include <torch/optim/lbfgs.h>
 #include <torch/optim/optimizer.h>
+#include <torch/optim/rmsprop.h>
 #include <torch/optim/sgd.h>
 
 #include <concepts>
 #include <cstdint>
-#include <tuple>
+#include <stdexcept>
 #include <utility>
 #include <vector>
 
 #include <fulgurite/tensors/backend.hpp>
 #include "gradients.hpp"
 #include "optimizer.hpp"
+#include "torch_rates.hpp"
 
 namespace fulgurite {
 
@@ -28,6 +30,9 @@ class TorchOptimizer {
   template <class Precision>
   using backend = TensorBackend<Precision>;
   static constexpr bool needs_closure = std::derived_from<O, torch::optim::LBFGS>;
+  static constexpr bool has_momentum = std::derived_from<O, torch::optim::SGD> || std::derived_from<O, torch::optim::Adam> ||
+                                       std::derived_from<O, torch::optim::AdamW> ||
+                                       std::derived_from<O, torch::optim::RMSprop>;
 
   explicit TorchOptimizer(O optimizer) : optimizer_(std::move(optimizer)) {}
 
@@ -39,12 +44,16 @@ class TorchOptimizer {
     scale_.begin_anew();
   }
 
-  /// `closure()` is the loss, or nothing where training_step gave none.
+  /// `closure()` is the loss. Throws std::logic_error if it gives none: LibTorch's LBFGS could not go on.
   template <class Closure>
   void step(Closure&& closure)
     requires needs_closure
   {
-    optimizer_.step([&]() -> at::Tensor { return *closure(); });
+    optimizer_.step([&]() -> at::Tensor {
+      const auto& loss = closure();
+      if (!loss) throw std::logic_error("fulgurite: torch::optim::LBFGS needs a loss in every evaluation");
+      return *loss;
+    });
   }
 
   void zero_grad() {
@@ -70,47 +79,26 @@ class TorchOptimizer {
     return Gradients(std::move(all), &scale_);
   }
 
-  std::int64_t group_count() const { return static_cast<std::int64_t>(optimizer_.param_groups().size()); }
-  double lr(std::int64_t group) const { return options(group).get_lr(); }
-  void set_lr(std::int64_t group, double lr) { options(group).set_lr(lr); }
+  std::int64_t group_count() const { return rates().group_count(); }
+  double lr(std::int64_t group) const { return rates().lr(group); }
+  void set_lr(std::int64_t group, double lr) { rates().set_lr(group, lr); }
 
   double momentum(std::int64_t group) const
-    requires std::derived_from<O, torch::optim::SGD>
+    requires has_momentum
   {
-    return static_cast<torch::optim::SGDOptions&>(options(group)).momentum();
+    return rates().momentum(group);
   }
   void set_momentum(std::int64_t group, double momentum)
-    requires std::derived_from<O, torch::optim::SGD>
+    requires has_momentum
   {
-    static_cast<torch::optim::SGDOptions&>(options(group)).momentum(momentum);
-  }
-
-  double momentum(std::int64_t group) const
-    requires(std::derived_from<O, torch::optim::Adam> || std::derived_from<O, torch::optim::AdamW>)
-  {
-    return std::get<0>(adam_options(group).betas());
-  }
-  void set_momentum(std::int64_t group, double beta1)
-    requires(std::derived_from<O, torch::optim::Adam> || std::derived_from<O, torch::optim::AdamW>)
-  {
-    auto& options = adam_options(group);
-    options.betas({beta1, std::get<1>(options.betas())});
+    rates().set_momentum(group, momentum);
   }
 
   O& wrapped() { return optimizer_; }
 
  private:
-  torch::optim::OptimizerOptions& options(std::int64_t group) const {
-    // LibTorch gives options of a group to whoever may change the group, which its const accessor does not allow.
-    return const_cast<O&>(optimizer_).param_groups().at(static_cast<std::size_t>(group)).options();
-  }
-  auto& adam_options(std::int64_t group) const {
-    if constexpr (std::derived_from<O, torch::optim::Adam>) {
-      return static_cast<torch::optim::AdamOptions&>(options(group));
-    } else {
-      return static_cast<torch::optim::AdamWOptions&>(options(group));
-    }
-  }
+  // LibTorch gives the options of a group to whoever may change the group, which its const accessor does not allow.
+  TorchRates rates() const { return TorchRates(const_cast<O&>(optimizer_)); }
 
   O optimizer_;
   detail::GradientScale scale_;

@@ -4,6 +4,8 @@
 
 #include <concepts>
 #include <ostream>
+#include <stdexcept>
+#include <string>
 #include <type_traits>
 
 namespace fulgurite {
@@ -33,6 +35,14 @@ constexpr bool values_make_sense(const P& policy) {
 template <class P>
 constexpr bool values_make_sense(const P&) {
   return true;
+}
+
+/// Throws std::invalid_argument for values that make no sense.
+template <class P>
+constexpr void require_sensible(const P& policy) {
+  if constexpr (SelfChecking<P>) {
+    if (const char* problem = policy.problem()) throw std::invalid_argument(std::string("fulgurite: ") + problem);
+  }
 }
 
 }  // namespace detail

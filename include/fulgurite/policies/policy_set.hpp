@@ -15,8 +15,6 @@
 
 #include <concepts>
 #include <ostream>
-#include <stdexcept>
-#include <string>
 #include <type_traits>
 
 #include <fulgurite/callbacks/callback.hpp>
@@ -181,13 +179,6 @@ constexpr P pick(const Values&... values) {
   }
 }
 
-template <class P>
-void require_sensible(const P& policy) {
-  if constexpr (SelfChecking<P>) {
-    if (const char* problem = policy.problem()) throw std::invalid_argument(std::string("fulgurite: ") + problem);
-  }
-}
-
 }  // namespace detail
 
 /// The policies that shape the engine, one a slot, by name. Keyed in slot order and without limits, so that equal
@@ -203,7 +194,14 @@ class Policies {
         scheduler_interval_(detail::pick<SchedulerInterval>(values...)),
         precision_(detail::pick<Precision>(values...)),
         device_(detail::pick<Device>(values...)),
-        non_finite_(detail::pick<NonFinite>(values...)) {}
+        non_finite_(detail::pick<NonFinite>(values...)) {
+    detail::require_sensible(accumulation());
+    detail::require_sensible(clipping());
+    detail::require_sensible(scheduler_interval());
+    detail::require_sensible(precision());
+    detail::require_sensible(device());
+    detail::require_sensible(non_finite());
+  }
 
   static constexpr bool manual = std::same_as<Optimization, ManualOptimization>;
 

@@ -20,13 +20,6 @@ namespace fulgurite {
 
 namespace detail {
 
-template <class Value>
-void require_sensible_value(const Value& value) {
-  if constexpr (SelfChecking<Value>) {
-    if (const char* problem = value.problem()) throw std::invalid_argument(std::string("fulgurite: ") + problem);
-  }
-}
-
 /// What every running schedule has: the optimizer's rates after its last step.
 class LastRates {
  public:
@@ -59,7 +52,7 @@ void set_lrs(Optimizer& optimizer, const std::vector<double>& lrs) {
 template <PureScheduler Schedule>
 class RunningPure : public LastRates {
  public:
-  explicit RunningPure(Schedule schedule) : schedule_(std::move(schedule)) { require_sensible_value(schedule_); }
+  explicit RunningPure(Schedule schedule) : schedule_(std::move(schedule)) { require_sensible(schedule_); }
 
   /// Step 0: remembers the rates it starts from and sets its first ones. `initial_lrs` is empty for an optimizer's
   /// first schedule.
@@ -165,7 +158,7 @@ template <MetricScheduler Schedule>
 class RunningOnMetric : public LastRates {
  public:
   explicit RunningOnMetric(Schedule schedule) : schedule_(std::move(schedule)), state_(schedule_.start()) {
-    require_sensible_value(schedule_);
+    require_sensible(schedule_);
   }
 
   /// Remembers how many groups there are; changes no rate.

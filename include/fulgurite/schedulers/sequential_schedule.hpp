@@ -55,7 +55,7 @@ class SequentialSchedule {
    public:
     explicit Running(SequentialSchedule schedule)
         : milestones_(schedule.milestones_), parts_(schedule.schedules_), schedule_(std::move(schedule)) {
-      detail::require_sensible_value(schedule_);
+      detail::require_sensible(schedule_);
     }
 
     template <class Optimizer>

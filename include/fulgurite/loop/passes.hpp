@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: MIT
+// Passes over a range that update nothing: validation, and the forward pass that refreshes batch-norm statistics.
+#pragma once
+
+#include <boost/hana/unpack.hpp>
+
+#include <cstdint>
+#include <utility>
+
+#include <fulgurite/data/batches.hpp>
+#include <fulgurite/hooks.hpp>
+#include <fulgurite/logging/metrics.hpp>
+
+namespace fulgurite::detail {
+
+/// The batches of a validation, inside of what the validation_scope hooks give.
+template <class Engine, class Range>
+void validate_batches(Engine& engine, Range& range, std::int64_t limit) {
+  auto start = engine.edge(Stage::validation);
+  [[maybe_unused]] auto scope = boost::hana::unpack(engine.callbacks(), [&](auto&... callback) {
+    return hooks::guards_of<hooks::validation_scope_hook>(start, callback..., engine.model());
+  });
+  engine.template notify<hooks::on_validation_epoch_start_hook>(start);
+  std::int64_t index = 0;
+  data::for_each_batch(range, limit, [&](const auto& given, bool last) {
+    decltype(auto) batch = engine.backend().take(given);
+    typename Engine::Step step(engine, {Stage::validation, index++, last, engine.backend().batch_size(batch)});
+    engine.template notify<hooks::on_validation_batch_start_hook>(batch, step);
+    {
+      [[maybe_unused]] auto autocast = engine.backend().forward_guard();
+      hooks::call<hooks::validation_step_hook>(engine.model(), batch, step);
+    }
+    engine.template notify<hooks::on_validation_batch_end_hook>(batch, step);
+    return true;
+  });
+  engine.template notify<hooks::on_validation_epoch_end_hook>(engine.edge(Stage::validation));
+}
+
+/// One pass of validation_step over `range`, in evaluation mode and without gradients.
+template <class Engine, class Range>
+void validate(Engine& engine, Range& range, std::int64_t limit) {
+  [[maybe_unused]] auto guard = engine.backend().evaluation_guard(engine.model());
+  engine.metrics().begin_epoch(Stage::validation);
+  engine.template notify<hooks::on_validation_start_hook>(engine.edge(Stage::validation));
+  validate_batches(engine, range, limit);
+  engine.template notify<hooks::on_validation_end_hook>(engine.edge(Stage::validation));
+}
+
+/// training_step on every batch of `range` and nothing else: no backward, no update, no hook, and logs go nowhere.
+/// Gradients are recorded unless the caller forbids it. Returns the number of batches.
+template <class Engine, class Range>
+  requires(!Engine::manual)
+std::int64_t pass_forward(Engine& engine, Range& range, std::int64_t limit) {
+  struct KeptMetrics {
+    Metrics& metrics;
+    Metrics kept = metrics;
+    ~KeptMetrics() { metrics = std::move(kept); }
+  };
+  const KeptMetrics kept{engine.metrics()};
+  std::int64_t index = 0;
+  return data::for_each_batch(range, limit, [&](const auto& given, bool last) {
+    decltype(auto) batch = engine.backend().take(given);
+    typename Engine::Step step(engine, {Stage::training, index++, last, engine.backend().batch_size(batch)});
+    [[maybe_unused]] auto guard = engine.backend().forward_guard();
+    hooks::training_step_hook::call(engine.model(), batch, step);
+    return true;
+  });
+}
+
+}  // namespace fulgurite::detail

@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: MIT
+#include <fulgurite/loop/passes.hpp>
+
+#include <catch2/catch_test_macros.hpp>
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "support/toy.hpp"
+
+namespace fg = fulgurite;
+
+namespace {
+struct Diary : toy::Model {
+  std::vector<std::string> events;
+
+  auto training_step(double batch, auto& step) {
+    step.log("batch", batch);
+    return toy::Loss{&weight, batch};
+  }
+  void validation_step(double, auto&) { events.push_back("step"); }
+  void on_validation_start(auto&) { events.push_back("start"); }
+  void on_validation_epoch_start(auto&) { events.push_back("epoch_start"); }
+  void on_validation_batch_start(double, auto&) { events.push_back("batch_start"); }
+  void on_validation_batch_end(double, auto&) { events.push_back("batch_end"); }
+  void on_validation_epoch_end(auto&) { events.push_back("epoch_end"); }
+  void on_validation_end(auto&) { events.push_back("end"); }
+  void on_after_backward(auto&) { events.push_back("backward"); }
+};
+
+struct LooksAhead {
+  using slot = fg::slots::Callback;
+  std::int64_t batches = 0;
+  void on_fit_start(auto& run) { batches = run.pass_forward(); }
+};
+}  // namespace
+
+TEST_CASE("a validation calls its hooks in order") {
+  Diary model;
+  fg::Trainer trainer{model};
+  trainer.validate(toy::counting(2));
+  CHECK(model.events == std::vector<std::string>{"start", "epoch_start", "batch_start", "step", "batch_end", "batch_start",
+                                                 "step", "batch_end", "epoch_end", "end"});
+}
+
+TEST_CASE("a forward pass updates nothing and logs nothing") {
+  Diary model;
+  fg::Trainer trainer{model, LooksAhead{}, fg::MaxSteps{1}};
+  trainer.fit(toy::counting(3));
+  CHECK(trainer.callback<LooksAhead>().batches == 3);
+  CHECK(model.weight.value == -1.0);
+  CHECK(trainer.metric("batch") == 1.0);
+}
