@@ -143,6 +143,15 @@ TEST_CASE("copies and the views around them hear of a new epoch") {
   CHECK(flat(contents(view)) == order);
 }
 
+TEST_CASE("a const range hears of a new epoch too") {
+  const auto batches = batches_of(50, {.batch_size = 10, .order = data::Shuffled{.seed = 1}});
+  const auto first = contents(batches);
+  data::begin_epoch(batches, 1);
+  CHECK(contents(batches) != first);
+  data::begin_epoch(batches, 0);
+  CHECK(contents(batches) == first);
+}
+
 TEST_CASE("shuffled batches are copies") {
   auto batches = batches_of(4, {.batch_size = 4, .order = data::Shuffled{7}});
   batches[0].data.zero_();

@@ -180,7 +180,7 @@ class BatchView : public ranges::view_base {
         detail::batches_in(examples, chunking_.batch_size, chunking_.short_batch));
   }
 
-  void set_epoch(std::int64_t epoch) { begin_epoch(*range_, epoch); }
+  void set_epoch(std::int64_t epoch) const { begin_epoch(*range_, epoch); }
 
  private:
   Holder range_{};

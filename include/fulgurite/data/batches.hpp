@@ -121,6 +121,9 @@ constexpr bool begin_epoch(Range&& range, std::int64_t epoch) {
     if constexpr (std::copyable<View>) range = View(range);
     return true;
   } else {
+    static_assert(!requires(std::remove_cvref_t<Range>& same) { same.set_epoch(epoch); },
+                  "fulgurite: this range is const, but its set_epoch is not, so it could not be told which epoch begins: "
+                  "pass it non-const, or make set_epoch const. See docs/errors/range.md");
     return false;
   }
 }

@@ -211,7 +211,7 @@ class PrefetchView : public ranges::view_base {
   }
 
   /// Ends a walk that still runs, and passes the epoch on.
-  void set_epoch(std::int64_t epoch) {
+  void set_epoch(std::int64_t epoch) const {
     state_->stop();
     begin_epoch(*state_->range, epoch);
   }

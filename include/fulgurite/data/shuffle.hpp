@@ -63,7 +63,7 @@ class ShuffleView : public ranges::view_base {
   std::size_t size() const { return static_cast<std::size_t>(state_->count()); }
 
   /// Draws the order of another epoch. A walk that has begun keeps its own.
-  void set_epoch(std::int64_t epoch) {
+  void set_epoch(std::int64_t epoch) const {
     begin_epoch(*state_->range, epoch);
     state_->epoch = epoch;
     state_->order = nullptr;

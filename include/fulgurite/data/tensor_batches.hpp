@@ -70,7 +70,7 @@ class TensorBatches : public ranges::view_base {
       : TensorBatches(TensorDataset(std::move(inputs), std::move(targets)), options) {}
 
   /// Draws the order of another epoch. A walk that has begun keeps its own.
-  void set_epoch(std::int64_t epoch) {
+  void set_epoch(std::int64_t epoch) const {
     const auto* shuffled = std::get_if<Shuffled>(&order_);
     if (!shuffled) return;
     const auto examples = static_cast<std::int64_t>(epoch_->dataset.size());
