@@ -63,7 +63,7 @@ struct PlainBackend {
   template <class Loss>
   FULGURITE_INLINE constexpr void check_loss(const Loss&) const {}
 
-  /// The loss, if the host can read it without waiting.
+  /// The loss, if it can be read. (Of a tensor on a GPU the host waits for it.)
   template <class Loss>
   FULGURITE_INLINE constexpr std::optional<double> host_value(const Loss& loss) const {
     return static_cast<double>(loss.value());

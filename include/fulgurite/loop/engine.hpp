@@ -155,7 +155,7 @@ class Engine {
     }
   }
 
-  /// Applies the non-finite policy; true goes on as if nothing had happened. Throws before anything is changed.
+  /// Applies the non-finite policy; true goes on as if nothing had happened. Throws before a parameter is changed.
   template <class Loss>
   bool on_non_finite(Loss& loss, double value) {
     switch (policies_.non_finite().on_non_finite({progress_.epoch, progress_.batch, value})) {
