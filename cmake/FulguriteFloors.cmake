@@ -7,7 +7,7 @@
 set(FULGURITE_FLOOR_0 version detail policies hooks schedulers logging
     optim/optimizer callbacks/callback data/batches loop/backend)
 # 1 tensors
-set(FULGURITE_FLOOR_1 tensors optim data checkpoint)
+set(FULGURITE_FLOOR_1 tensors optim data checkpoint averaging)
 # 2 engine: written against concepts. No LibTorch, no range-v3.
 set(FULGURITE_FLOOR_2 loop trainer core)
 # 3 edges

@@ -48,6 +48,10 @@ void pure_schedules() {
   const fg::StepDecay step{.step_size = 30, .gamma = 0.1};  // a tenth after 30, 60, 90, …
   // [/step]
   show("step", step);
+  // [anneal-to]
+  const fg::AnnealTo anneal_to{.target = 0.02, .period = 5, .anneal = fg::Anneal::linear};
+  // [/anneal-to]
+  show("anneal to", anneal_to);
   // [multi-step]
   const fg::MultiStepDecay multi_step{.milestones = {30, 80}, .gamma = 0.1};
   // [/multi-step]

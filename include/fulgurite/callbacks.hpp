@@ -3,4 +3,6 @@
 #pragma once
 
 #include "callbacks/callback.hpp"
+#include "callbacks/exponential_average.hpp"
 #include "callbacks/progress_bar.hpp"
+#include "callbacks/stochastic_weight_average.hpp"

@@ -2,6 +2,7 @@
 // Everything a user needs.
 #pragma once
 
+#include "averaging.hpp"
 #include "callbacks.hpp"
 #include "checkpoint.hpp"
 #include "core.hpp"

@@ -2,6 +2,7 @@
 // Every learning-rate schedule.
 #pragma once
 
+#include "schedulers/anneal_to.hpp"
 #include "schedulers/chained_schedules.hpp"
 #include "schedulers/constant_schedule.hpp"
 #include "schedulers/cosine_annealing.hpp"

@@ -39,6 +39,7 @@
 #include "detail/nothing.hpp"
 #include "loop/checks.hpp"
 #include "loop/engine.hpp"
+#include "loop/fit_run.hpp"
 #include "policies/limits.hpp"
 #include "policies/policy_set.hpp"
 
@@ -232,7 +233,7 @@ class Trainer {
              (limits_.max_time && Clock::now() - started >= *limits_.max_time);
     };
     const std::optional<std::int64_t> epochs = limits_.epochs();
-    const Run run(engine_.progress(), engine_.stop_requested());
+    const detail::FitRun run(engine_, train, limits_);
     engine_.stop_requested() = false;
 
     engine_.template notify<hooks::on_fit_start_hook>(run);

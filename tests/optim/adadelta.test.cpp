@@ -16,7 +16,7 @@ using support::Parameters;
 
 TEST_CASE("Adadelta has the numbers of its formula") {
   const auto o = GENERATE(fg::AdadeltaOptions{},
-                                fg::AdadeltaOptions{.lr = 0.5, .rho = 0.8, .weight_decay = 0.1, .maximize = true});
+                          fg::AdadeltaOptions{.lr = 0.5, .rho = 0.8, .weight_decay = 0.1, .maximize = true});
   const auto formula = [&](torch::Tensor& p, torch::Tensor g, support::Memory& memory, double) {
     if (o.maximize) g = -g;
     g = g + o.weight_decay * p;
@@ -32,7 +32,9 @@ TEST_CASE("Adadelta has the numbers of its formula") {
 }
 
 TEST_CASE("Adadelta keeps the laws of optimizers") {
-  support::keeps_the_laws([](Parameters p) { return fg::Adadelta(std::move(p), {.lr = 0.5, .rho = 0.8, .weight_decay = 0.1, .maximize = true}); });
+  support::keeps_the_laws([](Parameters p) {
+    return fg::Adadelta(std::move(p), {.lr = 0.5, .rho = 0.8, .weight_decay = 0.1, .maximize = true});
+  });
 }
 
 TEST_CASE("Adadelta refuses what makes no sense") {

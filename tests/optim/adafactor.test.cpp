@@ -15,8 +15,10 @@ namespace fg = fulgurite;
 using support::Parameters;
 
 TEST_CASE("Adafactor has the numbers of its formula") {
-  const auto o = GENERATE(fg::AdafactorOptions{},
-                                fg::AdafactorOptions{.lr = 0.3, .beta2_decay = -0.6, .eps = {1e-4, 1e-2}, .d = 1.2, .weight_decay = 0.1, .maximize = true});
+  const auto o = GENERATE(
+      fg::AdafactorOptions{},
+      fg::AdafactorOptions{
+          .lr = 0.3, .beta2_decay = -0.6, .eps = {1e-4, 1e-2}, .d = 1.2, .weight_decay = 0.1, .maximize = true});
   const auto formula = [&](torch::Tensor& p, torch::Tensor g, support::Memory& memory, double t) {
     if (o.maximize) g = -g;
     const double eps = o.eps.first.value_or(2.220446049250313e-16);
@@ -41,7 +43,11 @@ TEST_CASE("Adafactor has the numbers of its formula") {
 }
 
 TEST_CASE("Adafactor keeps the laws of optimizers") {
-  support::keeps_the_laws([](Parameters p) { return fg::Adafactor(std::move(p), {.lr = 0.3, .beta2_decay = -0.6, .eps = {1e-4, 1e-2}, .d = 1.2, .weight_decay = 0.1, .maximize = true}); });
+  support::keeps_the_laws([](Parameters p) {
+    return fg::Adafactor(
+        std::move(p),
+        {.lr = 0.3, .beta2_decay = -0.6, .eps = {1e-4, 1e-2}, .d = 1.2, .weight_decay = 0.1, .maximize = true});
+  });
 }
 
 TEST_CASE("Adafactor refuses what makes no sense") {

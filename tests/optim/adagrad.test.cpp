@@ -15,8 +15,10 @@ namespace fg = fulgurite;
 using support::Parameters;
 
 TEST_CASE("Adagrad has the numbers of its formula") {
-  const auto o = GENERATE(fg::AdagradOptions{.lr = 0.05},
-                                fg::AdagradOptions{.lr = 0.05, .lr_decay = 0.1, .weight_decay = 0.1, .initial_accumulator_value = 0.3, .maximize = true});
+  const auto o = GENERATE(
+      fg::AdagradOptions{.lr = 0.05},
+      fg::AdagradOptions{
+          .lr = 0.05, .lr_decay = 0.1, .weight_decay = 0.1, .initial_accumulator_value = 0.3, .maximize = true});
   const auto formula = [&](torch::Tensor& p, torch::Tensor g, support::Memory& memory, double t) {
     if (o.maximize) g = -g;
     g = g + o.weight_decay * p;
@@ -30,7 +32,11 @@ TEST_CASE("Adagrad has the numbers of its formula") {
 }
 
 TEST_CASE("Adagrad keeps the laws of optimizers") {
-  support::keeps_the_laws([](Parameters p) { return fg::Adagrad(std::move(p), {.lr = 0.05, .lr_decay = 0.1, .weight_decay = 0.1, .initial_accumulator_value = 0.3, .maximize = true}); });
+  support::keeps_the_laws([](Parameters p) {
+    return fg::Adagrad(
+        std::move(p),
+        {.lr = 0.05, .lr_decay = 0.1, .weight_decay = 0.1, .initial_accumulator_value = 0.3, .maximize = true});
+  });
 }
 
 TEST_CASE("Adagrad refuses what makes no sense") {

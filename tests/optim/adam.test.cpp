@@ -15,10 +15,9 @@ namespace fg = fulgurite;
 using support::Parameters;
 
 TEST_CASE("Adam has the numbers of its formula") {
-  const auto o = GENERATE(fg::AdamOptions{.lr = 0.05},
-                                fg::AdamOptions{.lr = 0.05, .betas = {0.8, 0.99}, .eps = 1e-6},
-                                fg::AdamOptions{.lr = 0.05, .weight_decay = 0.1, .maximize = true},
-                                fg::AdamOptions{.lr = 0.05, .amsgrad = true});
+  const auto o = GENERATE(fg::AdamOptions{.lr = 0.05}, fg::AdamOptions{.lr = 0.05, .betas = {0.8, 0.99}, .eps = 1e-6},
+                          fg::AdamOptions{.lr = 0.05, .weight_decay = 0.1, .maximize = true},
+                          fg::AdamOptions{.lr = 0.05, .amsgrad = true});
   const auto formula = [&](torch::Tensor& p, torch::Tensor g, support::Memory& memory, double t) {
     if (o.maximize) g = -g;
     g = g + o.weight_decay * p;

@@ -16,7 +16,7 @@ using support::Parameters;
 
 TEST_CASE("Adamax has the numbers of its formula") {
   const auto o = GENERATE(fg::AdamaxOptions{.lr = 0.05},
-                                fg::AdamaxOptions{.lr = 0.05, .betas = {0.8, 0.9}, .weight_decay = 0.1, .maximize = true});
+                          fg::AdamaxOptions{.lr = 0.05, .betas = {0.8, 0.9}, .weight_decay = 0.1, .maximize = true});
   const auto formula = [&](torch::Tensor& p, torch::Tensor g, support::Memory& memory, double t) {
     if (o.maximize) g = -g;
     g = g + o.weight_decay * p;
@@ -31,7 +31,9 @@ TEST_CASE("Adamax has the numbers of its formula") {
 }
 
 TEST_CASE("Adamax keeps the laws of optimizers") {
-  support::keeps_the_laws([](Parameters p) { return fg::Adamax(std::move(p), {.lr = 0.05, .betas = {0.8, 0.9}, .weight_decay = 0.1, .maximize = true}); });
+  support::keeps_the_laws([](Parameters p) {
+    return fg::Adamax(std::move(p), {.lr = 0.05, .betas = {0.8, 0.9}, .weight_decay = 0.1, .maximize = true});
+  });
 }
 
 TEST_CASE("schedules drive Adamax's first beta") {

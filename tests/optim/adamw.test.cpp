@@ -15,9 +15,9 @@ namespace fg = fulgurite;
 using support::Parameters;
 
 TEST_CASE("AdamW has the numbers of its formula") {
-  const auto o = GENERATE(fg::AdamWOptions{.lr = 0.05},
-                                fg::AdamWOptions{.lr = 0.05, .weight_decay = 0.2, .maximize = true},
-                                fg::AdamWOptions{.lr = 0.05, .amsgrad = true});
+  const auto o =
+      GENERATE(fg::AdamWOptions{.lr = 0.05}, fg::AdamWOptions{.lr = 0.05, .weight_decay = 0.2, .maximize = true},
+               fg::AdamWOptions{.lr = 0.05, .amsgrad = true});
   const auto formula = [&](torch::Tensor& p, torch::Tensor g, support::Memory& memory, double t) {
     if (o.maximize) g = -g;
     p.mul_(1 - o.lr * o.weight_decay);

@@ -15,8 +15,9 @@ namespace fg = fulgurite;
 using support::Parameters;
 
 TEST_CASE("ASGD has the numbers of its formula") {
-  const auto o = GENERATE(fg::ASGDOptions{},
-                                fg::ASGDOptions{.lr = 0.05, .lambd = 1e-2, .alpha = 0.6, .t0 = 4, .weight_decay = 0.1, .maximize = true});
+  const auto o = GENERATE(
+      fg::ASGDOptions{},
+      fg::ASGDOptions{.lr = 0.05, .lambd = 1e-2, .alpha = 0.6, .t0 = 4, .weight_decay = 0.1, .maximize = true});
   const auto formula = [&](torch::Tensor& p, torch::Tensor g, support::Memory& memory, double t) {
     if (o.maximize) g = -g;
     g = g + o.weight_decay * p;
@@ -32,7 +33,10 @@ TEST_CASE("ASGD has the numbers of its formula") {
 }
 
 TEST_CASE("ASGD keeps the laws of optimizers") {
-  support::keeps_the_laws([](Parameters p) { return fg::ASGD(std::move(p), {.lr = 0.05, .lambd = 1e-2, .alpha = 0.6, .t0 = 4, .weight_decay = 0.1, .maximize = true}); });
+  support::keeps_the_laws([](Parameters p) {
+    return fg::ASGD(std::move(p),
+                    {.lr = 0.05, .lambd = 1e-2, .alpha = 0.6, .t0 = 4, .weight_decay = 0.1, .maximize = true});
+  });
 }
 
 TEST_CASE("ASGD refuses what makes no sense") {

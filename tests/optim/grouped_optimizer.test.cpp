@@ -90,3 +90,10 @@ TEST_CASE("a gradient of another shape is refused") {
   CHECK_THROWS_WITH(sgd.step(), "fulgurite: SGD was given a gradient of another shape or number format for parameter 0: "
                                 "[3] Float for [2, 3] Float");
 }
+
+TEST_CASE("a loss scale is one float32 number") {
+  fg::SGD sgd({torch::zeros({1}).requires_grad_()}, {});
+  CHECK_THROWS_WITH(sgd.set_loss_scale(torch::ones({2}), {}),
+                    "fulgurite: SGD takes a loss scale and a found_inf of one float32 element each, and was given [2] Float");
+  CHECK_THROWS_AS(sgd.set_loss_scale({}, torch::zeros({1}, torch::kDouble)), std::invalid_argument);
+}

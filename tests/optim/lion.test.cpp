@@ -16,7 +16,7 @@ using support::Parameters;
 
 TEST_CASE("Lion has the numbers of its formula") {
   const auto o = GENERATE(fg::LionOptions{.lr = 0.01},
-                                fg::LionOptions{.lr = 0.01, .betas = {0.8, 0.9}, .weight_decay = 0.1, .maximize = true});
+                          fg::LionOptions{.lr = 0.01, .betas = {0.8, 0.9}, .weight_decay = 0.1, .maximize = true});
   const auto formula = [&](torch::Tensor& p, torch::Tensor g, support::Memory& memory, double) {
     if (o.maximize) g = -g;
     auto& m = memory["m"];
@@ -29,7 +29,9 @@ TEST_CASE("Lion has the numbers of its formula") {
 }
 
 TEST_CASE("Lion keeps the laws of optimizers") {
-  support::keeps_the_laws([](Parameters p) { return fg::Lion(std::move(p), {.lr = 0.01, .betas = {0.8, 0.9}, .weight_decay = 0.1, .maximize = true}); });
+  support::keeps_the_laws([](Parameters p) {
+    return fg::Lion(std::move(p), {.lr = 0.01, .betas = {0.8, 0.9}, .weight_decay = 0.1, .maximize = true});
+  });
 }
 
 TEST_CASE("schedules drive Lion's first beta") {

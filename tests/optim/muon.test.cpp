@@ -15,8 +15,11 @@ namespace fg = fulgurite;
 using support::Parameters;
 
 TEST_CASE("Muon has the numbers of its formula") {
-  const auto o = GENERATE(fg::MuonOptions{},
-                                fg::MuonOptions{.lr = 0.02, .weight_decay = 0.01, .momentum = 0.9, .nesterov = false, .adjust_lr_fn = fg::MuonRate::match_rms_adamw});
+  const auto o = GENERATE(fg::MuonOptions{}, fg::MuonOptions{.lr = 0.02,
+                                                             .weight_decay = 0.01,
+                                                             .momentum = 0.9,
+                                                             .nesterov = false,
+                                                             .adjust_lr_fn = fg::MuonRate::match_rms_adamw});
   const auto formula = [&](torch::Tensor& p, torch::Tensor g, support::Memory& memory, double) {
     auto& buffer = memory["buffer"];
     buffer = buffer + (1 - o.momentum) * (g - buffer);
@@ -35,11 +38,18 @@ TEST_CASE("Muon has the numbers of its formula") {
     p.mul_(1 - o.lr * o.weight_decay).sub_(o.lr * ratio * x.to(torch::kDouble));
   };
   CHECK(support::difference([&](Parameters& p) { return fg::Muon(p, o); },
-                            [&](Parameters& p) { return support::reference(p, formula); }, 50, support::matrices) < 1e-12);
+                            [&](Parameters& p) { return support::reference(p, formula); }, 50,
+                            support::matrices) < 1e-12);
 }
 
 TEST_CASE("Muon keeps the laws of optimizers") {
-  support::keeps_the_laws([](Parameters p) { return fg::Muon(std::move(p), {.lr = 0.02, .weight_decay = 0.01, .momentum = 0.9, .nesterov = false, .adjust_lr_fn = fg::MuonRate::match_rms_adamw}); });
+  support::keeps_the_laws([](Parameters p) {
+    return fg::Muon(std::move(p), {.lr = 0.02,
+                                   .weight_decay = 0.01,
+                                   .momentum = 0.9,
+                                   .nesterov = false,
+                                   .adjust_lr_fn = fg::MuonRate::match_rms_adamw});
+  });
 }
 
 TEST_CASE("schedules drive Muon's momentum") {

@@ -15,10 +15,9 @@ namespace fg = fulgurite;
 using support::Parameters;
 
 TEST_CASE("RMSprop has the numbers of its formula") {
-  const auto o = GENERATE(fg::RMSpropOptions{},
-                                fg::RMSpropOptions{.weight_decay = 0.1, .momentum = 0.9, .centered = true},
-                                fg::RMSpropOptions{.centered = true, .maximize = true},
-                                fg::RMSpropOptions{.momentum = 0.5});
+  const auto o =
+      GENERATE(fg::RMSpropOptions{}, fg::RMSpropOptions{.weight_decay = 0.1, .momentum = 0.9, .centered = true},
+               fg::RMSpropOptions{.centered = true, .maximize = true}, fg::RMSpropOptions{.momentum = 0.5});
   const auto formula = [&](torch::Tensor& p, torch::Tensor g, support::Memory& memory, double) {
     if (o.maximize) g = -g;
     g = g + o.weight_decay * p;

@@ -15,15 +15,16 @@ namespace fg = fulgurite;
 using support::Parameters;
 
 TEST_CASE("Rprop has the numbers of its formula") {
-  const auto o = GENERATE(fg::RpropOptions{},
-                                fg::RpropOptions{.lr = 0.05, .etas = {0.3, 1.5}, .step_sizes = {1e-3, 0.1}, .maximize = true});
+  const auto o =
+      GENERATE(fg::RpropOptions{},
+               fg::RpropOptions{.lr = 0.05, .etas = {0.3, 1.5}, .step_sizes = {1e-3, 0.1}, .maximize = true});
   const auto formula = [&](torch::Tensor& p, torch::Tensor g, support::Memory& memory, double t) {
     if (o.maximize) g = -g;
     auto& previous = memory["previous"];
     auto& size = memory["size"];
     if (t == 1.0) size.fill_(o.lr);
     const auto sign = g * previous;
-    const auto factor = torch::where(sign > 0, o.etas[1], torch::where(sign < 0, o.etas[0], 1.0)).to(torch::kDouble);
+    const auto factor = torch::ones_like(g).masked_fill(sign > 0, o.etas[1]).masked_fill(sign < 0, o.etas[0]);
     size = (size * factor).clamp(o.step_sizes[0], o.step_sizes[1]);
     previous = torch::where(sign < 0, torch::zeros_like(g), g);
     p.sub_(previous.sign() * size);
@@ -33,7 +34,9 @@ TEST_CASE("Rprop has the numbers of its formula") {
 }
 
 TEST_CASE("Rprop keeps the laws of optimizers") {
-  support::keeps_the_laws([](Parameters p) { return fg::Rprop(std::move(p), {.lr = 0.05, .etas = {0.3, 1.5}, .step_sizes = {1e-3, 0.1}, .maximize = true}); });
+  support::keeps_the_laws([](Parameters p) {
+    return fg::Rprop(std::move(p), {.lr = 0.05, .etas = {0.3, 1.5}, .step_sizes = {1e-3, 0.1}, .maximize = true});
+  });
 }
 
 TEST_CASE("Rprop refuses what makes no sense") {

@@ -56,7 +56,8 @@ TEST_CASE("SGD refuses what it cannot train, and says why") {
   auto p = torch::ones({2}).requires_grad_();
   CHECK_THROWS_WITH(fg::SGD({p}, {.lr = -0.1}), "fulgurite: SGD needs a learning rate of 0 or more");
   CHECK_THROWS_WITH(fg::SGD(Parameters{}, {}), "fulgurite: SGD was given an empty parameter list: pass parameters()");
-  CHECK_THROWS_WITH(fg::SGD({p, p}, {}), "fulgurite: SGD was given a parameter twice (numbers 0 and 1): name it once, in one group");
+  CHECK_THROWS_WITH(fg::SGD({p, p}, {}),
+                    "fulgurite: SGD was given a parameter twice (numbers 0 and 1): name it once, in one group");
   CHECK_THROWS_WITH(fg::SGD({p * 2}, {}),
                     "fulgurite: SGD was given a tensor that an operator made (number 0): give it the parameters themselves");
   CHECK_THROWS_WITH(fg::SGD({p}, {.nesterov = true}), "fulgurite: SGD needs momentum and no dampening for nesterov");

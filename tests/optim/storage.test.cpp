@@ -52,7 +52,8 @@ bool storage_changes_nothing(Make make) {
 }  // namespace
 
 TEST_CASE("contiguous storage changes no number, and states travel between storages") {
-  CHECK(storage_changes_nothing([](const Parameters& p, auto... storage) { return fg::AdamW(p, {.lr = 0.05}, storage...); }));
+  CHECK(storage_changes_nothing(
+      [](const Parameters& p, auto... storage) { return fg::AdamW(p, {.lr = 0.05}, storage...); }));
   CHECK(storage_changes_nothing(
       [](const Parameters& p, auto... storage) { return fg::SGD(p, {.lr = 0.05, .momentum = 0.9}, storage...); }));
   CHECK(storage_changes_nothing([](const Parameters& p, auto... storage) { return fg::ASGD(p, {.t0 = 2}, storage...); }));

@@ -23,4 +23,35 @@ FULGURITE_INLINE constexpr decltype(auto) call(Host& host, Arguments&... argumen
   }
 }
 
+/// What a hook that returns a guard gave for one host after the other: they end in the opposite order.
+struct NoGuards {
+  constexpr ~NoGuards() {}  // user-provided, so that guards that do nothing are no unused variable
+};
+template <class First, class Rest>
+struct Guards {
+  First first;
+  Rest rest;
+};
+
+/// Calls the hook of every host that has it, in order, and keeps what they return.
+template <class Hook, class Argument>
+constexpr NoGuards guards_of(Argument&) {
+  return {};
+}
+template <class Hook, class Argument, class Host, class... Hosts>
+constexpr auto guards_of(Argument& argument, Host& host, Hosts&... hosts) {
+  if constexpr (!present<Hook, Host>) {
+    return guards_of<Hook>(argument, hosts...);
+  } else {
+    using First = decltype(hooks::call<Hook>(host, argument));
+    if constexpr (std::is_void_v<First>) {
+      hooks::call<Hook>(host, argument);
+      return guards_of<Hook>(argument, hosts...);
+    } else {
+      using Rest = decltype(guards_of<Hook>(argument, hosts...));
+      return Guards<First, Rest>{hooks::call<Hook>(host, argument), guards_of<Hook>(argument, hosts...)};
+    }
+  }
+}
+
 }  // namespace fulgurite::hooks

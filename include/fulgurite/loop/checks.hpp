@@ -38,7 +38,7 @@ concept CallbackWithHook =
                hooks::on_fit_end_hook, hooks::teardown_hook, hooks::on_train_epoch_start_hook,
                hooks::on_train_epoch_end_hook, hooks::on_train_batch_start_hook, hooks::on_train_batch_end_hook,
                hooks::on_before_zero_grad_hook, hooks::on_before_backward_hook, hooks::on_after_backward_hook,
-               hooks::on_before_optimizer_step_hook, hooks::on_validation_start_hook,
+               hooks::on_before_optimizer_step_hook, hooks::on_validation_start_hook, hooks::validation_scope_hook,
                hooks::on_validation_epoch_start_hook, hooks::on_validation_batch_start_hook,
                hooks::on_validation_batch_end_hook, hooks::on_validation_epoch_end_hook, hooks::on_validation_end_hook>;
 

@@ -63,6 +63,12 @@ class EngineStep : public Step<Model> {
     engine_->template notify<hooks::on_after_backward_hook>(*this);
   }
 
+  /// The model that is trained.
+  Model& model() const { return engine_->model(); }
+  /// From here on the model's schedules stand still: whoever calls this sets the learning rates. (In manual mode the
+  /// model advances its schedules itself.)
+  void suspend_schedules() const { engine_->suspend_schedules(); }
+
   /// Number of batches in this epoch, if it is known.
   std::optional<std::int64_t> batch_count() const { return engine_->epoch_size(); }
 
@@ -275,6 +281,18 @@ class Engine {
     [[maybe_unused]] auto guard = backend_.evaluation_guard(*model_);
     metrics_.begin_epoch(Stage::validation);
     notify<hooks::on_validation_start_hook>(edge(Stage::validation));
+    const std::int64_t count = walk_validation(range, limit);
+    notify<hooks::on_validation_end_hook>(edge(Stage::validation));
+    return count;
+  }
+
+  /// Its batches, inside of what the validation_scope hooks give.
+  template <class Range>
+  std::int64_t walk_validation(Range& range, std::int64_t limit) {
+    Step start = edge(Stage::validation);
+    [[maybe_unused]] auto scope = boost::hana::unpack(callbacks_, [&](auto&... callback) {
+      return hooks::guards_of<hooks::validation_scope_hook>(start, callback..., *model_);
+    });
     notify<hooks::on_validation_epoch_start_hook>(edge(Stage::validation));
     std::int64_t index = 0;
     const std::int64_t count = data::for_each_batch(range, limit, [&](const auto& given, bool last) {
@@ -289,8 +307,31 @@ class Engine {
       return true;
     });
     notify<hooks::on_validation_epoch_end_hook>(edge(Stage::validation));
-    notify<hooks::on_validation_end_hook>(edge(Stage::validation));
     return count;
+  }
+
+  // --- a pass without training ---------------------------------------------------------------------------------------
+
+  /// training_step on every batch of `range` and nothing else: no backward, no update, no hook, and logs go nowhere.
+  /// Gradients are recorded unless the caller forbids it. Returns the number of batches.
+  template <class Range>
+  std::int64_t pass_forward(Range& range, std::int64_t limit)
+    requires(!manual)
+  {
+    struct KeptMetrics {
+      Metrics& metrics;
+      Metrics kept = metrics;
+      ~KeptMetrics() { metrics = std::move(kept); }
+    };
+    const KeptMetrics kept{metrics_};
+    std::int64_t index = 0;
+    return data::for_each_batch(range, limit, [&](const auto& given, bool last) {
+      decltype(auto) batch = backend_.take(given);
+      Step step(*this, {Stage::training, index++, last, backend_.batch_size(batch)});
+      [[maybe_unused]] auto guard = backend_.forward_guard();
+      hooks::training_step_hook::call(*model_, batch, step);
+      return true;
+    });
   }
 
   // --- hooks and parts -----------------------------------------------------------------------------------------------
@@ -332,6 +373,8 @@ class Engine {
   const Policies& policies() const { return policies_; }
   auto& callbacks() { return callbacks_; }
   bool& stop_requested() { return stop_requested_; }
+  /// From here on the model's schedules stand still: whoever calls this sets the learning rates.
+  void suspend_schedules() { schedules_suspended_ = true; }
   std::optional<std::int64_t>& epoch_size() { return epoch_size_; }
 
  private:
@@ -473,6 +516,7 @@ class Engine {
 
   template <class Schedule>
   void advance(Schedule& schedule, std::optional<double> metric = std::nullopt) {
+    if (schedules_suspended_) return;
     SchedulerHandle handle(schedule, optimizer(), metrics_, metric);
     if constexpr (hooks::present<hooks::lr_scheduler_step_hook, Model>) {
       Step step = edge(Stage::training);
@@ -515,6 +559,7 @@ class Engine {
   bool epoch_schedules_done_ = false;
   bool metric_schedules_due_ = false;  // a step was made after which schedules that follow a metric have not been asked
   bool stop_requested_ = false;
+  bool schedules_suspended_ = false;
 };
 
 }  // namespace fulgurite::detail

@@ -8,6 +8,7 @@
 
 #include <array>
 #include <cstddef>
+#include <cstdint>
 #include <tuple>
 #include <utility>
 
@@ -55,6 +56,19 @@ class Adagrad : public detail::GroupedOptimizer<Adagrad, AdagradOptions, 1> {
 
   static at::Tensor make_state(const AdagradOptions& options, const at::Tensor& parameter, std::size_t) {
     return at::full_like(parameter, options.initial_accumulator_value, parameter.options().requires_grad(false));
+  }
+
+  /// As every optimizer's; but Python's fused Adagrad refuses what is not on a CPU, and its file must load there.
+  c10::IValue state_dict() const {
+    c10::IValue dict = GroupedOptimizer::state_dict();
+    const auto groups = dict.toGenericDict().at("param_groups").toList();
+    for (std::int64_t g = 0; g < group_count(); ++g) {
+      for (const at::Tensor& parameter : parameters(g)) {
+        if (parameter.is_cpu()) continue;
+        groups.get(static_cast<std::size_t>(g)).toGenericDict().insert_or_assign("fused", c10::IValue());
+      }
+    }
+    return dict;
   }
 
  private:

@@ -25,7 +25,7 @@ namespace detail {
 
 /// What the next update divides gradients by, and whether it happens.
 struct GradientScale {
-  at::Tensor loss_scale;  // the loss was multiplied by it: float32, one element; undefined: 1
+  at::Tensor loss_scale;  // the loss was multiplied by it: float32, of no dimension; undefined: 1
   at::Tensor found_inf;   // 1: some gradient is not finite, and the update does nothing; undefined: 0
   at::Tensor clipping;    // divisor that clipping asks for; undefined: 1
   bool unscaled = false;  // these gradients have been divided by the loss scale already
@@ -69,7 +69,7 @@ class Gradients {
     const c10::NoGradGuard no_grad;
     at::Tensor total = at::linalg_vector_norm(at::stack(at::_foreach_norm(gradients_, norm_type)), norm_type);
     const at::Tensor divisor = scale_ ? scale_->divisor() : at::Tensor();
-    return divisor.defined() ? total.div_(divisor.squeeze()) : total;
+    return divisor.defined() ? total.div_(divisor) : total;
   }
 
   /// g *= min(1, max / (norm + 1e-6)), as torch.nn.utils.clip_grad_norm_. Returns the norm before, as `norm` does.

@@ -147,9 +147,16 @@ class GroupedOptimizer {
 
   /// From now on the loss is multiplied by `scale`, so a step divides gradients by it, and a step whose `found_inf` is 1
   /// does nothing. Both are read where they lie when the step is made: float32, one element. An undefined tensor: none.
-  void set_loss_scale(at::Tensor scale, at::Tensor found_inf) {
-    scale_.loss_scale = std::move(scale);
-    scale_.found_inf = std::move(found_inf);
+  void set_loss_scale(const at::Tensor& scale, const at::Tensor& found_inf) {
+    for (const at::Tensor& tensor : {scale, found_inf}) {
+      if (tensor.defined() && (tensor.numel() != 1 || tensor.scalar_type() != at::kFloat)) {
+        throw std::invalid_argument("fulgurite: " + std::string(Derived::name) + " takes a loss scale and a found_inf of one "
+                                    "float32 element each, and was given " + shape_of(tensor) + " " +
+                                    at::toString(tensor.scalar_type()));
+      }
+    }
+    scale_.loss_scale = scale.defined() ? scale.view({}) : scale;  // views: the operators want no dimension
+    scale_.found_inf = found_inf.defined() ? found_inf.view({}) : found_inf;
   }
 
   Gradients gradients() {

@@ -45,13 +45,13 @@ inline void from_ivalue(const c10::IValue& from, LineSearch& to) {
 
 /// Options of `LBFGS`, with PyTorch's defaults.
 struct LBFGSOptions {
-  double lr = 1.0;                        ///< length of a step, or the first one tried; 0 or more
-  std::int64_t max_iter = 20;             ///< iterations a step
-  std::optional<std::int64_t> max_eval{}; ///< evaluations of the loss a step; by default 5/4 of max_iter
-  double tolerance_grad = 1e-7;           ///< stops below this largest gradient
-  double tolerance_change = 1e-9;         ///< stops below this change of loss or parameters
-  std::int64_t history_size = 100;        ///< updates that are remembered, each as large as the model
-  LineSearch line_search_fn{};            ///< how the length of a step is found
+  double lr = 1.0;                         ///< length of a step, or the first one tried; 0 or more
+  std::int64_t max_iter = 20;              ///< iterations a step
+  std::optional<std::int64_t> max_eval{};  ///< evaluations of the loss a step; by default 5/4 of max_iter
+  double tolerance_grad = 1e-7;            ///< stops below this largest gradient
+  double tolerance_change = 1e-9;          ///< stops below this change of loss or parameters
+  std::int64_t history_size = 100;         ///< updates that are remembered, each as large as the model
+  LineSearch line_search_fn{};             ///< how the length of a step is found
 
   constexpr const char* problem() const {
     if (!(lr >= 0.0)) return "needs a learning rate of 0 or more";
@@ -471,7 +471,9 @@ class LBFGS {
     state.t = number_from(saved.entry(entry, "t", 0));
     state.old_dirs = list("old_dirs");
     state.old_stps = list("old_stps");
-    for (const c10::IValue& value : detail::elements(saved.entry(entry, "ro", 0))) state.ro.push_back(number_from(value));
+    for (const c10::IValue& value : detail::elements(saved.entry(entry, "ro", 0))) {
+      state.ro.push_back(number_from(value));
+    }
     state.H_diag = number_from(saved.entry(entry, "H_diag", 0));
     state.prev_flat_grad = saved.tensor(entry, "prev_flat_grad", 0, like);
     state.prev_loss = saved.number(entry, "prev_loss", 0);

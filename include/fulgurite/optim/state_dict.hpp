@@ -57,7 +57,11 @@ c10::IValue to_ivalue(const std::array<double, N>& values) {
 
 // Python writes whole numbers where it can, and a learning rate may be a tensor.
 inline void from_ivalue(const c10::IValue& from, double& to) {
-  to = from.isTensor() ? from.toTensor().item<double>() : from.isInt() ? static_cast<double>(from.toInt()) : from.toDouble();
+  if (from.isTensor()) {
+    to = from.toTensor().item<double>();
+  } else {
+    to = from.isInt() ? static_cast<double>(from.toInt()) : from.toDouble();
+  }
 }
 inline void from_ivalue(const c10::IValue& from, bool& to) { to = from.toBool(); }
 inline void from_ivalue(const c10::IValue& from, std::int64_t& to) { to = from.toInt(); }
@@ -179,7 +183,9 @@ class SavedState {
   /// A copy of a saved tensor, laid out as `like`, whose shape it must have.
   at::Tensor tensor(const c10::IValue& state, const char* key, std::int64_t parameter, const at::Tensor& like) const {
     const c10::IValue value = entry(state, key, parameter);
-    if (!value.isTensor()) refuse("\"" + std::string(key) + "\" of parameter " + std::to_string(parameter) + " is no tensor");
+    if (!value.isTensor()) {
+      refuse("\"" + std::string(key) + "\" of parameter " + std::to_string(parameter) + " is no tensor");
+    }
     const at::Tensor& saved = value.toTensor();
     if (saved.sizes() != like.sizes()) {
       refuse("parameter " + std::to_string(parameter) + " needs a \"" + key + "\" of shape " + shape_of(like) +

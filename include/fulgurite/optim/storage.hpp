@@ -79,7 +79,7 @@ class FlatStorage {
     for (std::size_t i = 0; i < parameters_.size(); ++i) {
       at::Tensor& gradient = parameters_[i].mutable_grad();
       const at::Tensor& flat = flats_[slices_[i].flat].grad();
-      if (gradient.defined() && gradient.layout() == at::kStrided && gradient.const_data_ptr() == address(flat, i)) continue;
+      if (gradient.defined() && gradient.const_data_ptr() == address(flat, i)) continue;
       const at::Tensor place = slices_[i].of(flat, parameters_[i]);
       if (gradient.defined()) {
         place.copy_(gradient);

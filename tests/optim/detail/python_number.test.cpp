@@ -14,7 +14,8 @@ TEST_CASE("floats keep their digits, and tensors round to their format") {
   const auto tensor = torch::full({}, 0.1f);
   CHECK((single * tenth).value() == (tensor * 0.1).item<double>());
   CHECK((single - 0.3).value() == (tensor - 0.3).item<double>());
-  CHECK((PythonNumber(2.0) / PythonNumber(3.0, torch::kFloat)).value() == (torch::full({}, 3.0f).reciprocal() * 2.0).item<double>());
+  CHECK((PythonNumber(2.0) / PythonNumber(3.0, torch::kFloat)).value() ==
+        (torch::full({}, 3.0f).reciprocal() * 2.0).item<double>());
   CHECK(sqrt(single).value() == tensor.sqrt().item<double>());
   CHECK(single <= tenth);  // compared in float32
   CHECK((PythonNumber(1.0, torch::kBFloat16) / PythonNumber(3.0, torch::kBFloat16)).value() ==

@@ -105,4 +105,16 @@ static_assert(!hooks::present<hooks::on_validation_end_hook, None> &&
               !hooks::present<hooks::on_validation_end_hook, Has_validation_step> &&
               !hooks::present<hooks::on_validation_end_hook, Has_on_validation_batch_end> &&
               !hooks::present<hooks::on_validation_end_hook, Has_on_validation_epoch_end>);
+
+struct Has_validation_scope {
+  int validation_scope() { return 0; }
+};
+class Hides_validation_scope {
+  int validation_scope = 0;
+};
+static_assert(hooks::present<hooks::validation_scope_hook, Has_validation_scope> &&
+              hooks::present<hooks::validation_scope_hook, Hides_validation_scope> &&
+              !hooks::present<hooks::validation_scope_hook, None> &&
+              !hooks::present<hooks::validation_scope_hook, Has_validation_step> &&
+              !hooks::present<hooks::validation_step_hook, Has_validation_scope>);
 }  // namespace

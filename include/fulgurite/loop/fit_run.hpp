@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: MIT
+// What the hooks around a fit are handed: `fg::Run`, and what only the fit knows.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+
+#include <fulgurite/data/batches.hpp>
+#include <fulgurite/policies/limits.hpp>
+#include "step.hpp"
+
+namespace fulgurite::detail {
+
+/// The `run` of on_fit_start, on_train_start, on_train_end and on_fit_end.
+template <class Engine, class Train>
+class FitRun : public Run {
+ public:
+  FitRun(Engine& engine, Train& train, const Limits& limits)
+      : Run(engine.progress(), engine.stop_requested()), engine_(&engine), train_(&train), limits_(&limits) {}
+
+  /// The model that is trained.
+  auto& model() const { return engine_->model(); }
+
+  /// Epochs in all after which the fit ends; nothing if no limit counts them.
+  std::optional<std::int64_t> max_epochs() const { return limits_->epochs(); }
+
+  /// training_step on every batch of the training range and nothing else: no backward, no update, no hook, and logs go
+  /// nowhere. Returns the number of batches. Manual optimization has none: its training_step updates by itself.
+  std::int64_t pass_forward() const
+    requires(!Engine::manual)
+  {
+    data::begin_epoch(*train_, epoch());
+    const auto limit = limits_->batches.train.of(data::batch_count(*train_), "training");
+    return engine_->pass_forward(*train_, limit.value_or(data::no_limit));
+  }
+
+ private:
+  Engine* engine_;
+  Train* train_;
+  const Limits* limits_;
+};
+
+}  // namespace fulgurite::detail

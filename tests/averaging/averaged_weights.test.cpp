@@ -1,0 +1,281 @@
+// SPDX-License-Identifier: MIT
+#include <fulgurite/averaging/averaged_weights.hpp>
+
+#include <torch/torch.h>
+
+#include <catch2/catch_test_macros.hpp>
+#include <catch2/matchers/catch_matchers_exception.hpp>
+#include <catch2/matchers/catch_matchers_string.hpp>
+
+#include <complex>
+#include <memory>
+#include <sstream>
+#include <stdexcept>
+#include <utility>
+#include <vector>
+
+namespace fg = fulgurite;
+using Catch::Matchers::ContainsSubstring;
+using Catch::Matchers::MessageMatches;
+
+namespace {
+
+// A weight, a frozen one, one under two names, and buffers of both kinds.
+struct Net : torch::nn::Module {
+  torch::Tensor weight, frozen, shared, mean, seen;
+
+  explicit Net(torch::Dtype dtype = torch::kDouble) {
+    weight = register_parameter("weight", torch::zeros({3}, dtype));
+    frozen = register_parameter("frozen", torch::full({2}, 4.0, dtype), /*requires_grad=*/false);
+    shared = register_parameter("shared", torch::zeros({1}, dtype));
+    register_parameter("shared_again", shared);
+    register_parameter("none", {}, /*requires_grad=*/false);
+    mean = register_buffer("mean", torch::zeros({1}, dtype));
+    seen = register_buffer("seen", torch::zeros({1}, torch::kLong));
+  }
+
+  void set(double value) {
+    const torch::NoGradGuard no_grad;
+    weight.fill_(value);
+    shared.fill_(-value);
+    mean.fill_(10 * value);
+    seen.add_(1);
+  }
+};
+
+const std::vector<double> values{1.0, -2.0, 0.5, 3.0};
+
+template <class Average>
+std::vector<double> averages(Net& net, Average& average) {
+  std::vector<double> found;
+  for (const double value : values) {
+    net.set(value);
+    average.update();
+    found.push_back(average.at("weight")[2].template item<double>());
+    CHECK(average.at("shared").template item<double>() == -found.back());
+  }
+  return found;
+}
+
+void check_close(const std::vector<double>& actual, const std::vector<double>& expected) {
+  REQUIRE(actual.size() == expected.size());
+  for (std::size_t i = 0; i < expected.size(); ++i) CHECK(std::abs(actual[i] - expected[i]) <= 1e-15);
+}
+
+}  // namespace
+
+TEST_CASE("an equal mean is the arithmetic mean of all updates") {
+  Net net;
+  fg::AveragedWeights average(net);
+  check_close(averages(net, average), {1.0, -0.5, -0.5 / 3.0, 2.5 / 4.0});
+  CHECK(average.count() == 4);
+  CHECK(torch::equal(average.at("frozen"), net.frozen));
+}
+
+TEST_CASE("an exponential mean fades older updates, its first one copies") {
+  Net net;
+  fg::AveragedWeights average(net, fg::ExponentialMean{.decay = 0.9});
+  // AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(0.9))
+  check_close(averages(net, average), {1.0, 0.7, 0.68, 0.9119999999999999});
+}
+
+TEST_CASE("a warm-up lets early updates fade sooner") {
+  Net net;
+  fg::AveragedWeights average(net, fg::ExponentialMean{.decay = 0.25, .warm_up = 10.0});
+  const double second = 2.0 / 11.0 * 1.0 + 9.0 / 11.0 * -2.0;
+  const double third = 0.25 * second + 0.75 * 0.5;
+  check_close(averages(net, average), {1.0, second, third, 0.25 * third + 0.75 * 3.0});
+}
+
+TEST_CASE("an exponential mean without decay is the model, with decay 1 its first weights") {
+  Net net;
+  fg::AveragedWeights none(net, fg::ExponentialMean{.decay = 0.0});
+  CHECK(averages(net, none) == values);
+  fg::AveragedWeights all(net, fg::ExponentialMean{.decay = 1.0});
+  CHECK(averages(net, all) == std::vector<double>(4, 1.0));
+}
+
+TEST_CASE("the mean of constant weights is those weights, bit for bit") {
+  Net net(torch::kFloat);
+  net.set(0.1);
+  fg::AveragedWeights equal(net);
+  fg::AveragedWeights exponential(net, fg::ExponentialMean{.decay = 0.999});
+  for (int i = 0; i < 50; ++i) {
+    equal.update();
+    exponential.update();
+  }
+  CHECK(torch::equal(equal.at("weight"), net.weight));
+  CHECK(torch::equal(exponential.at("weight"), net.weight));
+}
+
+TEST_CASE("floating-point buffers are copied or averaged, integers always copied") {
+  Net net;
+  fg::AveragedWeights copied(net);
+  fg::AveragedWeights averaged(net, fg::EqualMean{}, {.buffers = fg::BufferAveraging::average});
+  for (const double value : {1.0, 3.0}) {
+    net.set(value);
+    copied.update();
+    averaged.update();
+  }
+  CHECK(copied.at("mean").item<double>() == 30.0);
+  CHECK(averaged.at("mean").item<double>() == 20.0);
+  CHECK(copied.at("seen").item<int>() == 2);
+  CHECK(averaged.at("seen").item<int>() == 2);
+}
+
+TEST_CASE("the average is in the model for a scope, then the model has its own weights back") {
+  Net net;
+  net.set(1.0);
+  fg::AveragedWeights average(net);
+  CHECK_THROWS_AS(average.swap_in(), std::logic_error);
+  CHECK_THROWS_AS(average.copy_to_model(), std::logic_error);
+  average.update();
+  net.set(4.0);
+  average.update();
+  const auto check_own = [&] {
+    CHECK(net.weight[0].item<double>() == 4.0);
+    CHECK(net.mean.item<double>() == 40.0);
+    CHECK(average.at("weight")[0].item<double>() == 2.5);
+  };
+  for (int i = 0; i < 2; ++i) {
+    {
+      const auto scope = average.swap_in();
+      CHECK(net.weight[0].item<double>() == 2.5);
+      CHECK(net.shared.item<double>() == -2.5);
+    }
+    check_own();
+  }
+  CHECK_THROWS_AS(([&] {
+                    const auto scope = average.swap_in();
+                    throw std::runtime_error("stop");
+                  }()),
+                  std::runtime_error);
+  check_own();
+  average.copy_to_model();
+  CHECK(net.weight[0].item<double>() == 2.5);
+  CHECK(net.weight.requires_grad());
+}
+
+TEST_CASE("any module will do, however it is held, and any floating-point type") {
+  torch::nn::Linear linear(torch::nn::LinearOptions(2, 1));
+  auto sequential = std::make_shared<torch::nn::SequentialImpl>(linear);
+  linear->to(torch::kBFloat16);
+  fg::AveragedWeights held(linear);
+  fg::AveragedWeights shared(sequential);
+  held.update();
+  shared.update();
+  CHECK(torch::equal(held.at("weight"), linear->weight));
+  CHECK(torch::equal(shared.at("0.weight"), linear->weight));
+  CHECK_THROWS_AS(shared.at("weight"), std::invalid_argument);
+
+  Net complex(torch::kComplexDouble);
+  fg::AveragedWeights average(complex);
+  complex.set(1.0);
+  average.update();
+  complex.set(2.0);
+  average.update();
+  CHECK(average.at("weight")[0].item<c10::complex<double>>() == c10::complex<double>(1.5, 0.0));
+}
+
+TEST_CASE("averages may be finer than the weights: bfloat16 alone would never move") {
+  Net net(torch::kBFloat16);
+  net.set(1.0);
+  fg::AveragedWeights coarse(net, fg::ExponentialMean{.decay = 0.999});
+  fg::AveragedWeights fine(net, fg::ExponentialMean{.decay = 0.999}, {.format = torch::kFloat});
+  coarse.update();
+  fine.update();
+  net.set(2.0);
+  for (int i = 0; i < 100; ++i) {
+    coarse.update();
+    fine.update();
+  }
+  CHECK(coarse.at("weight")[0].item<double>() == 1.0);
+  CHECK(std::abs(fine.at("weight")[0].item<double>() - (2.0 - std::pow(0.999, 100))) < 1e-4);
+  {
+    const auto scope = fine.swap_in();
+    CHECK(net.weight[0].item<double>() > 1.09);
+  }
+  CHECK(net.weight[0].item<double>() == 2.0);
+  CHECK(fine.at("weight").scalar_type() == torch::kFloat);
+  CHECK(fine.at("seen").scalar_type() == torch::kLong);
+}
+
+TEST_CASE("a model that changes its number format is followed") {
+  Net net(torch::kFloat);
+  net.set(1.0);
+  fg::AveragedWeights average(net);
+  average.update();
+  net.to(torch::kDouble);
+  net.set(2.0);
+  average.update();
+  CHECK(average.at("weight")[0].item<double>() == 1.5);
+  average.copy_to_model();
+  CHECK(net.weight.scalar_type() == torch::kDouble);
+  CHECK(net.weight[0].item<double>() == 1.5);
+}
+
+TEST_CASE("a copy has an average of its own") {
+  Net net;
+  net.set(1.0);
+  fg::AveragedWeights average(net);
+  average.update();
+  fg::AveragedWeights copy = average;
+  net.set(3.0);
+  copy.update();
+  CHECK(average.at("weight")[0].item<double>() == 1.0);
+  CHECK(copy.at("weight")[0].item<double>() == 2.0);
+  average = copy;
+  copy.update();
+  CHECK(average.count() == 2);
+  CHECK(average.at("weight")[0].item<double>() == 2.0);
+}
+
+TEST_CASE("an average is saved and goes on as if it had never stopped") {
+  Net net;
+  fg::AveragedWeights average(net, fg::ExponentialMean{.decay = 0.75});
+  fg::AveragedWeights loaded(net, fg::ExponentialMean{.decay = 0.75});
+  for (int stop = 0; stop < 3; ++stop) {
+    std::stringstream file;
+    torch::save(average, file);
+    torch::load(loaded, file);
+    CHECK(loaded.count() == stop);
+    net.set(values[static_cast<std::size_t>(stop)]);
+    average.update();
+    loaded.update();
+    CHECK(torch::equal(average.at("weight"), loaded.at("weight")));
+    CHECK(torch::equal(average.at("seen"), loaded.at("seen")));
+  }
+}
+
+TEST_CASE("an average of another model is refused, and nothing changes") {
+  Net net;
+  net.set(1.0);
+  fg::AveragedWeights average(net);
+  average.update();
+  const auto load = [&](auto& other) {
+    std::stringstream file;
+    fg::AveragedWeights<> saved(other);
+    saved.update();
+    torch::save(saved, file);
+    torch::load(average, file);
+  };
+  torch::nn::Linear small(1, 1);
+  CHECK_THROWS_MATCHES(load(small), std::runtime_error, MessageMatches(ContainsSubstring("it has 2 weights, the model has 5")));
+  Net larger;
+  larger.weight.set_data(torch::zeros({4}, torch::kDouble));
+  CHECK_THROWS_MATCHES(load(larger), std::runtime_error,
+                       MessageMatches(ContainsSubstring("weight is [4] there and [3] in the model")));
+  std::stringstream file;
+  torch::save(torch::ones({1}), file);
+  CHECK_THROWS_MATCHES(torch::load(average, file), std::runtime_error, MessageMatches(ContainsSubstring("does not hold an average")));
+  CHECK(average.count() == 1);
+  CHECK(average.at("weight")[0].item<double>() == 1.0);
+}
+
+TEST_CASE("a decay that makes no sense and a model without weights are refused") {
+  Net net;
+  CHECK_THROWS_MATCHES(fg::AveragedWeights(net, fg::ExponentialMean{.decay = 1.5}), std::invalid_argument,
+                       MessageMatches(ContainsSubstring("decay must be in [0, 1]")));
+  torch::nn::ReLU empty;
+  CHECK_THROWS_AS(fg::AveragedWeights(empty), std::invalid_argument);
+}

@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: MIT
+#include <fulgurite/averaging/swapped_weights.hpp>
+
+#include <torch/torch.h>
+
+#include <catch2/catch_test_macros.hpp>
+
+#include <stdexcept>
+
+namespace fg = fulgurite;
+
+TEST_CASE("other values are in the tensors for a scope, in the same memory, also when it ends by an exception") {
+  const auto tensor = torch::ones({2}, torch::requires_grad());
+  const auto* place = tensor.data_ptr<float>();
+  const auto check_own = [&] {
+    CHECK(torch::equal(tensor, torch::ones({2})));
+    CHECK(tensor.data_ptr<float>() == place);
+    CHECK(tensor.requires_grad());
+  };
+  {
+    const fg::SwappedWeights scope({{tensor, torch::full({2}, 5.0)}});
+    CHECK(torch::equal(tensor, torch::full({2}, 5.0)));
+    CHECK(tensor.data_ptr<float>() == place);
+    {
+      const fg::SwappedWeights inner({{tensor, torch::full({2}, 7.0, torch::kDouble)}});
+      CHECK(torch::equal(tensor, torch::full({2}, 7.0)));
+    }
+    CHECK(torch::equal(tensor, torch::full({2}, 5.0)));
+  }
+  check_own();
+  try {
+    const fg::SwappedWeights scope({{tensor, torch::full({2}, 5.0)}});
+    throw std::runtime_error("validation failed");
+  } catch (const std::runtime_error&) {
+  }
+  check_own();
+}
+
+TEST_CASE("a swap that cannot be made changes nothing") {
+  const auto first = torch::ones({2});
+  const auto second = torch::ones({2});
+  CHECK_THROWS(fg::SwappedWeights({{first, torch::zeros({2})}, {second, torch::zeros({3})}}));
+  CHECK(torch::equal(first, torch::ones({2})));
+  CHECK(torch::equal(second, torch::ones({2})));
+}
+
+TEST_CASE("the scope may be moved") {
+  const auto tensor = torch::ones({2});
+  {
+    fg::SwappedWeights scope({{tensor, torch::zeros({2})}});
+    const fg::SwappedWeights moved(std::move(scope));
+    CHECK(torch::equal(tensor, torch::zeros({2})));
+  }
+  CHECK(torch::equal(tensor, torch::ones({2})));
+}

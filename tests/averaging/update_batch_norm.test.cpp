@@ -1,0 +1,146 @@
+// SPDX-License-Identifier: MIT
+#include <fulgurite/averaging/update_batch_norm.hpp>
+
+#include <torch/torch.h>
+
+#include <catch2/catch_test_macros.hpp>
+#include <fulgurite/tensors/for_each_tensor.hpp>
+
+#include <sstream>
+#include <stdexcept>
+#include <tuple>
+#include <utility>
+#include <vector>
+
+namespace fg = fulgurite;
+namespace nn = torch::nn;
+
+namespace {
+
+struct Net : nn::Module {
+  nn::Linear linear = register_module("linear", nn::Linear(3, 4));
+  nn::BatchNorm1d norm = register_module("norm", nn::BatchNorm1d(nn::BatchNorm1dOptions(4).momentum(0.3)));
+  nn::BatchNorm1d cumulative = register_module("cumulative", nn::BatchNorm1d(nn::BatchNorm1dOptions(4).momentum(std::nullopt)));
+  nn::BatchNorm1d untracked =
+      register_module("untracked", nn::BatchNorm1d(nn::BatchNorm1dOptions(4).track_running_stats(false)));
+  int forwards = 0;
+  bool saw_gradients = false, saw_evaluation = false;
+
+  torch::Tensor forward(const torch::Tensor& x) {
+    ++forwards;
+    saw_gradients |= torch::GradMode::is_enabled();
+    saw_evaluation |= !norm->is_training();
+    return untracked->forward(cumulative->forward(norm->forward(linear->forward(x))));
+  }
+};
+
+std::vector<torch::Tensor> make_batches() {
+  torch::manual_seed(1);
+  return {torch::randn({5, 3}), torch::randn({7, 3}), torch::randn({4, 3})};
+}
+
+struct State {
+  torch::Tensor mean, variance, seen;
+  explicit State(const Net& net)
+      : mean(net.norm->running_mean.clone()),
+        variance(net.norm->running_var.clone()),
+        seen(net.norm->num_batches_tracked.clone()) {}
+  bool operator==(const State& other) const {
+    return torch::equal(mean, other.mean) && torch::equal(variance, other.variance) && torch::equal(seen, other.seen);
+  }
+};
+
+void check_untouched_modes(Net& net) {
+  CHECK_FALSE(net.is_training());
+  CHECK(net.linear->is_training());
+  CHECK_FALSE(net.norm->is_training());
+  CHECK(net.norm->options.momentum() == 0.3);
+  CHECK(net.cumulative->options.momentum() == std::nullopt);
+}
+
+}  // namespace
+
+TEST_CASE("statistics are the mean over the batches; modes and momenta are afterwards as before") {
+  const auto batches = make_batches();
+  Net net;
+  for (const auto& batch : batches) net.forward(batch + 3);  // statistics to be forgotten
+  net.eval();
+  net.linear->train();
+  net.forwards = 0;
+  net.saw_gradients = net.saw_evaluation = false;
+
+  CHECK(fg::update_batch_norm(net, batches) == 3);
+
+  CHECK(net.forwards == 3);
+  CHECK_FALSE(net.saw_gradients);
+  CHECK_FALSE(net.saw_evaluation);
+  check_untouched_modes(net);
+  torch::Tensor mean = torch::zeros({4}), variance = torch::zeros({4});
+  for (const auto& batch : batches) {
+    const auto x = net.linear->forward(batch);
+    mean += x.mean(0) / 3;
+    variance += x.var(0, /*unbiased=*/true) / 3;
+  }
+  CHECK(torch::allclose(net.norm->running_mean, mean, 1e-5, 1e-6));
+  CHECK(torch::allclose(net.norm->running_var, variance, 1e-5, 1e-6));
+  CHECK(net.norm->num_batches_tracked.item<int>() == 3);
+  CHECK(net.cumulative->num_batches_tracked.item<int>() == 3);
+}
+
+TEST_CASE("batches may be tensors, examples, pairs and tuples, or whatever a function of yours takes") {
+  const auto batches = make_batches();
+  Net net;
+  fg::update_batch_norm(net, batches);
+  const State expected(net);
+
+  std::vector<torch::data::Example<>> examples;
+  std::vector<std::pair<torch::Tensor, int>> pairs;
+  std::vector<std::tuple<torch::Tensor, int, int>> tuples;
+  for (const auto& batch : batches) {
+    examples.emplace_back(batch, torch::zeros({1}));
+    pairs.emplace_back(batch, 0);
+    tuples.emplace_back(batch, 0, 0);
+  }
+  fg::update_batch_norm(net, examples);
+  CHECK(State(net) == expected);
+  fg::update_batch_norm(net, pairs);
+  CHECK(State(net) == expected);
+  fg::update_batch_norm(net, tuples);
+  CHECK(State(net) == expected);
+  const std::vector<int> indices{0, 1, 2};
+  fg::update_batch_norm(net, indices, [&](int index) { net.forward(batches[static_cast<std::size_t>(index)]); });
+  CHECK(State(net) == expected);
+}
+
+TEST_CASE("a pass that fails leaves everything as it was") {
+  const auto batches = make_batches();
+  Net net;
+  net.forward(batches[0]);
+  net.eval();
+  net.linear->train();
+  const State before(net);
+  int index = 0;
+  CHECK_THROWS_AS(fg::update_batch_norm(net, batches,
+                                        [&](const torch::Tensor& batch) {
+                                          net.forward(batch);
+                                          if (++index == 2) throw std::runtime_error("broken batch");
+                                        }),
+                  std::runtime_error);
+  CHECK(State(net) == before);
+  check_untouched_modes(net);
+  CHECK_THROWS_AS(fg::update_batch_norm(net, std::vector<torch::Tensor>{}), std::invalid_argument);
+  CHECK(State(net) == before);
+  check_untouched_modes(net);
+}
+
+TEST_CASE("a model without batch norm is passed nothing; one in a holder, or that is a batch norm, is refreshed") {
+  const auto batches = make_batches();
+  nn::Sequential plain{nn::Linear(3, 2)};
+  CHECK(fg::update_batch_norm(plain, batches) == 0);
+  nn::Sequential images{nn::BatchNorm2d(2)};
+  CHECK(fg::update_batch_norm(images, std::vector{torch::full({3, 2, 4, 4}, 5.0)}) == 1);
+  CHECK(torch::equal(images[0]->as<nn::BatchNorm2d>()->running_mean, torch::full({2}, 5.0)));
+  nn::BatchNorm1d norm(3);
+  CHECK(fg::update_batch_norm(norm, batches) == 3);
+  CHECK(norm->num_batches_tracked.item<int>() == 3);
+}

@@ -1,0 +1,125 @@
+// SPDX-License-Identifier: MIT
+#include <fulgurite/callbacks/exponential_average.hpp>
+
+#include <torch/torch.h>
+
+#include <catch2/catch_test_macros.hpp>
+#include <catch2/matchers/catch_matchers_exception.hpp>
+#include <catch2/matchers/catch_matchers_string.hpp>
+#include <fulgurite/fulgurite.hpp>
+
+#include <cmath>
+#include <stdexcept>
+#include <vector>
+
+namespace fg = fulgurite;
+using Catch::Matchers::ContainsSubstring;
+using Catch::Matchers::MessageMatches;
+
+namespace {
+
+// One number that a batch's own value moves: with a rate of 1, w -= batch. Remembers what it was in every step.
+struct Walk : torch::nn::Module {
+  torch::Tensor w = register_parameter("w", torch::zeros({1}, torch::kDouble));
+  std::vector<double> trained, validated;
+  int fail_at = -1;
+
+  torch::Tensor training_step(const torch::Tensor& batch, auto&) {
+    trained.push_back(w.item<double>());
+    return (w * batch).sum();
+  }
+  void validation_step(const torch::Tensor&, auto&) {
+    validated.push_back(w.item<double>());
+    if (static_cast<int>(validated.size()) == fail_at) throw std::runtime_error("broken batch");
+  }
+  auto configure_optimizers() { return fg::SGD(parameters(), {.lr = 1.0}); }
+};
+
+std::vector<torch::Tensor> steps(int count) {
+  std::vector<torch::Tensor> batches;
+  for (int i = 1; i <= count; ++i) batches.push_back(torch::full({1}, -static_cast<double>(i), torch::kDouble));
+  return batches;
+}
+
+const std::vector<torch::Tensor> once = steps(1);
+
+void check_close(double actual, double expected) { CHECK(std::abs(actual - expected) < 1e-14); }
+
+}  // namespace
+
+TEST_CASE("the training goes on raw, validation and the fitted model have the average") {
+  Walk model;
+  fg::Trainer trainer{model, fg::ExponentialAverage{.decay = 0.5}, fg::MaxEpochs{2}};
+  trainer.fit(steps(3), once);
+  // The weight is 1, 3, 6 in the first epoch and 7, 9, 12 in the second.
+  CHECK(model.trained == std::vector<double>{0, 1, 3, 6, 7, 9});
+  const double first = 0.5 * (0.5 * 1 + 0.5 * 3) + 0.5 * 6;
+  const double second = 0.5 * (0.5 * (0.5 * first + 0.5 * 7) + 0.5 * 9) + 0.5 * 12;
+  REQUIRE(model.validated.size() == 2);
+  check_close(model.validated[0], first);
+  check_close(model.validated[1], second);
+  check_close(model.w.item<double>(), second);
+}
+
+TEST_CASE("without decay the average is the model") {
+  Walk model;
+  fg::Trainer trainer{model, fg::ExponentialAverage{.decay = 0.0}, fg::MaxEpochs{1}};
+  trainer.fit(steps(4), once);
+  CHECK(model.validated == std::vector<double>{10});
+  CHECK(model.w.item<double>() == 10.0);
+}
+
+TEST_CASE("steps are averaged from `start` on, every so many") {
+  Walk model;
+  fg::Trainer trainer{model, fg::ExponentialAverage{.decay = 0.75, .every = 2, .start = 1}, fg::MaxEpochs{1}};
+  trainer.fit(steps(6), once);
+  // Steps of index 2 and 4 count: the weight is 6 and 15 after them.
+  check_close(model.w.item<double>(), 0.75 * 6 + 0.25 * 15);
+}
+
+TEST_CASE("the average counts optimizer steps, not batches") {
+  Walk model;
+  fg::Trainer trainer{model, fg::ExponentialAverage{.decay = 0.75}, fg::Accumulate<2>{}, fg::MaxEpochs{1}};
+  trainer.fit(steps(4));
+  // Two steps: w is 1.5, then 5.
+  check_close(model.w.item<double>(), 0.75 * 1.5 + 0.25 * 5);
+}
+
+TEST_CASE("before `start` validation sees the model; an average that never began changes nothing") {
+  Walk model;
+  fg::Trainer trainer{model, fg::ExponentialAverage{.start = 100}, fg::MaxEpochs{1}};
+  trainer.fit(steps(3), once);
+  CHECK(model.validated == std::vector<double>{6});
+  CHECK(model.w.item<double>() == 6.0);
+}
+
+TEST_CASE("a validation that fails leaves the raw weights in the model") {
+  Walk model;
+  model.fail_at = 1;
+  fg::Trainer trainer{model, fg::ExponentialAverage{.decay = 0.5}, fg::MaxEpochs{1}};
+  CHECK_THROWS_AS(trainer.fit(steps(3), once), std::runtime_error);
+  CHECK(model.validated[0] != 6.0);
+  CHECK(model.w.item<double>() == 6.0);
+}
+
+TEST_CASE("in a loop of one's own, validation sees the average and the model keeps its weights") {
+  Walk model;
+  fg::Trainer trainer{model, fg::ExponentialAverage{.decay = 0.5}};
+  auto loop = trainer.loop();
+  for (const auto& batch : steps(2)) loop.step(batch);
+  trainer.validate(once);
+  CHECK(model.validated == std::vector<double>{2});
+  CHECK(model.w.item<double>() == 3.0);
+}
+
+TEST_CASE("values that make no sense are refused by name") {
+  Walk model;
+  const auto refusal = [&](const fg::ExponentialAverage& average, const char* sentence) {
+    CHECK_THROWS_MATCHES((fg::Trainer{model, average}), std::invalid_argument, MessageMatches(ContainsSubstring(sentence)));
+  };
+  refusal({.decay = 1.5}, "ExponentialAverage.decay must be in [0, 1]");
+  refusal({.decay = -0.1}, "ExponentialAverage.decay must be in [0, 1]");
+  refusal({.warm_up = -1}, "ExponentialAverage.warm_up");
+  refusal({.every = 0}, "ExponentialAverage.every must be 1 or more");
+  refusal({.start = -1}, "ExponentialAverage.start must be 0 or more");
+}

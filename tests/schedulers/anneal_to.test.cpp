@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: MIT
+#include <fulgurite/schedulers/anneal_to.hpp>
+
+#include <catch2/catch_test_macros.hpp>
+
+#include "support/rates.hpp"
+
+namespace fg = fulgurite;
+
+TEST_CASE("the rate goes to its target along a line or half a cosine, and stays there") {
+  const fg::AnnealTo line{.target = 0.25, .period = 3, .anneal = fg::Anneal::linear};
+  // SWALR(optimizer, 0.25, anneal_epochs=3, anneal_strategy="linear") from 1.0
+  toy::check_same(toy::rates(line, 5), {1.0, 0.75, 0.5, 0.25, 0.25, 0.25});
+  const fg::AnnealTo cosine{.target = 0.25, .period = 4};
+  toy::check_same(toy::rates(cosine, 5), {1.0, 0.8901650429449553, 0.625, 0.35983495705504465, 0.25, 0.25});
+  toy::check_resumes(line);
+  toy::check_resumes(cosine);
+}
+
+TEST_CASE("without a period the rate begins at its target") {
+  toy::check_same(toy::rates(fg::AnnealTo{.target = 0.25, .period = 0}, 2), {0.25, 0.25, 0.25});
+}
+
+TEST_CASE("each parameter group has a target of its own") {
+  toy::Rates optimizer{{1.0, 2.0}};
+  auto schedule = fg::schedule(optimizer, fg::AnnealTo{.target = {0.5, 1.0}, .period = 2, .anneal = fg::Anneal::linear});
+  schedule.step();
+  toy::check_same(optimizer.lrs, {0.75, 1.5});
+}
+
+TEST_CASE("a target that is no rate and a negative period are refused") {
+  CHECK(fg::AnnealTo{}.problem() != nullptr);
+  CHECK(fg::AnnealTo{.target = 0.1, .period = -1}.problem() != nullptr);
+  CHECK(fg::AnnealTo{.target = 0.1}.problem() == nullptr);
+}
