@@ -183,9 +183,9 @@ def optimizer_configs():
     yield c("adafactor_maximize", "Adafactor", {"lr": 0.02, "maximize": True})
     yield c("adafactor_two_groups", "Adafactor", {"lr": 0.05}, two({"lr": 0.01}, {"weight_decay": 0.1, "d": 2.0}))
 
-    yield c("muon", "Muon", {"lr": 0.02}, matrices=True)
-    yield c("muon_plain_momentum", "Muon", {"lr": 0.02, "momentum": 0.8, "nesterov": False, "weight_decay": 0.0}, matrices=True)
-    yield c("muon_match_rms_adamw", "Muon", {"lr": 0.05, "adjust_lr_fn": "match_rms_adamw", "ns_steps": 3, "weight_decay": 0.2}, matrices=True)
+    yield c("muon", "Muon", {"lr": 0.02}, matrices=True, steps=12)
+    yield c("muon_plain_momentum", "Muon", {"lr": 0.02, "momentum": 0.8, "nesterov": False, "weight_decay": 0.0}, matrices=True, steps=12)
+    yield c("muon_match_rms_adamw", "Muon", {"lr": 0.05, "adjust_lr_fn": "match_rms_adamw", "ns_steps": 3, "weight_decay": 0.2}, matrices=True, steps=12)
 
     # Each kind with a parameter that gets no gradient in some steps; LBFGS sees all gradients as one vector.
     for kind, options in base.items():
