@@ -57,7 +57,11 @@ TEST_CASE("clipping under a loss scale clips the gradients without it") {
   auto scaled = torch::zeros({4}).requires_grad_();
   const auto clip = [](auto& sgd, int how) {
     auto gradients = sgd.gradients();
-    how == 0 ? gradients.clip_norm(0.5, 2.0) : gradients.clip_value(0.5);
+    if (how == 0) {
+      gradients.clip_norm(0.5, 2.0);
+    } else {
+      gradients.clip_value(0.5);
+    }
   };
   for (const int how : {0, 1}) {
     plain.mutable_grad() = torch::full({4}, 3.0f);
