@@ -26,6 +26,7 @@
 
 #include <chrono>
 #include <concepts>
+#include <cstddef>
 #include <cstdint>
 #include <exception>
 #include <memory>
@@ -218,7 +219,21 @@ class Trainer {
   const Progress& progress() const { return engine_.progress(); }
   const auto& policies() const { return engine_.policies(); }
   Model& model() { return engine_.model(); }
-  auto& optimizer() { return engine_.optimizer(); }
+  /// The optimizer, and how many steps it has made. Of several, `trainer.optimizer(fg::optimizer_index<1>)`.
+  template <class E = Engine>
+  auto& optimizer()
+    requires(E::optimizer_count == 1)
+  {
+    return engine_.running(optimizer_index<0>).optimizer();
+  }
+  template <std::size_t I>
+  auto& optimizer(OptimizerIndex<I> index) {
+    return engine_.running(index).optimizer();
+  }
+  template <std::size_t I = 0>
+  std::int64_t step_count(OptimizerIndex<I> index = {}) const {
+    return engine_.running(index).step_count();
+  }
   /// The loss scale of `fg::Float16Mixed`: its value, its state to be saved. Other precisions have none.
   template <class E = Engine>
   auto& loss_scale()

@@ -1,13 +1,10 @@
 // SPDX-License-Identifier: MIT
 #include <fulgurite/loop/configured_optimizer.hpp>
 
-#include <boost/hana/at.hpp>
-
 #include <catch2/catch_test_macros.hpp>
 #include <catch2/matchers/catch_matchers.hpp>
 
 #include <cmath>
-#include <stdexcept>
 
 #include "support/toy.hpp"
 
@@ -35,24 +32,18 @@ TEST_CASE("a schedule or interval that makes no sense is refused when it is atta
                     "or epochs and steps_per_epoch");
 }
 
-TEST_CASE("a schedule's state is saved and loaded") {
+TEST_CASE("the turn of an optimizer is a batch or more") {
   toy::Weight weight;
-  auto configured = fg::optimizer(toy::Sgd{&weight}).with(fg::CosineAnnealing{.period = 5}).with(fg::Plateau<"loss">{});
-  configured.attach_schedules();
-  auto& cosine = boost::hana::at_c<0>(configured.schedules());
-  auto& plateau = boost::hana::at_c<1>(configured.schedules());
-  cosine.advance(configured.optimizer());
-  plateau.advance(configured.optimizer(), 2.0);
-  CHECK(cosine.last_lr() == configured.optimizer().lr(0));
+  CHECK_THROWS_WITH(fg::optimizer(toy::Sgd{&weight}).takes(fg::Batches{0}),
+                    "fulgurite: takes(fg::Batches{0}): the turn of an optimizer is 1 batch or more");
+}
 
-  auto other = fg::optimizer(toy::Sgd{&weight}).with(fg::CosineAnnealing{.period = 5}).with(fg::Plateau<"loss">{});
-  other.attach_schedules();
-  auto& other_cosine = boost::hana::at_c<0>(other.schedules());
-  auto& other_plateau = boost::hana::at_c<1>(other.schedules());
-  other_cosine.load_state(cosine.state());
-  other_plateau.load_state(plateau.state());
-  CHECK(other_cosine.state() == cosine.state());
-  CHECK(other_cosine.steps() == 1);
-  CHECK(other_plateau.state().number("best") == 2.0);
-  CHECK_THROWS_AS(other_plateau.load_state(cosine.state()), std::invalid_argument);
+TEST_CASE("an optimizer's own clipping comes before the trainer's") {
+  toy::Weight weight;
+  const auto configured = fg::optimizer(toy::Sgd{&weight}).clip(fg::ClipValue{.max = 2.0});
+  static_assert(decltype(configured)::has_clipping);
+  CHECK(configured.clipping_or(fg::NoClipping{}) == fg::ClipValue{.max = 2.0});
+  CHECK(fg::optimizer(toy::Sgd{&weight}).clipping_or(fg::ClipNorm{}) == fg::ClipNorm{});
+  CHECK_THROWS_WITH(fg::optimizer(toy::Sgd{&weight}).clip(fg::ClipValue{.max = -1.0}),
+                    "fulgurite: ClipValue.max must be above 0; to clip nothing, use fg::NoClipping");
 }

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <concepts>
+#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -18,6 +19,15 @@ namespace fulgurite {
 struct NoGuard {
   constexpr NoGuard() = default;
   constexpr ~NoGuard() {}  // user-provided, so that a guard that does nothing is no unused variable
+};
+
+/// Toggles nothing: parameters of plain types have no requires_grad.
+struct NoToggles {
+  template <class... Optimizers>
+  constexpr explicit NoToggles(const Optimizers&...) {}
+  FULGURITE_INLINE constexpr NoGuard only(std::size_t /*optimizer*/) const {
+    return {};
+  }
 };
 
 /// The concept of a loss in the plain world.
@@ -37,6 +47,11 @@ struct PlainBackend {
 
   template <class Loss>
   static constexpr bool accepts_loss = PlainLoss<Loss>;
+
+  /// An optimizer of which several may be used: one whose parameters can be toggled, where parameters can be.
+  template <class Optimizer>
+  static constexpr bool can_toggle = true;
+  using Toggles = NoToggles;
 
   template <class Precision>
   constexpr PlainBackend(DevicePlace, const Precision&) {}

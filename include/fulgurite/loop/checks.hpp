@@ -4,6 +4,7 @@
 #pragma once
 
 #include <concepts>
+#include <cstddef>
 #include <optional>
 #include <type_traits>
 #include <utility>
@@ -12,9 +13,10 @@
 #include <fulgurite/hooks.hpp>
 #include <fulgurite/policies/policy_set.hpp>
 #include "backend.hpp"
-#include "configured_optimizer.hpp"
+#include "configured_optimizers.hpp"
 #include "engine.hpp"
 #include "loss.hpp"
+#include "optimizer_index.hpp"
 
 namespace fulgurite::detail {
 
@@ -28,7 +30,8 @@ template <class Model>
 concept ConfiguresWithoutArguments = requires(Model& model) { model.configure_optimizers(); };
 
 template <class Returned>
-concept OptimizerConfiguration = is_configured<Returned> || Optimizer<adapted_optimizer<Returned>>;
+concept OptimizerConfiguration =
+    are_configured<Returned> || is_configured<Returned> || Optimizer<adapted_optimizer<Returned>>;
 
 template <class Host, class... Hooks>
 inline constexpr bool has_one_of = (hooks::present<Hooks, Host> || ...);
@@ -70,31 +73,79 @@ consteval bool model_works() {
   }
 }
 
-// What the optimizer must offer to the policies.
+// What the optimizers must offer to the policies, and to each other. Each fact holds for one, or for all.
+template <class E, class Fact>
+consteval bool for_all_optimizers(Fact fact) {
+  return [&]<std::size_t... I>(std::index_sequence<I...>) {
+    return (fact(optimizer_index<I>) && ...);
+  }(std::make_index_sequence<E::optimizer_count>{});
+}
+
+template <class E, std::size_t I>
+using clipping_at = std::remove_cvref_t<decltype(std::declval<typename E::template ConfiguredAt<I>&>().clipping_or(
+    std::declval<E&>().policies().clipping()))>;
+
+template <class O, class Policy>
+concept ClippedBy = std::same_as<Policy, NoClipping> ||
+                    (HasGradients<O> && requires(O& optimizer, decltype(optimizer.gradients()) gradients) {
+                      requires ClippingPolicy<Policy, decltype(gradients)>;
+                    });
 template <class E>
-concept ClipsByPolicy =
-    std::same_as<std::remove_cvref_t<decltype(std::declval<E&>().policies().clipping())>, NoClipping> ||
-    (HasGradients<typename E::OptimizerType> &&
-     requires(E& engine, decltype(engine.optimizer().gradients()) gradients) {
-       requires ClippingPolicy<std::remove_cvref_t<decltype(engine.policies().clipping())>, decltype(gradients)>;
-     });
+concept ClipsByPolicy = for_all_optimizers<E>([](auto index) {
+  return ClippedBy<typename E::template OptimizerAt<index>, clipping_at<E, index>>;
+});
 template <class E>
-concept AccumulatesByPolicy = !E::accumulates || ScalesGradients<typename E::OptimizerType>;
+concept AccumulatesByPolicy = !E::accumulates || for_all_optimizers<E>([](auto index) {
+  return ScalesGradients<typename E::template OptimizerAt<index>>;
+});
 template <class E>
-concept ClosureFitsWindow = !(E::accumulates && NeedsClosure<typename E::OptimizerType>);
+concept ClosureFitsWindow = !(E::accumulates && E::Facts::reevaluate);
 template <class E>
 concept ClosureFitsNonFinite =
-    !(NeedsClosure<typename E::OptimizerType> &&
+    !(E::Facts::reevaluate &&
       std::same_as<std::remove_cvref_t<decltype(std::declval<E&>().policies().non_finite())>, SkipNonFinite>);
 template <class E>
 concept PrecisionOfBackend = E::Backend::template supports_precision<typename E::Precision>;
 
 template <class E>
-concept LossScaleFits = !E::scales_loss || !PrecisionOfBackend<E> || TakesLossScale<typename E::OptimizerType>;
+concept LossScaleFits = !E::scales_loss || !PrecisionOfBackend<E> || for_all_optimizers<E>([](auto index) {
+  return TakesLossScale<typename E::template OptimizerAt<index>>;
+});
+
+// Several optimizers.
+template <class E>
+concept OneWorld = for_all_optimizers<E>([](auto index) {
+  return std::same_as<typename E::Backend,
+                      typename backend_of<typename E::template OptimizerAt<index>, typename E::Precision>::type>;
+});
+template <class E>
+concept TogglesFit = E::manual || E::optimizer_count == 1 || for_all_optimizers<E>([](auto index) {
+  return E::Backend::template can_toggle<typename E::template OptimizerAt<index>>;
+});
+template <class E>
+concept TurnsAreComplete = !E::Facts::take_turns || for_all_optimizers<E>([](auto index) {
+  return E::template ConfiguredAt<index>::takes_turns;
+});
+template <class E>
+concept TurnsAmongSeveral = !E::Facts::take_turns || (E::optimizer_count > 1 && !E::manual);
+template <class E>
+concept TurnsWithoutWindows = !(E::Facts::take_turns && E::accumulates);
+
+// What a model that optimizes by hand does by hand.
+template <class E>
+concept ManualWithoutOwnClipping = !E::manual || for_all_optimizers<E>([](auto index) {
+  return !E::template ConfiguredAt<index>::has_clipping;
+});
+template <class E>
+concept ManualWithoutOwnIntervals = !E::manual || for_all_optimizers<E>([](auto index) {
+  return !E::template ConfiguredAt<index>::has_intervals;
+});
 
 template <class E>
 inline constexpr bool engine_works =
-    ClipsByPolicy<E> && AccumulatesByPolicy<E> && ClosureFitsWindow<E> && ClosureFitsNonFinite<E> && PrecisionOfBackend<E> && LossScaleFits<E>;
+    OneWorld<E> && ClipsByPolicy<E> && AccumulatesByPolicy<E> && ClosureFitsWindow<E> && ClosureFitsNonFinite<E> &&
+    PrecisionOfBackend<E> && LossScaleFits<E> && TogglesFit<E> && TurnsAreComplete<E> && TurnsAmongSeveral<E> &&
+    TurnsWithoutWindows<E> && ManualWithoutOwnClipping<E> && ManualWithoutOwnIntervals<E>;
 
 template <class Model, class Policies>
 struct EngineWith {
@@ -155,6 +206,28 @@ consteval void require_engine() {
   static_assert(PrecisionOfBackend<E>,
                 "a precision policy needs tensors, and this optimizer has none: remove the policy, or include "
                 "<fulgurite/fulgurite.hpp> and use an optimizer on tensors. See docs/errors/precision.md");
+  static_assert(OneWorld<E>,
+                "fg::optimizers(...) was given optimizers on tensors beside optimizers on plain types: give it either. "
+                "See docs/errors/several-optimizers.md");
+  static_assert(TogglesFit<E>,
+                "several optimizers are toggled in turn, for which each must tell its parameters: "
+                "`template <class F> void for_each_parameter(F&& f)` that calls f(tensor). "
+                "See docs/errors/several-optimizers.md");
+  static_assert(TurnsAreComplete<E>,
+                "some optimizers take turns and some do not: give each of them .takes(fg::Batches{n}), or none. "
+                "See docs/errors/turns.md");
+  static_assert(TurnsAmongSeveral<E>,
+                ".takes(fg::Batches{n}) is for several optimizers in automatic optimization: one alone trains on every "
+                "batch, and in manual optimization the model decides. Remove it. See docs/errors/turns.md");
+  static_assert(TurnsWithoutWindows<E>,
+                "optimizers that take turns cannot accumulate: a window would begin with one and end with another. Remove "
+                "the accumulation policy, or .takes(...). See docs/errors/turns.md");
+  static_assert(ManualWithoutOwnClipping<E>,
+                "fg::ManualOptimization cannot go together with an optimizer's own clipping policy: call "
+                "step.clip_gradients(optimizer, fg::ClipNorm{...}) in training_step. See docs/errors/manual-optimization.md");
+  static_assert(ManualWithoutOwnIntervals<E>,
+                "fg::ManualOptimization cannot go together with a schedule's own interval: leave it out, and call "
+                "step.lr_schedulers().step() in training_step. See docs/errors/manual-optimization.md");
   static_assert(LossScaleFits<E>,
                 "a precision with a loss scale (fg::Float16Mixed) needs an optimizer that can skip an overflowed step, and "
                 "one that re-evaluates its closure (LBFGS) cannot: use fg::Bfloat16Mixed, or another optimizer. "
@@ -180,8 +253,8 @@ consteval void require_model() {
                     "See docs/errors/hook-shape.md");
       if constexpr (ConfiguresWithoutArguments<Model>) {
         static_assert(OptimizerConfiguration<returned_configuration<Model>>,
-                      "configure_optimizers must return an optimizer or fg::optimizer(...): this has no step() and "
-                      "zero_grad(). See docs/errors/configure-optimizers-result.md");
+                      "configure_optimizers must return an optimizer, fg::optimizer(...) or fg::optimizers(...): this has no "
+                      "step() and zero_grad(). See docs/errors/configure-optimizers-result.md");
       }
     }
   }
@@ -204,57 +277,128 @@ consteval void require_trainer() {
 // --- the second door: the batch type is known ------------------------------------------------------------------------
 
 template <class E, class Model, class Batch>
-concept TrainsOn = requires(Model& model, const typename E::template TakenBatch<Batch>& batch, typename E::Step& step) {
+concept StepsOn = requires(Model& model, const typename E::template TakenBatch<Batch>& batch, typename E::Step& step) {
   model.training_step(batch, step);
 };
+template <class E, class Model, class Batch, class Index>
+concept StepsOnFor = requires(Model& model, const typename E::template TakenBatch<Batch>& batch, typename E::Step& step,
+                              Index& index) { model.training_step(batch, step, index); };
+
+/// Converts to the index of an optimizer that is not there: a training_step that takes it was written for one too many.
+template <std::size_t Count>
+struct BeyondLast : OptimizerIndex<Count>, OptimizerIndex<Count + 1> {};
+
+template <class E, class Model, class Batch>
+concept StepsOnForEach = for_all_optimizers<E>([](auto index) {
+  return StepsOnFor<E, Model, Batch, decltype(index)>;
+});
+// A training_step with `auto index`, or a number, takes the index of any optimizer, and is not asked for one too many:
+// its body may not compile for that.
+template <class E, class Model, class Batch>
+concept StepsOnForAny = StepsOnFor<E, Model, Batch, std::integral_constant<std::size_t, 0>>;
+template <class E, class Model, class Batch>
+concept StepsOnForNoOther =
+    StepsOnForAny<E, Model, Batch> || !StepsOnFor<E, Model, Batch, BeyondLast<E::optimizer_count>>;
+
+template <class E, class Model, class Batch>
+consteval bool trains_on() {
+  if constexpr (!E::is_told_which) {
+    return StepsOn<E, Model, Batch>;
+  } else if constexpr (!StepsOnForEach<E, Model, Batch>) {
+    return false;
+  } else {
+    return StepsOnForNoOther<E, Model, Batch>;
+  }
+}
 
 template <class Returned, class Backend>
 concept LossResult = Backend::template accepts_loss<typename loss_of<std::remove_cvref_t<Returned>>::type>;
 
-template <class E, class Returned>
-concept LossFitsClosure = !NeedsClosure<typename E::OptimizerType> || !(loss_of<std::remove_cvref_t<Returned>>::optional ||
-                                                                        loss_of<std::remove_cvref_t<Returned>>::weighted);
-template <class E, class Returned>
-concept WeightFitsOptimizer =
-    !loss_of<std::remove_cvref_t<Returned>>::weighted || ScalesGradients<typename E::OptimizerType>;
+template <class O, class Returned>
+concept LossFitsClosure = !NeedsClosure<O> || !(loss_of<std::remove_cvref_t<Returned>>::optional ||
+                                               loss_of<std::remove_cvref_t<Returned>>::weighted);
+template <class O, class Returned>
+concept WeightFitsOptimizer = !loss_of<std::remove_cvref_t<Returned>>::weighted || ScalesGradients<O>;
+
+template <class First, class Returned>
+concept SameLoss = std::same_as<typename loss_of<std::remove_cvref_t<First>>::type,
+                                typename loss_of<std::remove_cvref_t<Returned>>::type>;
+
+template <class E, class Batch, std::size_t I>
+consteval bool loss_works() {
+  using Returned = typename E::template Returned<Batch, I>;
+  if constexpr (std::is_void_v<Returned>) {
+    return false;
+  } else {
+    using O = typename E::template OptimizerAt<I>;
+    return LossResult<Returned, typename E::Backend> && LossFitsClosure<O, Returned> && WeightFitsOptimizer<O, Returned> &&
+           SameLoss<typename E::template Returned<Batch, 0>, Returned>;
+  }
+}
 
 template <class E, class Model, class Batch>
 consteval bool batch_works() {
-  if constexpr (!TrainsOn<E, Model, Batch>) {
+  if constexpr (!trains_on<E, Model, Batch>()) {
     return false;
   } else if constexpr (E::manual) {
     return true;
   } else {
-    using Returned = typename E::template Returned<Batch>;
-    return LossResult<Returned, typename E::Backend> &&
-           LossFitsClosure<E, Returned> && WeightFitsOptimizer<E, Returned>;
+    return for_all_optimizers<E>([](auto index) { return loss_works<E, Batch, index>(); });
+  }
+}
+
+template <class E, class Batch, std::size_t I>
+consteval void require_loss() {
+  using Returned = typename E::template Returned<Batch, I>;
+  using O = typename E::template OptimizerAt<I>;
+  static_assert(!std::is_void_v<Returned>,
+                "training_step returns nothing, but automatic optimization needs the loss: return it, or add "
+                "fg::ManualOptimization to the trainer's policies. See docs/errors/training-step-result.md");
+  if constexpr (!std::is_void_v<Returned>) {
+    static_assert(LossResult<Returned, typename E::Backend>,
+                  "training_step must return a loss: a tensor (for plain types: something with value() and "
+                  "backward(scale)), fg::WeightedLoss of one, or std::optional of either. "
+                  "See docs/errors/training-step-result.md");
+    static_assert(LossFitsClosure<O, Returned>,
+                  "an optimizer that re-evaluates its closure (LBFGS) cannot skip a batch or weigh it: training_step must "
+                  "return the loss itself, neither std::optional nor fg::WeightedLoss. "
+                  "See docs/errors/training-step-result.md");
+    static_assert(WeightFitsOptimizer<O, Returned>,
+                  "a weighted loss needs an optimizer whose gradients can be scaled: "
+                  "optimizer.gradients().scale(factor). See docs/errors/training-step-result.md");
+    static_assert(!LossResult<Returned, typename E::Backend> || SameLoss<typename E::template Returned<Batch, 0>, Returned>,
+                  "all training_step overloads of a model must return the same type of loss (optionally, or weighted). "
+                  "See docs/errors/training-step-result.md");
   }
 }
 
 template <class E, class Model, class Batch>
 consteval void require_batch() {
-  static_assert(TrainsOn<E, Model, Batch>,
+  constexpr bool with_index = StepsOnFor<E, Model, Batch, OptimizerIndex<0>>;
+  if constexpr (E::is_told_which) {
+    static_assert(with_index || !StepsOn<E, Model, Batch>,
+                  "configure_optimizers returns several optimizers, and training_step is not told for which of them it is "
+                  "called: write one overload for each, `auto training_step(const Batch& batch, auto& step, "
+                  "fg::OptimizerIndex<I>)`, or add fg::ManualOptimization. See docs/errors/several-optimizers.md");
+    static_assert(!with_index || StepsOnForEach<E, Model, Batch>,
+                  "configure_optimizers returns more optimizers than there are overloads `training_step(batch, step, "
+                  "fg::OptimizerIndex<I>)`: write one for each. See docs/errors/several-optimizers.md");
+    static_assert(!StepsOnForEach<E, Model, Batch> || StepsOnForNoOther<E, Model, Batch>,
+                  "there are more overloads `training_step(batch, step, fg::OptimizerIndex<I>)` than configure_optimizers "
+                  "returns optimizers: some would never be called. See docs/errors/several-optimizers.md");
+  } else {
+    static_assert(StepsOn<E, Model, Batch> || !with_index,
+                  "training_step takes an fg::OptimizerIndex, which only automatic optimization with several optimizers "
+                  "gives: write `training_step(batch, step)`. See docs/errors/several-optimizers.md");
+  }
+  static_assert(StepsOn<E, Model, Batch> || with_index,
                 "training_step cannot take these batches: write a public `auto training_step(const Batch& batch, auto& step)` "
                 "for the type that the range gives, or give a range of what training_step takes. "
                 "See docs/errors/batch-type.md");
-  if constexpr (TrainsOn<E, Model, Batch> && !E::manual) {
-    using Returned = typename E::template Returned<Batch>;
-    static_assert(!std::is_void_v<Returned>,
-                  "training_step returns nothing, but automatic optimization needs the loss: return it, or add "
-                  "fg::ManualOptimization to the trainer's policies. See docs/errors/training-step-result.md");
-    if constexpr (!std::is_void_v<Returned>) {
-      static_assert(LossResult<Returned, typename E::Backend>,
-                    "training_step must return a loss: a tensor (for plain types: something with value() and "
-                    "backward(scale)), fg::WeightedLoss of one, or std::optional of either. "
-                    "See docs/errors/training-step-result.md");
-      static_assert(LossFitsClosure<E, Returned>,
-                    "an optimizer that re-evaluates its closure (LBFGS) cannot skip a batch or weigh it: training_step must "
-                    "return the loss itself, neither std::optional nor fg::WeightedLoss. "
-                    "See docs/errors/training-step-result.md");
-      static_assert(WeightFitsOptimizer<E, Returned>,
-                    "a weighted loss needs an optimizer whose gradients can be scaled: "
-                    "optimizer.gradients().scale(factor). See docs/errors/training-step-result.md");
-    }
+  if constexpr (trains_on<E, Model, Batch>() && !E::manual) {
+    [&]<std::size_t... I>(std::index_sequence<I...>) {
+      (require_loss<E, Batch, I>(), ...);
+    }(std::make_index_sequence<E::optimizer_count>{});
   }
 }
 

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cmath>
+#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <stdexcept>
@@ -14,15 +15,18 @@
 #include <fulgurite/hooks/gradients.hpp>
 #include "errors.hpp"
 #include "loss.hpp"
-#include "result.hpp"
+#include "optimizer_index.hpp"
+#include "window.hpp"
 
 namespace fulgurite::detail {
 
-/// One batch's closure. An optimizer that re-evaluates (LBFGS) runs it several times.
-template <class Engine, class Batch, class EngineStep, class Loss>
+/// One batch's closure for one optimizer. An optimizer that re-evaluates (LBFGS) runs it several times.
+template <class Engine, std::size_t Index, class Batch, class EngineStep, class Loss>
 class Closure {
  public:
-  FULGURITE_INLINE Closure(Engine& engine, const Batch& batch, EngineStep& step, StepResult<Loss>& result)
+  /// `result`: where the loss is left.
+  FULGURITE_INLINE Closure(Engine& engine, OptimizerIndex<Index>, const Batch& batch, EngineStep& step,
+                           std::optional<Loss>& result)
       : engine_(&engine), batch_(&batch), step_(&step), result_(&result) {}
 
   Closure(const Closure&) = delete;
@@ -32,46 +36,50 @@ class Closure {
   FULGURITE_INLINE const std::optional<Loss>& operator()() {
     const bool again = ran_;
     ran_ = true;
-    result_->loss.reset();
+    result_->reset();
     auto returned = [&]() FULGURITE_INLINE {
       [[maybe_unused]] auto guard = engine_->backend().forward_guard();
-      return hooks::training_step_hook::call(engine_->model(), *batch_, *step_);
+      return engine_->training_step(index, *batch_, *step_);
     }();
-    if (engine_->window().at_first_batch()) engine_->zero_grad(*step_);
+    if (window().at_first_batch()) engine_->zero_grad(index, *step_);
     accept(std::move(returned), again);
-    return result_->loss;
+    return *result_;
   }
 
   bool ran() const { return ran_; }
 
  private:
+  static constexpr OptimizerIndex<Index> index{};
+
+  FULGURITE_INLINE Window& window() { return engine_->running(index).window(); }
+
   template <class Returned>
   FULGURITE_INLINE void accept(std::optional<Returned> returned, bool again) {
     if (returned) {
       accept(std::move(*returned), again);
     } else if (!again) {
-      engine_->window().add_contribution();  // a skipped batch counts in the mean, as in PyTorch Lightning
+      window().add_contribution();  // a skipped batch counts in the mean, as in PyTorch Lightning
     }
   }
 
   FULGURITE_INLINE void accept(WeightedLoss<Loss> returned, bool again) {
     require_weight(returned.weight);
     if (!usable(returned.sum)) return;
-    if (!again) engine_->window().add_weight(returned.weight);
+    if (!again) window().add_weight(returned.weight);
     differentiate(std::move(returned.sum), 1);
   }
 
   FULGURITE_INLINE void accept(Loss loss, bool again) {
     if (!usable(loss)) return;
-    if (!again) engine_->window().add_contribution();
-    differentiate(std::move(loss), engine_->window().divisor());
+    if (!again) window().add_contribution();
+    differentiate(std::move(loss), window().divisor());
   }
 
   FULGURITE_INLINE void differentiate(Loss loss, std::int64_t divisor) {
     engine_->template notify<hooks::on_before_backward_hook>(std::as_const(loss), *step_);
     engine_->backend().backward(loss, divisor);
     engine_->template notify<hooks::on_after_backward_hook>(*step_);
-    result_->loss = std::move(loss);
+    *result_ = std::move(loss);
   }
 
   static void require_weight(double weight) {
@@ -93,7 +101,7 @@ class Closure {
   Engine* engine_;
   const Batch* batch_;
   EngineStep* step_;
-  StepResult<Loss>* result_;
+  std::optional<Loss>* result_;
   bool ran_ = false;
 };
 

@@ -3,16 +3,17 @@
 // on the policies in slot order, so equal trainers share one instantiation.
 #pragma once
 
+#include <boost/hana/at.hpp>
 #include <boost/hana/for_each.hpp>
 #include <boost/hana/tuple.hpp>
 #include <boost/hana/unpack.hpp>
 
 #include <concepts>
+#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <stdexcept>
 #include <string>
-#include <tuple>
 #include <type_traits>
 #include <utility>
 
@@ -24,51 +25,88 @@
 #include <fulgurite/policies/non_finite.hpp>
 #include "backend.hpp"
 #include "closure.hpp"
-#include "configured_optimizer.hpp"
+#include "configured_optimizers.hpp"
 #include "engine_step.hpp"
 #include "errors.hpp"
 #include "handles.hpp"
 #include "loss.hpp"
+#include "optimizer_index.hpp"
 #include "progress.hpp"
 #include "result.hpp"
+#include "running_optimizer.hpp"
+#include "schedule_steps.hpp"
 #include "window.hpp"
 
 namespace fulgurite::detail {
 
+template <class Model, class Batch, class Step, std::size_t I, bool ToldWhich>
+struct training_step_result {
+  using type = decltype(std::declval<Model&>().training_step(std::declval<const Batch&>(), std::declval<Step&>()));
+};
+template <class Model, class Batch, class Step, std::size_t I>
+struct training_step_result<Model, Batch, Step, I, true> {
+  using type = decltype(std::declval<Model&>().training_step(std::declval<const Batch&>(), std::declval<Step&>(),
+                                                             std::declval<OptimizerIndex<I>&>()));
+};
+
 template <class Model, class Policies, class... Callbacks>
 class Engine {
  public:
-  using Configured = decltype(configured(std::declval<Model&>().configure_optimizers()));
-  using OptimizerType = typename Configured::optimizer_type;
+  using Configuration = decltype(all_configured(std::declval<Model&>().configure_optimizers()));
+  using Facts = OptimizerFacts<Configuration>;
+  static constexpr std::size_t optimizer_count = Configuration::count;
+  template <std::size_t I>
+  using ConfiguredAt = typename Configuration::template at<I>;
+  template <std::size_t I>
+  using OptimizerAt = typename ConfiguredAt<I>::optimizer_type;
+
   using Precision = std::remove_cvref_t<decltype(std::declval<const Policies&>().precision())>;
-  using Backend = typename backend_of<OptimizerType, Precision>::type;
+  using Backend = typename backend_of<typename Facts::FirstOptimizer, Precision>::type;
   using Step = EngineStep<Engine, Model>;
 
   static constexpr bool manual = Policies::manual;
+  /// training_step is told for which optimizer it is called.
+  static constexpr bool is_told_which = !manual && optimizer_count > 1;
   static constexpr bool accumulates =
       !std::same_as<std::remove_cvref_t<decltype(std::declval<const Policies&>().accumulation())>, NoAccumulation>;
-  static constexpr bool follows_metrics = !manual && Configured::follows_metrics;
+  static constexpr bool follows_metrics = !manual && Facts::follow_metrics;
   static constexpr bool scales_loss = ScalesLoss<Precision>;
   static constexpr bool checks_finite =
       std::remove_cvref_t<decltype(std::declval<const Policies&>().non_finite())>::checks;
 
   template <class Batch>
   using TakenBatch = std::remove_cvref_t<decltype(std::declval<Backend&>().take(std::declval<const Batch&>()))>;
-  template <class Batch>
-  using Returned = decltype(std::declval<Model&>().training_step(std::declval<const TakenBatch<Batch>&>(),
-                                                                  std::declval<Step&>()));
+
+  /// training_step for the `I`-th optimizer.
+  template <std::size_t I, class Batch>
+  FULGURITE_INLINE decltype(auto) training_step(OptimizerIndex<I> index, const Batch& batch, Step& step) {
+    if constexpr (is_told_which) {
+      return hooks::training_step_hook::call(*model_, batch, step, index);
+    } else {
+      return hooks::training_step_hook::call(*model_, batch, step);
+    }
+  }
+
+  /// What that is for a range of `Batch`.
+  template <class Batch, std::size_t I = 0>
+  using Returned = typename training_step_result<Model, TakenBatch<Batch>, Step, I, is_told_which>::type;
   template <class Batch>
   using LossFor = typename std::conditional_t<std::is_void_v<Returned<Batch>>, std::type_identity<NoLoss>,
                                               loss_of<std::remove_cvref_t<Returned<Batch>>>>::type;
+  template <class Batch>
+  using Result = StepResult<LossFor<Batch>, is_told_which ? optimizer_count : 1>;
 
   Engine(Model& model, Policies policies, boost::hana::tuple<Callbacks...> callbacks)
       : model_(&model),
         policies_(std::move(policies)),
         callbacks_(std::move(callbacks)),
         backend_(policies_.device().place(), policies_.precision()),
-        configured_(prepare_and_configure()) {
-    if constexpr (scales_loss) backend_.loss_scale().attach(optimizer());
-    configured_.attach_schedules();
+        running_(prepare_and_configure()),
+        toggles_(boost::hana::unpack(running_, [](auto&... running) { return Toggles(running.optimizer()...); })) {
+    for_each_optimizer([&](auto index) {
+      if constexpr (scales_loss) backend_.loss_scale().attach(running(index).optimizer());
+      running(index).configured().attach_schedules();
+    });
   }
 
   Engine(Engine&&) = default;
@@ -77,23 +115,28 @@ class Engine {
 
   /// One batch through the whole compiled path. `last`: it ends its epoch.
   template <class Batch>
-  FULGURITE_INLINE StepResult<LossFor<Batch>> train_batch(const Batch& given, bool last) {
+  FULGURITE_INLINE Result<Batch> train_batch(const Batch& given, bool last) {
     begin_epoch();
     decltype(auto) batch = backend_.take(given);
     Step step(*this, {Stage::training, progress_.batch, last, backend_.batch_size(batch)});
-    StepResult<LossFor<Batch>> result{.loss = {}, .epoch = progress_.epoch, .batch = progress_.batch};
+    Result<Batch> result;
+    result.epoch = progress_.epoch;
+    result.batch = progress_.batch;
 
     if (wants_to_end_epoch(batch, step)) {
-      window_.close();  // what it had gathered is dropped, as in PyTorch Lightning
+      close_windows();  // what they had gathered is dropped, as in PyTorch Lightning
       result.ends_epoch = true;
       result.global_step = progress_.global_step;
       return result;
     }
+    for_each_optimizer([&](auto index) FULGURITE_INLINE { running(index).begin_batch(); });
+    const std::int64_t before = progress_.global_step;
     if constexpr (manual) {
       train_manually(batch, step, result);
     } else {
       train_automatically(batch, step, result, last);
     }
+    result.stepped = progress_.global_step > before;
     ++progress_.batches;
     result.global_step = progress_.global_step;
     notify<hooks::on_train_batch_end_hook>(std::as_const(result), batch, step);
@@ -106,52 +149,52 @@ class Engine {
   }
 
   /// The update behind `optimizer.step(closure)`: run the closure, correct the window's mean, clip, step.
-  template <class Closure>
-  FULGURITE_INLINE void update(Step& step, Closure&& closure) {
-    const auto evaluate = [&]() FULGURITE_INLINE -> decltype(auto) {
+  template <std::size_t I, class Closure>
+  FULGURITE_INLINE void update(OptimizerIndex<I> index, Step& step, Closure&& closure) {
+    auto& optimizer = running(index).optimizer();
+    const auto evaluate = [&]() FULGURITE_INLINE {
       if constexpr (manual) {
         [[maybe_unused]] auto guard = backend_.full_precision_guard();
-        unscale_gradients();
-        notify<hooks::on_before_optimizer_step_hook>(step.optimizers(), step);
+        unscale_gradients(optimizer);
+        notify<hooks::on_before_optimizer_step_hook>(step.optimizer(index), step);
       } else {
-        if (window_.nothing_to_step_on()) return;
-        unscale_gradients();
-        correct_mean();
-        notify<hooks::on_before_optimizer_step_hook>(step.optimizers(), step);
-        clip(step);
+        if (window(index).nothing_to_step_on()) return;
+        unscale_gradients(optimizer);
+        correct_mean(index);
+        notify<hooks::on_before_optimizer_step_hook>(step.optimizer(index), step);
+        clip(index, step);
       }
     };
-    if constexpr (NeedsClosure<OptimizerType>) {
-      optimizer().step([&] {
+    if constexpr (NeedsClosure<OptimizerAt<I>>) {
+      optimizer.step([&] {
         auto loss = closure();
         evaluate();
-        return loss;
+        if constexpr (manual) {
+          return std::optional(std::move(loss));
+        } else {
+          return loss;
+        }
       });
     } else {
       closure();
       evaluate();
       if constexpr (!manual) {
-        if (window_.nothing_to_step_on()) return;
+        if (window(index).nothing_to_step_on()) return;
       }
       [[maybe_unused]] auto guard = backend_.full_precision_guard();
-      optimizer().step();
+      optimizer.step();
     }
-    if constexpr (manual) {
-      if (overflowed()) {
-        ++progress_.skipped_steps;
-      } else {
-        count_step();
-      }
-    }
+    if constexpr (manual) finish_step(index, !overflowed(index));
   }
 
-  FULGURITE_INLINE void zero_grad(Step& step) {
-    auto handle = step.optimizers();
+  template <std::size_t I>
+  FULGURITE_INLINE void zero_grad(OptimizerIndex<I> index, Step& step) {
+    auto handle = step.optimizer(index);
     notify<hooks::on_before_zero_grad_hook>(handle, step);
     if constexpr (hooks::present<hooks::optimizer_zero_grad_hook, Model>) {
       hooks::call<hooks::optimizer_zero_grad_hook>(*model_, handle, step);
     } else {
-      optimizer().zero_grad();
+      running(index).optimizer().zero_grad();
     }
   }
 
@@ -165,8 +208,8 @@ class Engine {
     }
     backend_.backward(loss, 1);  // only to find out where it comes from
     const std::string gradient = backend_.first_non_finite_gradient(*model_);
-    optimizer().zero_grad();
-    window_.close();
+    for_each_optimizer([&](auto index) { running(index).optimizer().zero_grad(); });
+    close_windows();
     throw NonFiniteLoss(progress_.epoch, progress_.batch, value, gradient);
   }
 
@@ -181,12 +224,10 @@ class Engine {
     notify<hooks::on_train_epoch_start_hook>(edge(Stage::training));
   }
 
-  /// After the last batch: steps on a window that is still open, then advances epoch schedules.
+  /// After the last batch: steps on windows that are still open, then advances epoch schedules.
   void close_epoch() {
     if constexpr (!manual) {
-      if constexpr (accumulates) {
-        if (window_.is_open()) close_open_window();
-      }
+      if constexpr (accumulates) close_open_windows();
       advance_epoch_schedules(progress_.batch);
     }
   }
@@ -196,51 +237,32 @@ class Engine {
   void end_epoch(bool completed) {
     if (!epoch_open_) return;
     if (completed) close_epoch();
-    window_.close();
+    close_windows();
     advance_metric_schedules_after_step();
     notify<hooks::on_train_epoch_end_hook>(edge(Stage::training));
-    if (completed) advance_metric_schedules_after_epoch();
+    if constexpr (follows_metrics) {
+      if (completed) detail::advance_metric_schedules_after_epoch(*this);
+    }
     ++progress_.epoch;
-    progress_.batch = progress_.steps_in_epoch = 0;
-    epoch_open_ = false;
+    forget_epoch();
   }
 
-  /// Forgets a running epoch that an exception ended: it may begin anew. An open window and its gradients are dropped.
+  /// Forgets a running epoch that an exception ended: it may begin anew. Open windows and their gradients are dropped.
   void abandon_epoch() {
-    window_.close();
-    progress_.batch = progress_.steps_in_epoch = 0;
+    close_windows();
     epoch_size_ = std::nullopt;
-    epoch_open_ = metric_schedules_due_ = false;
+    metric_schedules_due_ = false;
+    forget_epoch();
   }
 
   bool epoch_open() const { return epoch_open_; }
 
-  /// Epoch schedules advance once an epoch: with its last batch, or when the epoch is ended without one.
-  /// `batches`: of this epoch so far, the running one included.
-  void advance_epoch_schedules(std::int64_t batches) {
-    if (std::exchange(epoch_schedules_done_, true)) return;
-    const SchedulePoint point{progress_.epoch, batches, progress_.steps_in_epoch};
-    for_each_schedule([&](auto& schedule) {
-      if (schedule.due_after_epoch(policies_.scheduler_interval(), point)) advance(schedule);
-    });
-  }
-
-  // Schedules that follow a metric come after the validation and on_train_epoch_end that may log it. In manual mode
-  // the model advances them itself.
-
+  /// Schedules that follow a metric come after the validation and on_train_epoch_end that may log it. In manual mode the
+  /// model advances them itself.
   void advance_metric_schedules_after_step() {
-    if (!std::exchange(metric_schedules_due_, false)) return;
-    const SchedulePoint point{progress_.epoch, progress_.batch, progress_.steps_in_epoch};
-    for_each_metric_schedule([&](auto& schedule) {
-      if (schedule.due_after_step(policies_.scheduler_interval(), point)) advance_on_metric(schedule, true);
-    });
-  }
-
-  void advance_metric_schedules_after_epoch() {
-    const SchedulePoint point{progress_.epoch, progress_.batch, progress_.steps_in_epoch};
-    for_each_metric_schedule([&](auto& schedule) {
-      if (schedule.due_after_epoch(policies_.scheduler_interval(), point)) advance_on_metric(schedule, false);
-    });
+    if constexpr (follows_metrics) {
+      if (std::exchange(metric_schedules_due_, false)) detail::advance_metric_schedules_after_step(*this);
+    }
   }
 
   // --- hooks and parts -----------------------------------------------------------------------------------------------
@@ -252,28 +274,34 @@ class Engine {
     hooks::call<Hook>(*model_, arguments...);
   }
 
+  /// Calls f(fg::OptimizerIndex<I>) for every optimizer, in order.
+  template <class F>
+  FULGURITE_INLINE static constexpr void for_each_optimizer(F&& f) {
+    [&]<std::size_t... I>(std::index_sequence<I...>) FULGURITE_INLINE {
+      (f(optimizer_index<I>), ...);
+    }(std::make_index_sequence<optimizer_count>{});
+  }
+
   Step edge(Stage stage) { return Step(*this, {stage, progress_.batch, false, 1.0}); }
 
-  /// Handles of the schedules: one alone, or a tuple.
-  auto scheduler_handles() {
-    return boost::hana::unpack(configured_.schedules(), [&](auto&... schedule) {
-      static_assert(sizeof...(schedule) > 0,
-                    "step.lr_schedulers() needs a schedule: give it to the optimizer by fg::optimizer(...).with(schedule). "
-                    "See docs/errors/no-schedule.md");
-      if constexpr (sizeof...(schedule) == 1) {
-        return (SchedulerHandle(schedule, optimizer(), std::as_const(metrics_)), ...);
-      } else {
-        return std::make_tuple(SchedulerHandle(schedule, optimizer(), std::as_const(metrics_))...);
-      }
-    });
+  template <std::size_t I>
+  FULGURITE_INLINE auto& running(OptimizerIndex<I>) {
+    return boost::hana::at_c<I>(running_);
+  }
+  template <std::size_t I>
+  FULGURITE_INLINE const auto& running(OptimizerIndex<I>) const {
+    return boost::hana::at_c<I>(running_);
+  }
+
+  /// What step.toggle returns.
+  template <std::size_t I>
+  auto toggle(OptimizerIndex<I>) {
+    return toggles_.only(I);
   }
 
   Model& model() { return *model_; }
   Backend& backend() { return backend_; }
   auto& loss_scale() { return backend_.loss_scale(); }
-  Window& window() { return window_; }
-  OptimizerType& optimizer() { return configured_.optimizer(); }
-  const OptimizerType& optimizer() const { return configured_.optimizer(); }
   Metrics& metrics() { return metrics_; }
   const Metrics& metrics() const { return metrics_; }
   Progress& progress() { return progress_; }
@@ -283,13 +311,18 @@ class Engine {
   bool& stop_requested() { return stop_requested_; }
   /// From here on the model's schedules stand still: whoever calls this sets the learning rates.
   void suspend_schedules() { schedules_suspended_ = true; }
+  bool schedules_suspended() const { return schedules_suspended_; }
   std::optional<std::int64_t>& epoch_size() { return epoch_size_; }
 
  private:
-  Configured prepare_and_configure() {
+  using Toggles = typename Backend::Toggles;
+
+  using RunningOptimizers = running_optimizers_of<Configuration>;
+
+  typename RunningOptimizers::type prepare_and_configure() {
     backend_.prepare(*model_);
     notify<hooks::setup_hook>();
-    return configured(model_->configure_optimizers());
+    return RunningOptimizers::make(all_configured(model_->configure_optimizers()));
   }
 
   /// Whether one of the hosts asks to end the epoch before this batch. All are asked.
@@ -313,53 +346,105 @@ class Engine {
     }
   }
 
-  template <class Batch, class Loss>
-  FULGURITE_INLINE void train_automatically(const Batch& batch, Step& step, StepResult<Loss>& result, bool last) {
-    if (!window_.is_open()) window_.open(policies_.accumulation(), progress_.epoch, remaining_batches());
-    Closure<Engine, Batch, Step, Loss> closure(*this, batch, step, result);
-    const bool closes = window_.closes(last);
-    if (closes) {
-      result.stepped = close_window(step, closure);
-    } else {
-      closure();
-      window_.add_batch();
-    }
-    if (result.stepped) advance_step_schedules(progress_.batch + 1);
-    if constexpr (Configured::schedule_count > 0) {
+  /// Every optimizer whose turn it is, one after the other: each sees the parameters as the one before left them. Then
+  /// the schedules.
+  template <class Batch, class Outcome>
+  FULGURITE_INLINE void train_automatically(const Batch& batch, Step& step, Outcome& result, bool last) {
+    bool closed = false;
+    const auto train = [&](auto index) FULGURITE_INLINE {
+      if constexpr (optimizer_count == 1) {
+        closed = train_one(index, batch, step, result.loss, last);
+      } else {
+        if (!has_its_turn(index)) return;
+        [[maybe_unused]] const auto only = toggles_.only(index);
+        closed = train_one(index, batch, step, result.losses[index], last);
+      }
+    };
+    for_each_optimizer(train);
+    if (closed) ++progress_.windows;
+    update_loss_scale();
+    if constexpr (Facts::have_schedules) {
+      detail::advance_step_schedules(*this, progress_.batch + 1);
       if (last) advance_epoch_schedules(progress_.batch + 1);
     }
   }
 
-  /// Steps on the gradients of a window whose epoch has ended.
-  void close_open_window() {
-    Step step(*this, {Stage::training, progress_.batch, true, 1.0});
-    NothingLeftToRun nothing;
-    if (close_window(step, nothing)) {
-      advance_step_schedules(progress_.batch);
-      if constexpr (follows_metrics) metric_schedules_due_ = true;
+  /// One batch for one optimizer. Whether it closed the accumulation window.
+  template <std::size_t I, class Batch, class Loss>
+  FULGURITE_INLINE bool train_one(OptimizerIndex<I> index, const Batch& batch, Step& step, std::optional<Loss>& loss,
+                                  bool last) {
+    if (!window(index).is_open()) window(index).open(policies_.accumulation(), progress_.epoch, remaining_batches());
+    Closure<Engine, I, Batch, Step, Loss> closure(*this, index, batch, step, loss);
+    const bool closes = window(index).closes(last);
+    if (closes) {
+      close_window(index, step, closure);
+    } else {
+      closure();
+      window(index).add_batch();
+    }
+    return closes;
+  }
+
+  /// Whether this batch belongs to the `I`-th optimizer: all do, unless they take turns.
+  template <std::size_t I>
+  FULGURITE_INLINE bool has_its_turn(OptimizerIndex<I>) const {
+    if constexpr (Facts::take_turns) {
+      std::int64_t begin = 0;
+      std::int64_t cycle = 0;
+      for_each_optimizer([&](auto other) FULGURITE_INLINE {
+        const std::int64_t batches = running(other).configured().share().batches;
+        if (other < I) begin += batches;
+        cycle += batches;
+      });
+      const std::int64_t place = progress_.batch % cycle - begin;
+      return place >= 0 && place < running(optimizer_index<I>).configured().share().batches;
+    } else {
+      return true;
     }
   }
 
-  template <class Batch, class Loss>
-  void train_manually(const Batch& batch, Step& step, StepResult<Loss>& result) {
-    const std::int64_t before = progress_.global_step;
+  /// Steps on the gradients of windows whose epoch has ended.
+  void close_open_windows() {
+    Step step(*this, {Stage::training, progress_.batch, true, 1.0});
+    bool closed = false;
+    for_each_optimizer([&](auto index) {
+      running(index).begin_batch();
+      if (!window(index).is_open()) return;
+      NothingLeftToRun nothing;
+      close_window(index, step, nothing);
+      closed = true;
+      if constexpr (follows_metrics) metric_schedules_due_ |= running(index).stepped();
+    });
+    if (!closed) return;
+    ++progress_.windows;
+    update_loss_scale();
+    detail::advance_step_schedules(*this, progress_.batch);
+  }
+
+  /// Epoch schedules advance once an epoch: with its last batch, or when the epoch is ended without one.
+  /// `batches`: of this epoch so far, the running one included.
+  void advance_epoch_schedules(std::int64_t batches) {
+    if (!std::exchange(epoch_schedules_done_, true)) detail::advance_epoch_schedules(*this, batches);
+  }
+
+  template <class Batch, class Outcome>
+  void train_manually(const Batch& batch, Step& step, Outcome& result) {
     {
       [[maybe_unused]] auto guard = backend_.forward_guard();
-      if constexpr (std::same_as<Loss, NoLoss>) {
-        hooks::training_step_hook::call(*model_, batch, step);
+      if constexpr (std::is_void_v<decltype(training_step(optimizer_index<0>, batch, step))>) {
+        training_step(optimizer_index<0>, batch, step);
       } else {
-        result.loss = hooks::training_step_hook::call(*model_, batch, step);
+        result.loss = training_step(optimizer_index<0>, batch, step);
       }
     }
-    if constexpr (scales_loss) backend_.loss_scale().update();
-    result.stepped = progress_.global_step > before;
+    update_loss_scale();
   }
 
-  /// The optimizer step of a window, through the model's override if it has one. False if there was nothing to step on.
-  template <class AnyClosure>
-  FULGURITE_INLINE bool close_window(Step& step, AnyClosure& closure) {
+  /// The optimizer step of a window, through the model's override if it has one.
+  template <std::size_t I, class AnyClosure>
+  FULGURITE_INLINE void close_window(OptimizerIndex<I> index, Step& step, AnyClosure& closure) {
     if constexpr (hooks::present<hooks::optimizer_step_hook, Model>) {
-      auto handle = step.optimizers();
+      auto handle = step.optimizer(index);
       hooks::call<hooks::optimizer_step_hook>(*model_, handle, closure, step);
       if (!closure.ran()) {
         throw std::logic_error(
@@ -367,96 +452,80 @@ class Engine {
             "optimizer.step(closure), or closure() alone");
       }
     } else {
-      update(step, closure);
+      update(index, step, closure);
     }
-    const bool stepped = !window_.nothing_to_step_on() && !overflowed();
-    if constexpr (scales_loss) {
-      if (!window_.nothing_to_step_on()) backend_.loss_scale().update();
-    }
-    window_.close();
-    ++progress_.windows;
-    if (stepped) {
-      count_step();
+    finish_step(index, !window(index).nothing_to_step_on() && !overflowed(index));
+    window(index).close();
+  }
+
+  /// Counts a step that was made, or that fell away.
+  template <std::size_t I>
+  FULGURITE_INLINE void finish_step(OptimizerIndex<I> index, bool made) {
+    if constexpr (scales_loss) loss_scale_due_ |= manual || !window(index).nothing_to_step_on();
+    if (made) {
+      ++progress_.global_step;
+      running(index).count_step();
     } else {
       ++progress_.skipped_steps;
     }
-    return stepped;
   }
 
-  FULGURITE_INLINE void count_step() {
-    ++progress_.global_step;
-    ++progress_.steps_in_epoch;
+  FULGURITE_INLINE void close_windows() {
+    for_each_optimizer([&](auto index) FULGURITE_INLINE { window(index).close(); });
   }
 
-  FULGURITE_INLINE void unscale_gradients() {
-    if constexpr (scales_loss) optimizer().gradients().unscale();
+  void forget_epoch() {
+    for_each_optimizer([&](auto index) { running(index).begin_epoch(); });
+    progress_.batch = 0;
+    epoch_open_ = false;
+  }
+
+  template <class Optimizer>
+  FULGURITE_INLINE void unscale_gradients(Optimizer& optimizer) {
+    if constexpr (scales_loss) optimizer.gradients().unscale();
+  }
+
+  /// Once a batch, after the steps of all optimizers, if there was one.
+  FULGURITE_INLINE void update_loss_scale() {
+    if constexpr (scales_loss) {
+      if (std::exchange(loss_scale_due_, false)) backend_.loss_scale().update();
+    }
   }
 
   /// The loss scale had the step skipped, since a gradient was not finite. On a GPU this waits for the step.
-  FULGURITE_INLINE bool overflowed() {
+  template <std::size_t I>
+  FULGURITE_INLINE bool overflowed(OptimizerIndex<I>) {
     if constexpr (scales_loss) {
-      return backend_.loss_scale().skipped();
+      return backend_.loss_scale().skipped(I);
     } else {
       return false;
     }
   }
 
-  FULGURITE_INLINE void correct_mean() {
-    if constexpr (ScalesGradients<OptimizerType>) {
-      if (const double correction = window_.take_correction(); correction != 1.0) optimizer().gradients().scale(correction);
+  template <std::size_t I>
+  FULGURITE_INLINE void correct_mean(OptimizerIndex<I> index) {
+    if constexpr (ScalesGradients<OptimizerAt<I>>) {
+      if (const double correction = window(index).take_correction(); correction != 1.0) {
+        running(index).optimizer().gradients().scale(correction);
+      }
     }
   }
 
-  FULGURITE_INLINE void clip(Step& step) {
+  template <std::size_t I>
+  FULGURITE_INLINE void clip(OptimizerIndex<I> index, Step& step) {
+    const auto& policy = running(index).configured().clipping_or(policies_.clipping());
     if constexpr (hooks::present<hooks::configure_gradient_clipping_hook, Model>) {
-      auto handle = step.optimizers();
+      auto handle = step.optimizer(index);
       hooks::call<hooks::configure_gradient_clipping_hook>(*model_, handle, step);
-    } else if constexpr (!std::same_as<std::remove_cvref_t<decltype(policies_.clipping())>, NoClipping>) {
-      auto gradients = optimizer().gradients();
-      policies_.clipping().clip(gradients);
+    } else if constexpr (!std::same_as<std::remove_cvref_t<decltype(policy)>, NoClipping>) {
+      auto gradients = running(index).optimizer().gradients();
+      policy.clip(gradients);
     }
   }
 
-  FULGURITE_INLINE void advance_step_schedules(std::int64_t batches) {
-    const SchedulePoint point{progress_.epoch, batches, progress_.steps_in_epoch};
-    for_each_schedule([&](auto& schedule) {
-      if (schedule.due_after_step(policies_.scheduler_interval(), point)) advance(schedule);
-    });
-  }
-
-  template <class Schedule>
-  void advance_on_metric(Schedule& schedule, bool after_step) {
-    if (const auto metric = schedule.new_metric(metrics_, after_step)) advance(schedule, metric);
-  }
-
-  template <class Schedule>
-  void advance(Schedule& schedule, std::optional<double> metric = std::nullopt) {
-    if (schedules_suspended_) return;
-    SchedulerHandle handle(schedule, optimizer(), metrics_, metric);
-    if constexpr (hooks::present<hooks::lr_scheduler_step_hook, Model>) {
-      Step step = edge(Stage::training);
-      hooks::call<hooks::lr_scheduler_step_hook>(*model_, handle, step);
-    } else {
-      handle.step();
-    }
-  }
-
-  template <class F>
-  FULGURITE_INLINE void for_each_schedule(F&& f) {
-    if constexpr (Configured::schedule_count > 0) {
-      boost::hana::for_each(configured_.schedules(), [&](auto& schedule) FULGURITE_INLINE {
-        if constexpr (!std::remove_cvref_t<decltype(schedule)>::follows_metric) f(schedule);
-      });
-    }
-  }
-
-  template <class F>
-  void for_each_metric_schedule(F&& f) {
-    if constexpr (follows_metrics) {
-      boost::hana::for_each(configured_.schedules(), [&](auto& schedule) {
-        if constexpr (std::remove_cvref_t<decltype(schedule)>::follows_metric) f(schedule);
-      });
-    }
+  template <std::size_t I>
+  FULGURITE_INLINE Window& window(OptimizerIndex<I> index) {
+    return running(index).window();
   }
 
   FULGURITE_INLINE std::int64_t remaining_batches() const { return epoch_size_ ? *epoch_size_ - progress_.batch : -1; }
@@ -465,14 +534,15 @@ class Engine {
   Policies policies_;
   boost::hana::tuple<Callbacks...> callbacks_;
   Backend backend_;
-  Configured configured_;
+  typename RunningOptimizers::type running_;
+  [[no_unique_address]] Toggles toggles_;
   Progress progress_;
-  Window window_;
   Metrics metrics_;
   std::optional<std::int64_t> epoch_size_;  // batches in the running epoch, if known
   bool epoch_open_ = false;
   bool epoch_schedules_done_ = false;
   bool metric_schedules_due_ = false;  // a step was made after which schedules that follow a metric have not been asked
+  bool loss_scale_due_ = false;        // a step was made, or fell away, after which the loss scale has not been updated
   bool stop_requested_ = false;
   bool schedules_suspended_ = false;
 };

@@ -2,13 +2,17 @@
 // The step that hooks get: the toolbox of fg::Step, and what only an engine can do.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <optional>
+#include <tuple>
 #include <utility>
 
 #include <fulgurite/detail/inline.hpp>
 #include <fulgurite/hooks/gradients.hpp>
 #include "handles.hpp"
+#include "optimizer_index.hpp"
+#include "schedule_steps.hpp"
 #include "step.hpp"
 
 namespace fulgurite::detail {
@@ -18,26 +22,52 @@ template <class Engine, class Model>
 class EngineStep : public Step<Model> {
  public:
   using typename Step<Model>::Place;
-  using Handle = OptimizerHandle<Engine, EngineStep>;
+  template <std::size_t I>
+  using Handle = OptimizerHandle<Engine, EngineStep, I>;
 
   FULGURITE_INLINE EngineStep(Engine& engine, Place place)
       : Step<Model>(engine.progress(), engine.stop_requested(), engine.metrics(), place), engine_(&engine) {}
 
-  /// The model's optimizer.
-  FULGURITE_INLINE Handle optimizers() { return {*engine_, *this}; }
-  /// The model's schedules: one handle if there is one, else a tuple of them.
-  auto lr_schedulers() const { return engine_->scheduler_handles(); }
+  /// The model's optimizer; of several a tuple: `auto [generator, discriminator] = step.optimizers();`.
+  FULGURITE_INLINE auto optimizers() {
+    if constexpr (Engine::optimizer_count == 1) {
+      return optimizer(optimizer_index<0>);
+    } else {
+      return [this]<std::size_t... I>(std::index_sequence<I...>) {
+        return std::tuple<Handle<I>...>(optimizer(optimizer_index<I>)...);
+      }(std::make_index_sequence<Engine::optimizer_count>{});
+    }
+  }
+  /// One of them: `step.optimizer(fg::optimizer_index<1>)`.
+  template <std::size_t I>
+  FULGURITE_INLINE Handle<I> optimizer(OptimizerIndex<I>) {
+    return {*engine_, *this};
+  }
 
-  /// Backward in full precision, with its hooks. Only a manual step has it.
+  /// The model's schedules: one handle if there is one, else `fg::SchedulerHandles` of all, optimizer by optimizer.
+  auto lr_schedulers() const { return scheduler_handles(*engine_); }
+
+  /// While what it returns lives, of all parameters of the model's optimizers only those of this one require gradients
+  /// (if they did before). Toggles may be nested: the innermost counts.
+  template <std::size_t I>
+  [[nodiscard]] auto toggle(const Handle<I>&) const {
+    return engine_->toggle(optimizer_index<I>);
+  }
+
+  /// Backward in full precision, with its hooks; multiplied by the loss scale, if there is one.
   template <class Loss>
-  void manual_backward(Loss&& loss)
-    requires(Engine::manual)
-  {
-    engine_->backend().check_loss(loss);
-    [[maybe_unused]] auto guard = engine_->backend().full_precision_guard();
-    engine_->template notify<hooks::on_before_backward_hook>(std::as_const(loss), *this);
-    engine_->backend().backward(loss, 1);
-    engine_->template notify<hooks::on_after_backward_hook>(*this);
+  void manual_backward(Loss&& loss) {
+    static_assert(Engine::manual,
+                  "step.manual_backward is for manual optimization; here the loss that training_step returns is "
+                  "differentiated: return it, or add fg::ManualOptimization to the trainer's policies. "
+                  "See docs/errors/manual-backward.md");
+    if constexpr (Engine::manual) {
+      engine_->backend().check_loss(loss);
+      [[maybe_unused]] auto guard = engine_->backend().full_precision_guard();
+      engine_->template notify<hooks::on_before_backward_hook>(std::as_const(loss), *this);
+      engine_->backend().backward(loss, 1);
+      engine_->template notify<hooks::on_after_backward_hook>(*this);
+    }
   }
 
   /// The model that is trained.

@@ -26,9 +26,10 @@ class FitRun : public Run {
   std::optional<std::int64_t> max_epochs() const { return limits_->epochs(); }
 
   /// training_step on every batch of the training range and nothing else: no backward, no update, no hook, and logs go
-  /// nowhere. Returns the number of batches. Manual optimization has none: its training_step updates by itself.
+  /// nowhere. Returns the number of batches. Manual optimization has none, since its training_step updates by itself; nor
+  /// have several optimizers, since each has a training_step of its own.
   std::int64_t pass_forward() const
-    requires(!Engine::manual)
+    requires(!Engine::manual && Engine::optimizer_count == 1)
   {
     data::begin_epoch(*train_, epoch());
     const auto limit = limits_->batches.train.of(data::batch_count(*train_), "training");

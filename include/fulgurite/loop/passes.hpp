@@ -49,7 +49,7 @@ void validate(Engine& engine, Range& range, std::int64_t limit) {
 /// training_step on every batch of `range` and nothing else: no backward, no update, no hook, and logs go nowhere.
 /// Gradients are recorded unless the caller forbids it. Returns the number of batches.
 template <class Engine, class Range>
-  requires(!Engine::manual)
+  requires(!Engine::manual && Engine::optimizer_count == 1)
 std::int64_t pass_forward(Engine& engine, Range& range, std::int64_t limit) {
   struct KeptMetrics {
     Metrics& metrics;

@@ -10,8 +10,7 @@ namespace fulgurite {
 struct Progress {
   std::int64_t epoch = 0;           ///< epochs that have ended, and so the index of the running one
   std::int64_t batch = 0;           ///< batches of this epoch before the running one, and so its index
-  std::int64_t steps_in_epoch = 0;  ///< optimizer steps of this epoch
-  std::int64_t batches = 0;         ///< batches of all epochs
+  std::int64_t batches = 0;        ///< batches of all epochs
   std::int64_t windows = 0;         ///< closed accumulation windows
   std::int64_t global_step = 0;     ///< optimizer steps
   std::int64_t skipped_steps = 0;   ///< optimizer steps that fell away because nothing finite was there to step on

@@ -175,6 +175,13 @@ class GroupedOptimizer {
   std::int64_t group_count() const { return static_cast<std::int64_t>(groups_.size()); }
   const std::vector<at::Tensor>& parameters(std::int64_t group = 0) const { return at(group).given; }
   const Options& options(std::int64_t group = 0) const { return at(group).options; }
+  /// Calls f(parameter) for the parameters of all groups.
+  template <class F>
+  void for_each_parameter(F&& f) const {
+    for (const Group& group : groups_) {
+      for (const at::Tensor& parameter : group.given) f(parameter);
+    }
+  }
 
   /// Throws std::invalid_argument for options that make no sense.
   void set_options(std::int64_t group, Options options) {

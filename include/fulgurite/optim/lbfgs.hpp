@@ -125,6 +125,11 @@ class LBFGS {
   double lr(std::int64_t) const { return options_.lr; }
   void set_lr(std::int64_t, double lr) { options_.lr = lr; }
   const std::vector<at::Tensor>& parameters(std::int64_t = 0) const { return parameters_; }
+  /// Calls f(parameter) for each.
+  template <class F>
+  void for_each_parameter(F&& f) const {
+    for (const at::Tensor& parameter : parameters_) f(parameter);
+  }
   const LBFGSOptions& options(std::int64_t = 0) const { return options_; }
 
   /// Options and state in the layout of Python's `state_dict()`. Tensors are the optimizer's own.

@@ -71,12 +71,18 @@ class TorchOptimizer {
 
   Gradients gradients() {
     std::vector<at::Tensor> all;
-    for (const auto& group : optimizer_.param_groups()) {
-      for (const at::Tensor& parameter : group.params()) {
-        if (parameter.grad().defined()) all.push_back(parameter.grad());
-      }
-    }
+    for_each_parameter([&](const at::Tensor& parameter) {
+      if (parameter.grad().defined()) all.push_back(parameter.grad());
+    });
     return Gradients(std::move(all), &scale_);
+  }
+
+  /// Calls f(parameter) for the parameters of all groups.
+  template <class F>
+  void for_each_parameter(F&& f) {
+    for (const auto& group : optimizer_.param_groups()) {
+      for (const at::Tensor& parameter : group.params()) f(parameter);
+    }
   }
 
   std::int64_t group_count() const { return rates().group_count(); }

@@ -20,6 +20,7 @@
 #include "for_each_tensor.hpp"
 #include "guards.hpp"
 #include "number.hpp"
+#include "parameter_toggles.hpp"
 #include "shape.hpp"
 
 namespace fulgurite {
@@ -44,6 +45,9 @@ class TensorBackend {
   static constexpr bool supports_precision = true;
   template <class Loss>
   static constexpr bool accepts_loss = std::is_same_v<Loss, at::Tensor>;
+  template <class Optimizer>
+  static constexpr bool can_toggle = TellsParameters<Optimizer>;
+  using Toggles = ParameterToggles;
 
   /// Throws std::invalid_argument if the machine has no such device.
   TensorBackend(DevicePlace place, [[maybe_unused]] const PrecisionPolicy& precision)

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // When the trainer feeds schedules that follow a metric, and with what.
-#include <fulgurite/loop/engine.hpp>
+#include <fulgurite/loop/schedule_steps.hpp>
 
 #include <catch2/catch_test_macros.hpp>
 #include <catch2/matchers/catch_matchers.hpp>

@@ -1,0 +1,138 @@
+// SPDX-License-Identifier: MIT
+// A schedule of an optimizer in a trainer: when it advances, how far it has come, which metric it follows.
+#pragma once
+
+#include <concepts>
+#include <cstdint>
+#include <optional>
+#include <stdexcept>
+#include <string>
+#include <type_traits>
+#include <utility>
+#include <vector>
+
+#include <fulgurite/logging/metrics.hpp>
+#include <fulgurite/policies/policy.hpp>
+#include <fulgurite/policies/scheduler_interval.hpp>
+#include <fulgurite/schedulers/running_schedule.hpp>
+#include <fulgurite/schedulers/schedule_state.hpp>
+#include <fulgurite/schedulers/scheduler.hpp>
+
+namespace fulgurite {
+
+/// The interval of a schedule that leaves it to the trainer.
+struct TrainerInterval {};
+
+/// A schedule, when it advances, and how far it has come.
+template <Scheduler Schedule, class Interval>
+class AttachedSchedule {
+ public:
+  /// Follows a metric, so it advances after validation.
+  static constexpr bool follows_metric = MetricScheduler<Schedule>;
+  /// Has an interval of its own.
+  static constexpr bool has_interval = !std::is_same_v<Interval, TrainerInterval>;
+
+  AttachedSchedule(Schedule schedule, Interval interval) : running_(std::move(schedule)), interval_(interval) {
+    detail::require_sensible(interval_);
+  }
+
+  /// Step 0: remembers the rates it starts from and sets its first ones. `initial_lrs` is empty for the first schedule.
+  template <class Optimizer>
+  void attach(Optimizer& optimizer, std::vector<double>& initial_lrs) {
+    running_.attach(optimizer, initial_lrs);
+  }
+
+  /// One step on.
+  template <class Optimizer>
+  void advance(Optimizer& optimizer)
+    requires(!follows_metric)
+  {
+    running_.advance(optimizer);
+  }
+  template <class Optimizer>
+  void advance(Optimizer& optimizer, double metric)
+    requires follows_metric
+  {
+    running_.advance(optimizer, metric);
+  }
+
+  /// The value of its metric: after a step the batch's own where there is one, else the epoch's mean. Nothing if it is
+  /// not known and the schedule isn't strict; throws std::invalid_argument if it is.
+  std::optional<double> metric(const Metrics& metrics, bool after_step) const
+    requires follows_metric
+  {
+    const Metric* found = metrics.find(schedule().monitor());
+    if (!found) {
+      if (is_strict()) throw std::invalid_argument(missing_metric(metrics));
+      return std::nullopt;
+    }
+    if (after_step && found->flags.has(on_step)) return found->last;
+    return metrics.value(found->name);
+  }
+
+  /// The same, but nothing also if it was not logged since the last call.
+  std::optional<double> new_metric(const Metrics& metrics, bool after_step)
+    requires follows_metric
+  {
+    const std::optional<double> value = metric(metrics, after_step);
+    if (!value) return std::nullopt;
+    const std::int64_t count = metrics.find(schedule().monitor())->count;
+    return std::exchange(metric_count_, count) == count ? std::nullopt : value;
+  }
+
+  template <class Default>
+  bool due_after_step(const Default& trainers, const SchedulePoint& point) const {
+    return interval_or(trainers).due_after_step(point);
+  }
+  template <class Default>
+  bool due_after_epoch(const Default& trainers, const SchedulePoint& point) const {
+    return interval_or(trainers).due_after_epoch(point);
+  }
+
+  std::int64_t steps() const { return running_.steps(); }                           ///< how often it has advanced
+  double last_lr(std::int64_t group = 0) const { return running_.last_lr(group); }  ///< after its last step
+  const Schedule& schedule() const { return running_.schedule(); }
+
+  /// What a checkpoint keeps of it. `metric_count` belongs to the metrics: leave it out where those are not restored.
+  ScheduleState state() const {
+    ScheduleState saved = running_.state();
+    if constexpr (follows_metric) saved.set("metric_count", static_cast<double>(metric_count_));
+    return saved;
+  }
+  /// Throws std::invalid_argument if the state is another kind's or of another number of groups, and changes nothing then.
+  void load_state(const ScheduleState& saved) {
+    running_.load_state(saved);
+    if constexpr (follows_metric) {
+      metric_count_ = saved.has("metric_count") ? static_cast<std::int64_t>(saved.number("metric_count")) : 0;
+    }
+  }
+
+ private:
+  template <class Default>
+  const auto& interval_or(const Default& trainers) const {
+    if constexpr (has_interval) {
+      return interval_;
+    } else {
+      return trainers;
+    }
+  }
+
+  bool is_strict() const {
+    if constexpr (requires { { schedule().strict } -> std::convertible_to<bool>; }) return schedule().strict;
+    return true;
+  }
+
+  std::string missing_metric(const Metrics& metrics) const {
+    std::string known;
+    for (const Metric& metric : metrics.all()) known += (known.empty() ? "" : ", ") + metric.name;
+    const std::string name(schedule().monitor());
+    return "fulgurite: the plateau schedule follows the metric " + name + ", which has not been logged. Known metrics: " +
+           (known.empty() ? "none" : known) + ". Log it with step.log(\"" + name + "\", value), or set .strict = false";
+  }
+
+  RunningSchedule<Schedule> running_;
+  [[no_unique_address]] Interval interval_;
+  std::int64_t metric_count_ = 0;  // of the metric's values, when one was last taken
+};
+
+}  // namespace fulgurite

@@ -1,0 +1,18 @@
+// SPDX-License-Identifier: MIT
+// EXPECT: more optimizers than there are overloads
+// EXPECT: See docs/errors/several-optimizers\.md
+#include "support/toy.hpp"
+
+namespace fg = fulgurite;
+
+struct Model {
+  toy::Weight a, b;
+  auto training_step(double batch, auto&, fg::OptimizerIndex<0>) { return toy::Loss{&a, batch}; }
+  auto configure_optimizers() { return fg::optimizers(toy::Sgd{&a}, toy::Sgd{&b}); }
+};
+
+int main() {
+  Model model;
+  fg::Trainer trainer{model};
+  trainer.fit(toy::counting(3));
+}

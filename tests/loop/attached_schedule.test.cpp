@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: MIT
+#include <fulgurite/loop/attached_schedule.hpp>
+
+#include <boost/hana/at.hpp>
+
+#include <catch2/catch_test_macros.hpp>
+
+#include <stdexcept>
+
+#include "support/toy.hpp"
+
+namespace fg = fulgurite;
+
+TEST_CASE("a schedule's state is saved and loaded") {
+  toy::Weight weight;
+  auto configured = fg::optimizer(toy::Sgd{&weight}).with(fg::CosineAnnealing{.period = 5}).with(fg::Plateau<"loss">{});
+  configured.attach_schedules();
+  auto& cosine = boost::hana::at_c<0>(configured.schedules());
+  auto& plateau = boost::hana::at_c<1>(configured.schedules());
+  cosine.advance(configured.optimizer());
+  plateau.advance(configured.optimizer(), 2.0);
+  CHECK(cosine.last_lr() == configured.optimizer().lr(0));
+
+  auto other = fg::optimizer(toy::Sgd{&weight}).with(fg::CosineAnnealing{.period = 5}).with(fg::Plateau<"loss">{});
+  other.attach_schedules();
+  auto& other_cosine = boost::hana::at_c<0>(other.schedules());
+  auto& other_plateau = boost::hana::at_c<1>(other.schedules());
+  other_cosine.load_state(cosine.state());
+  other_plateau.load_state(plateau.state());
+  CHECK(other_cosine.state() == cosine.state());
+  CHECK(other_cosine.steps() == 1);
+  CHECK(other_plateau.state().number("best") == 2.0);
+  CHECK_THROWS_AS(other_plateau.load_state(cosine.state()), std::invalid_argument);
+}
