@@ -67,13 +67,17 @@ class Loop {
   /// Trains on one batch. The optimizer steps if it closes an accumulation window.
   template <class Batch>
   FULGURITE_INLINE auto step(const Batch& batch) {
-    if constexpr (accepts<Batch>()) return train(batch, false);
+    if constexpr (accepts<Batch>()) {
+      engine_->begin_epoch();
+      return train(batch, false);
+    }
   }
 
   /// The same for the last batch of an epoch: closes an open window, steps epoch schedules and ends the epoch.
   template <class Batch>
   auto step(const Batch& batch, Last) {
     if constexpr (accepts<Batch>()) {
+      engine_->begin_epoch();
       auto result = train(batch, true);
       end_epoch();
       return result;

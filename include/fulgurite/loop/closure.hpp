@@ -16,7 +16,6 @@
 #include "errors.hpp"
 #include "loss.hpp"
 #include "optimizer_index.hpp"
-#include "window.hpp"
 
 namespace fulgurite::detail {
 
@@ -41,7 +40,8 @@ class Closure {
       [[maybe_unused]] auto guard = engine_->backend().forward_guard();
       return engine_->training_step(index, *batch_, *step_);
     }();
-    if (window().at_first_batch()) engine_->zero_grad(index, *step_);
+    if (window().at_first_batch()) engine_->begin_window(index, *step_);
+    if (!again) window().add_batch();
     accept(std::move(returned), again);
     return *result_;
   }
@@ -51,27 +51,22 @@ class Closure {
  private:
   static constexpr OptimizerIndex<Index> index{};
 
-  FULGURITE_INLINE Window& window() { return engine_->running(index).window(); }
+  FULGURITE_INLINE auto& window() { return engine_->window(index, *step_); }
 
   template <class Returned>
   FULGURITE_INLINE void accept(std::optional<Returned> returned, bool again) {
-    if (returned) {
-      accept(std::move(*returned), again);
-    } else if (!again) {
-      window().add_contribution();  // a skipped batch counts in the mean, as in PyTorch Lightning
-    }
+    if (returned) accept(std::move(*returned), again);  // a skipped batch counts in the mean, as in PyTorch Lightning
   }
 
   FULGURITE_INLINE void accept(WeightedLoss<Loss> returned, bool again) {
     require_weight(returned.weight);
-    if (!usable(returned.sum)) return;
+    if (!usable(returned.sum, again)) return;
     if (!again) window().add_weight(returned.weight);
     differentiate(std::move(returned.sum), 1);
   }
 
   FULGURITE_INLINE void accept(Loss loss, bool again) {
-    if (!usable(loss)) return;
-    if (!again) window().add_contribution();
+    if (!usable(loss, again)) return;
     differentiate(std::move(loss), window().divisor());
   }
 
@@ -89,11 +84,14 @@ class Closure {
   }
 
   /// Applies the non-finite policy: false leaves the batch out.
-  FULGURITE_INLINE bool usable(Loss& loss) {
+  FULGURITE_INLINE bool usable(Loss& loss, bool again) {
     engine_->backend().check_loss(loss);
     if constexpr (Engine::checks_finite) {
       const std::optional<double> value = engine_->backend().host_value(loss);
-      if (value && !std::isfinite(*value)) return engine_->on_non_finite(loss, *value);
+      if (value && !std::isfinite(*value) && !engine_->on_non_finite(loss, *value)) {
+        if (!again) window().leave_out();
+        return false;
+      }
     }
     return true;
   }

@@ -113,10 +113,9 @@ class Engine {
 
   // --- one batch -----------------------------------------------------------------------------------------------------
 
-  /// One batch through the whole compiled path. `last`: it ends its epoch.
+  /// One batch through the whole compiled path, in an epoch that has begun. `last`: it ends its epoch.
   template <class Batch>
   FULGURITE_INLINE Result<Batch> train_batch(const Batch& given, bool last) {
-    begin_epoch();
     decltype(auto) batch = backend_.take(given);
     Step step(*this, {Stage::training, progress_.batch, last, backend_.batch_size(batch)});
     Result<Batch> result;
@@ -129,20 +128,18 @@ class Engine {
       result.global_step = progress_.global_step;
       return result;
     }
-    for_each_optimizer([&](auto index) FULGURITE_INLINE { running(index).begin_batch(); });
-    const std::int64_t before = progress_.global_step;
     if constexpr (manual) {
       train_manually(batch, step, result);
     } else {
       train_automatically(batch, step, result, last);
     }
-    result.stepped = progress_.global_step > before;
+    for_each_optimizer([&](auto index) FULGURITE_INLINE { result.stepped |= step.taken_[index]; });
     ++progress_.batches;
     result.global_step = progress_.global_step;
     notify<hooks::on_train_batch_end_hook>(std::as_const(result), batch, step);
     ++progress_.batch;
     if constexpr (follows_metrics) {
-      metric_schedules_due_ |= result.stepped;
+      note_steps(step);
       if (!last) advance_metric_schedules_after_step();  // those of the last batch see the epoch's validation first
     }
     return result;
@@ -158,9 +155,9 @@ class Engine {
         unscale_gradients(optimizer);
         notify<hooks::on_before_optimizer_step_hook>(step.optimizer(index), step);
       } else {
-        if (window(index).nothing_to_step_on()) return;
+        if (window(index, step).nothing_to_step_on()) return;
         unscale_gradients(optimizer);
-        correct_mean(index);
+        correct_mean(index, step);
         notify<hooks::on_before_optimizer_step_hook>(step.optimizer(index), step);
         clip(index, step);
       }
@@ -179,16 +176,20 @@ class Engine {
       closure();
       evaluate();
       if constexpr (!manual) {
-        if (window(index).nothing_to_step_on()) return;
+        if (window(index, step).nothing_to_step_on()) return;
       }
       [[maybe_unused]] auto guard = backend_.full_precision_guard();
       optimizer.step();
     }
-    if constexpr (manual) finish_step(index, !overflowed(index));
+    if constexpr (manual) finish_step(index, step, !overflowed(index));
   }
 
+  /// What the first batch of an accumulation window does after its forward pass.
   template <std::size_t I>
-  FULGURITE_INLINE void zero_grad(OptimizerIndex<I> index, Step& step) {
+  FULGURITE_INLINE void begin_window(OptimizerIndex<I> index, Step& step) {
+    if constexpr (accumulates) {
+      running(index).window().open(policies_.accumulation(), progress_.epoch, remaining_batches());
+    }
     auto handle = step.optimizer(index);
     notify<hooks::on_before_zero_grad_hook>(handle, step);
     if constexpr (hooks::present<hooks::optimizer_zero_grad_hook, Model>) {
@@ -251,7 +252,7 @@ class Engine {
   void abandon_epoch() {
     close_windows();
     epoch_size_ = std::nullopt;
-    metric_schedules_due_ = false;
+    for_each_optimizer([&](auto index) { running(index).take_note_of_step(); });
     forget_epoch();
   }
 
@@ -261,7 +262,7 @@ class Engine {
   /// model advances them itself.
   void advance_metric_schedules_after_step() {
     if constexpr (follows_metrics) {
-      if (std::exchange(metric_schedules_due_, false)) detail::advance_metric_schedules_after_step(*this);
+      detail::advance_metric_schedules_after_step(*this);
     }
   }
 
@@ -291,6 +292,16 @@ class Engine {
   template <std::size_t I>
   FULGURITE_INLINE const auto& running(OptimizerIndex<I>) const {
     return boost::hana::at_c<I>(running_);
+  }
+
+  /// The accumulation window to which a batch belongs, for one of the optimizers.
+  template <std::size_t I>
+  FULGURITE_INLINE auto& window(OptimizerIndex<I> index, Step& step) {
+    if constexpr (accumulates) {
+      return running(index).window();
+    } else {
+      return step.windows_[I];
+    }
   }
 
   /// What step.toggle returns.
@@ -364,7 +375,7 @@ class Engine {
     if (closed) ++progress_.windows;
     update_loss_scale();
     if constexpr (Facts::have_schedules) {
-      detail::advance_step_schedules(*this, progress_.batch + 1);
+      detail::advance_step_schedules(*this, step.taken_, progress_.batch + 1);
       if (last) advance_epoch_schedules(progress_.batch + 1);
     }
   }
@@ -373,16 +384,15 @@ class Engine {
   template <std::size_t I, class Batch, class Loss>
   FULGURITE_INLINE bool train_one(OptimizerIndex<I> index, const Batch& batch, Step& step, std::optional<Loss>& loss,
                                   bool last) {
-    if (!window(index).is_open()) window(index).open(policies_.accumulation(), progress_.epoch, remaining_batches());
     Closure<Engine, I, Batch, Step, Loss> closure(*this, index, batch, step, loss);
-    const bool closes = window(index).closes(last);
-    if (closes) {
-      close_window(index, step, closure);
-    } else {
-      closure();
-      window(index).add_batch();
+    if constexpr (accumulates) {
+      if (!running(index).window().closes(policies_.accumulation(), progress_.epoch, last)) {
+        closure();
+        return false;
+      }
     }
-    return closes;
+    close_window(index, step, closure);
+    return true;
   }
 
   /// Whether this batch belongs to the `I`-th optimizer: all do, unless they take turns.
@@ -408,17 +418,16 @@ class Engine {
     Step step(*this, {Stage::training, progress_.batch, true, 1.0});
     bool closed = false;
     for_each_optimizer([&](auto index) {
-      running(index).begin_batch();
-      if (!window(index).is_open()) return;
+      if (!running(index).window().is_open()) return;
       NothingLeftToRun nothing;
       close_window(index, step, nothing);
       closed = true;
-      if constexpr (follows_metrics) metric_schedules_due_ |= running(index).stepped();
     });
     if (!closed) return;
+    note_steps(step);
     ++progress_.windows;
     update_loss_scale();
-    detail::advance_step_schedules(*this, progress_.batch);
+    detail::advance_step_schedules(*this, step.taken_, progress_.batch);
   }
 
   /// Epoch schedules advance once an epoch: with its last batch, or when the epoch is ended without one.
@@ -454,24 +463,34 @@ class Engine {
     } else {
       update(index, step, closure);
     }
-    finish_step(index, !window(index).nothing_to_step_on() && !overflowed(index));
-    window(index).close();
+    finish_step(index, step, !window(index, step).nothing_to_step_on() && !overflowed(index));
+    if constexpr (accumulates) running(index).window().close();
   }
 
   /// Counts a step that was made, or that fell away.
   template <std::size_t I>
-  FULGURITE_INLINE void finish_step(OptimizerIndex<I> index, bool made) {
-    if constexpr (scales_loss) loss_scale_due_ |= manual || !window(index).nothing_to_step_on();
+  FULGURITE_INLINE void finish_step(OptimizerIndex<I> index, Step& step, bool made) {
+    if constexpr (scales_loss) loss_scale_due_ |= manual || !window(index, step).nothing_to_step_on();
     if (made) {
       ++progress_.global_step;
       running(index).count_step();
+      step.taken_[index] = true;
     } else {
       ++progress_.skipped_steps;
     }
   }
 
   FULGURITE_INLINE void close_windows() {
-    for_each_optimizer([&](auto index) FULGURITE_INLINE { window(index).close(); });
+    if constexpr (accumulates) for_each_optimizer([&](auto index) { running(index).window().close(); });
+  }
+
+  /// For schedules that follow a metric, which come later.
+  void note_steps([[maybe_unused]] const Step& step) {
+    if constexpr (follows_metrics) {
+      for_each_optimizer([&](auto index) {
+        if (step.taken_[index]) running(index).note_step();
+      });
+    }
   }
 
   void forget_epoch() {
@@ -503,9 +522,9 @@ class Engine {
   }
 
   template <std::size_t I>
-  FULGURITE_INLINE void correct_mean(OptimizerIndex<I> index) {
+  FULGURITE_INLINE void correct_mean(OptimizerIndex<I> index, Step& step) {
     if constexpr (ScalesGradients<OptimizerAt<I>>) {
-      if (const double correction = window(index).take_correction(); correction != 1.0) {
+      if (const double correction = window(index, step).take_correction(policies_.accumulation()); correction != 1.0) {
         running(index).optimizer().gradients().scale(correction);
       }
     }
@@ -523,11 +542,6 @@ class Engine {
     }
   }
 
-  template <std::size_t I>
-  FULGURITE_INLINE Window& window(OptimizerIndex<I> index) {
-    return running(index).window();
-  }
-
   FULGURITE_INLINE std::int64_t remaining_batches() const { return epoch_size_ ? *epoch_size_ - progress_.batch : -1; }
 
   Model* model_;
@@ -541,7 +555,6 @@ class Engine {
   std::optional<std::int64_t> epoch_size_;  // batches in the running epoch, if known
   bool epoch_open_ = false;
   bool epoch_schedules_done_ = false;
-  bool metric_schedules_due_ = false;  // a step was made after which schedules that follow a metric have not been asked
   bool loss_scale_due_ = false;        // a step was made, or fell away, after which the loss scale has not been updated
   bool stop_requested_ = false;
   bool schedules_suspended_ = false;

@@ -2,6 +2,7 @@
 // The step that hooks get: the toolbox of fg::Step, and what only an engine can do.
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <optional>
@@ -14,6 +15,7 @@
 #include "optimizer_index.hpp"
 #include "schedule_steps.hpp"
 #include "step.hpp"
+#include "window.hpp"
 
 namespace fulgurite::detail {
 
@@ -82,7 +84,12 @@ class EngineStep : public Step<Model> {
   }
 
  private:
+  friend Engine;
+
   Engine* engine_;
+  // What the engine keeps of a batch, and of no other.
+  StepsTaken<Engine::optimizer_count> taken_{};
+  std::array<BatchWindow, Engine::optimizer_count> windows_;
 };
 
 }  // namespace fulgurite::detail

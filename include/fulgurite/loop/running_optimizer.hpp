@@ -29,28 +29,25 @@ class RunningOptimizer {
   const auto& optimizer() const { return configured_.optimizer(); }
   auto& schedules() { return configured_.schedules(); }
 
+  /// Of batches that are accumulated; a window of one batch lives in the batch's step.
   FULGURITE_INLINE Window& window() { return window_; }
 
   /// Steps that it made, in all and in this epoch.
   std::int64_t step_count() const { return step_count_; }
-  std::int64_t steps_in_epoch() const { return steps_in_epoch_; }
-  FULGURITE_INLINE void count_step() {
-    ++step_count_;
-    ++steps_in_epoch_;
-    stepped_ = true;
-  }
-  void begin_epoch() { steps_in_epoch_ = 0; }
+  std::int64_t steps_in_epoch() const { return step_count_ - steps_before_epoch_; }
+  FULGURITE_INLINE void count_step() { ++step_count_; }
+  void begin_epoch() { steps_before_epoch_ = step_count_; }
 
-  /// Whether it has made a step in this batch.
-  FULGURITE_INLINE bool stepped() const { return stepped_; }
-  FULGURITE_INLINE void begin_batch() { stepped_ = false; }
+  /// It has stepped, and its schedules that follow a metric have not been asked since: for the first who asks.
+  void note_step() { metric_schedules_due_ = true; }
+  bool take_note_of_step() { return std::exchange(metric_schedules_due_, false); }
 
  private:
   Configured configured_;
   Window window_;
   std::int64_t step_count_ = 0;
-  std::int64_t steps_in_epoch_ = 0;
-  bool stepped_ = false;
+  std::int64_t steps_before_epoch_ = 0;
+  bool metric_schedules_due_ = false;
 };
 
 template <class Configuration, class Indices = std::make_index_sequence<Configuration::count>>

@@ -6,6 +6,7 @@
 #include <boost/hana/for_each.hpp>
 #include <boost/hana/unpack.hpp>
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <optional>
@@ -21,6 +22,10 @@
 #include "optimizer_index.hpp"
 
 namespace fulgurite::detail {
+
+/// Which optimizers have stepped in a batch.
+template <std::size_t Optimizers>
+using StepsTaken = std::array<bool, Optimizers>;
 
 /// Advances a schedule of the `I`-th optimizer, through the model's lr_scheduler_step if it has one.
 template <class Engine, std::size_t I, class Schedule>
@@ -54,11 +59,11 @@ SchedulePoint schedule_point(Engine& engine, OptimizerIndex<I> index, std::int64
 
 /// After the updates of a batch: the schedules of the optimizers that stepped. `batches`: of this epoch so far.
 template <class Engine>
-FULGURITE_INLINE inline void advance_step_schedules(Engine& engine, std::int64_t batches) {
+FULGURITE_INLINE inline void advance_step_schedules(Engine& engine, const StepsTaken<Engine::optimizer_count>& taken,
+                                                    std::int64_t batches) {
   engine.for_each_optimizer([&](auto index) FULGURITE_INLINE {
-    auto& running = engine.running(index);
-    if (!running.stepped()) return;
-    for_each_schedule<false>(running, [&](auto& schedule) {
+    if (!taken[index]) return;
+    for_each_schedule<false>(engine.running(index), [&](auto& schedule) {
       const auto point = schedule_point(engine, index, batches);
       if (schedule.due_after_step(engine.policies().scheduler_interval(), point)) advance(engine, index, schedule);
     });
@@ -81,7 +86,7 @@ template <class Engine>
 void advance_metric_schedules_after_step(Engine& engine) {
   engine.for_each_optimizer([&](auto index) {
     auto& running = engine.running(index);
-    if (!running.stepped()) return;
+    if (!running.take_note_of_step()) return;
     for_each_schedule<true>(running, [&](auto& schedule) {
       const auto point = schedule_point(engine, index, engine.progress().batch);
       if (!schedule.due_after_step(engine.policies().scheduler_interval(), point)) return;

@@ -10,60 +10,98 @@
 
 namespace fulgurite::detail {
 
+/// The window of one batch, without accumulation. It holds nothing that outlives its batch.
+class BatchWindow {
+ public:
+  static constexpr bool at_first_batch() { return true; }
+  static constexpr std::int64_t divisor() { return 1; }
+
+  /// The batch takes part; undone by `leave_out`.
+  FULGURITE_INLINE constexpr void add_batch() { weight_ = 1.0; }
+  FULGURITE_INLINE constexpr void leave_out() { weight_ = 0.0; }
+  FULGURITE_INLINE constexpr void add_weight(double weight) { weight_ = weight; }
+
+  FULGURITE_INLINE constexpr bool nothing_to_step_on() const { return weight_ == 0.0; }
+  template <class Policy>
+  FULGURITE_INLINE constexpr double take_correction(const Policy&) {
+    return 1.0 / std::exchange(weight_, 1.0);
+  }
+
+ private:
+  double weight_ = 0.0;
+};
+
 /// Counts the batches of a window and knows by what its gradients are divided. Each batch's gradient is divided as it
-/// comes, by the window's expected length; if that turns out wrong, `correction()` mends the sum before the step.
+/// comes, by the window's expected length; if that turns out wrong, `take_correction` mends the sum before the step.
 class Window {
  public:
   /// Starts a window with its first batch. `remaining`: batches left in the epoch, this one included; -1 if unknown.
-  template <class Accumulation>
-  FULGURITE_INLINE constexpr void open(const Accumulation& policy, std::int64_t epoch, std::int64_t remaining) {
-    size_ = policy.window(epoch);
-    own_mean_ = policy.partial == PartialWindow::own_mean;
-    divisor_ = own_mean_ && remaining > 0 && remaining < size_ ? remaining : size_;
-    batches_ = contributions_ = 0;
-    weight_ = 0.0;
-    corrected_ = false;
+  template <class Policy>
+  FULGURITE_INLINE constexpr void open(const Policy& policy, std::int64_t epoch, std::int64_t remaining) {
+    const std::int64_t size = policy.window(epoch);
+    divisor_ = policy.partial == PartialWindow::own_mean && remaining > 0 && remaining < size ? remaining : size;
   }
 
-  FULGURITE_INLINE constexpr bool is_open() const { return size_ > 0; }
+  /// It has batches.
+  FULGURITE_INLINE constexpr bool is_open() const { return batches_ > 0; }
   FULGURITE_INLINE constexpr bool at_first_batch() const { return batches_ == 0; }
-  FULGURITE_INLINE constexpr bool closes(bool last_of_epoch) const { return last_of_epoch || batches_ + 1 >= size_; }
+  /// Whether the next batch is its last.
+  template <class Policy>
+  FULGURITE_INLINE constexpr bool closes(const Policy& policy, std::int64_t epoch, bool last_of_epoch) const {
+    return last_of_epoch || batches_ + 1 >= policy.window(epoch);
+  }
 
   /// By what the gradient of a plain loss is divided.
   FULGURITE_INLINE constexpr std::int64_t divisor() const { return divisor_; }
 
   FULGURITE_INLINE constexpr void add_batch() { ++batches_; }
-  /// A batch whose gradient counts in the mean (a skipped one does too, with a gradient of zero).
-  FULGURITE_INLINE constexpr void add_contribution() { ++contributions_; }
-  /// A batch whose gradient was added undivided and counts with a weight.
-  FULGURITE_INLINE constexpr void add_weight(double weight) {
-    ++contributions_;
-    weight_ += weight;
+  /// The batch that was added last does not count in the mean. (One that training_step skipped does, with a gradient of
+  /// zero.)
+  constexpr void leave_out() {
+    ++odd_.left_out;
+    is_odd_ = true;
+  }
+  /// The gradient of the batch that was added last was added undivided and counts with a weight.
+  constexpr void add_weight(double weight) {
+    odd_.weight += weight;
+    is_odd_ = true;
   }
 
-  /// All batches were left out: there is nothing to step on. Asked once the last batch's closure has run.
-  FULGURITE_INLINE constexpr bool nothing_to_step_on() const { return contributions_ == 0; }
+  /// All batches were left out. Asked once the last batch's closure has run.
+  FULGURITE_INLINE constexpr bool nothing_to_step_on() const { return is_odd_ && batches_ == odd_.left_out; }
 
-  /// The number that turns the sum of gradients into the window's mean.
-  FULGURITE_INLINE constexpr double correction() const {
-    if (weight_ > 0.0) return 1.0 / weight_;
-    if (!own_mean_ || contributions_ == divisor_) return 1.0;
-    return static_cast<double>(divisor_) / static_cast<double>(contributions_);
+  /// The number that turns the sum of gradients into the window's mean, for the first who asks: a sum is corrected once,
+  /// however often the optimizer steps on it.
+  template <class Policy>
+  FULGURITE_INLINE constexpr double take_correction(const Policy& policy) {
+    if (!is_odd_ && batches_ == divisor_) return 1.0;
+    return take_odd_correction(policy.partial == PartialWindow::own_mean);
   }
 
-  /// The same for the first who asks: a sum is corrected once, however often the optimizer steps on it.
-  FULGURITE_INLINE constexpr double take_correction() { return std::exchange(corrected_, true) ? 1.0 : correction(); }
-
-  FULGURITE_INLINE constexpr void close() { size_ = 0; }
+  FULGURITE_INLINE constexpr void close() {
+    batches_ = 0;
+    if (is_odd_) {
+      odd_ = {};
+      is_odd_ = false;
+    }
+  }
 
  private:
-  std::int64_t size_ = 0;  // 0: closed
+  constexpr double take_odd_correction(bool own_mean) {
+    is_odd_ = true;
+    if (std::exchange(odd_.corrected, true)) return 1.0;
+    if (odd_.weight > 0.0) return 1.0 / odd_.weight;
+    return own_mean ? static_cast<double>(divisor_) / static_cast<double>(batches_ - odd_.left_out) : 1.0;
+  }
+
   std::int64_t divisor_ = 1;
   std::int64_t batches_ = 0;
-  std::int64_t contributions_ = 0;
-  double weight_ = 0.0;
-  bool own_mean_ = true;
-  bool corrected_ = false;
+  bool is_odd_ = false;  // it is not all plain batches, as many as were expected; only then `odd_` is looked at
+  struct {
+    std::int64_t left_out = 0;
+    double weight = 0.0;
+    bool corrected = false;
+  } odd_;
 };
 
 }  // namespace fulgurite::detail
