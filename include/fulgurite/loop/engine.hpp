@@ -16,6 +16,7 @@
 #include <type_traits>
 #include <utility>
 
+#include <fulgurite/callbacks/callback.hpp>
 #include <fulgurite/detail/inline.hpp>
 #include <fulgurite/hooks.hpp>
 #include <fulgurite/logging/metrics.hpp>
@@ -78,6 +79,8 @@ class Engine {
   /// One batch through the whole compiled path. `last`: it ends its epoch.
   template <class Batch>
   FULGURITE_INLINE StepResult<LossFor<Batch>> train_batch(const Batch& given, bool last) {
+    // Here and not with the batch before: a validation may have come in between.
+    advance_metric_schedules_after_step();
     begin_epoch();
     decltype(auto) batch = backend_.take(given);
     Step step(*this, {Stage::training, progress_.batch, last, backend_.batch_size(batch)});
@@ -98,10 +101,7 @@ class Engine {
     result.global_step = progress_.global_step;
     notify<hooks::on_train_batch_end_hook>(std::as_const(result), batch, step);
     ++progress_.batch;
-    if constexpr (follows_metrics) {
-      metric_schedules_due_ |= result.stepped;
-      if (!last) advance_metric_schedules_after_step();  // those of the last batch see the epoch's validation first
-    }
+    if constexpr (follows_metrics) metric_schedules_due_ |= result.stepped;
     return result;
   }
 
@@ -228,12 +228,14 @@ class Engine {
   // Schedules that follow a metric come after the validation and on_train_epoch_end that may log it. In manual mode
   // the model advances them itself.
 
-  void advance_metric_schedules_after_step() {
-    if (!std::exchange(metric_schedules_due_, false)) return;
-    const SchedulePoint point{progress_.epoch, progress_.batch, progress_.steps_in_epoch};
-    for_each_metric_schedule([&](auto& schedule) {
-      if (schedule.due_after_step(policies_.scheduler_interval(), point)) advance_on_metric(schedule, true);
-    });
+  FULGURITE_INLINE void advance_metric_schedules_after_step() {
+    if constexpr (follows_metrics) {
+      if (!std::exchange(metric_schedules_due_, false)) return;
+      const SchedulePoint point{progress_.epoch, progress_.batch, progress_.steps_in_epoch};
+      for_each_metric_schedule([&](auto& schedule) {
+        if (schedule.due_after_step(policies_.scheduler_interval(), point)) advance_on_metric(schedule, true);
+      });
+    }
   }
 
   void advance_metric_schedules_after_epoch() {
@@ -248,8 +250,13 @@ class Engine {
   /// Calls a hook of every callback that has it, in order, then the model's.
   template <class Hook, class... Arguments>
   FULGURITE_INLINE void notify(Arguments&&... arguments) {
-    boost::hana::for_each(callbacks_, [&](auto& callback) FULGURITE_INLINE { hooks::call<Hook>(callback, arguments...); });
+    boost::hana::for_each(callbacks_, [&](auto& callback) FULGURITE_INLINE {
+      if constexpr (!comes_after_model<Hook, decltype(callback)>) hooks::call<Hook>(callback, arguments...);
+    });
     hooks::call<Hook>(*model_, arguments...);
+    boost::hana::for_each(callbacks_, [&](auto& callback) FULGURITE_INLINE {
+      if constexpr (comes_after_model<Hook, decltype(callback)>) hooks::call<Hook>(callback, arguments...);
+    });
   }
 
   Step edge(Stage stage) { return Step(*this, {stage, progress_.batch, false, 1.0}); }
@@ -286,6 +293,10 @@ class Engine {
   std::optional<std::int64_t>& epoch_size() { return epoch_size_; }
 
  private:
+  template <class Hook, class Host>
+  static constexpr bool comes_after_model =
+      std::same_as<Hook, hooks::on_train_epoch_end_hook> && FollowsMetrics<std::remove_cvref_t<Host>>;
+
   Configured prepare_and_configure() {
     backend_.prepare(*model_);
     notify<hooks::setup_hook>();
