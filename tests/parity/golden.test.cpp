@@ -90,18 +90,18 @@ fg::BatchLimit batch_limit(const Json& value) {
 }
 
 template <class Trainer>
-void set_validation_times(Trainer& trainer, Arguments& options) {
+void set_validation_times(Trainer& trainer, Arguments& options, bool across_epochs) {
   fg::ValidateEvery every;
   const Json* interval = options.find("val_check_interval");
   if (interval && interval->is_number_float()) every.interval = fg::Fraction{interval->get<double>()};
   if (interval && interval->is_number_integer()) every.interval = fg::Batches{interval->get<std::int64_t>()};
   const Json* epochs = options.find("check_val_every_n_epoch");
-  if (epochs && epochs->is_null()) {
-    trainer.set_limit(fg::ValidateAcrossEpochs{interval->get<std::int64_t>()});
-    return;
-  }
   if (epochs) every.epochs = epochs->get<std::int64_t>();
-  trainer.set_limit(every);
+  if (across_epochs) {
+    trainer.set_limit(fg::ValidateAcrossEpochs{interval->get<std::int64_t>()});
+  } else {
+    trainer.set_limit(every);
+  }
 }
 
 template <class Trainer>
@@ -120,7 +120,6 @@ void set_limits(Trainer& trainer, Arguments& options) {
   trainer.set_limit(limit);
   trainer.set_limit(fg::MinEpochs{options.get("min_epochs", std::int64_t{0})});
   trainer.set_limit(fg::MinSteps{options.get("min_steps", std::int64_t{0})});
-  set_validation_times(trainer, options);
   if (max_steps >= 0) trainer.set_limit(fg::MaxSteps{max_steps});
   if (*max_epochs >= 0) trainer.set_limit(fg::MaxEpochs{*max_epochs});
   if (*max_epochs < 0 && max_steps < 0) throw std::runtime_error("a training without end");
@@ -140,6 +139,8 @@ Outcome run(const Json& config, Accumulation accumulation, Clipping clipping) {
                     {"accumulate_grad_batches", "gas", "gradient_clip_val", "gradient_clip_algorithm",
                      "log_every_n_steps", "early_stopping"});
   set_limits(trainer, options);
+  const Json epochs = config.value("trainer", Json::object()).value("check_val_every_n_epoch", Json(1));
+  set_validation_times(trainer, options, epochs.is_null());
   options.done("trainer");
 
   static const auto train = batches("x_train", "y_train");

@@ -131,7 +131,7 @@ struct AnyEarlyStopping {
   static Stopping made(const Json& given) {
     Arguments options(given, {"monitor"});
     Stopping stopping;
-    if (options.get("mode", std::string("min")) == "max") stopping.mode = fg::MetricMode::max;
+    if (options.get("mode", "min") == "max") stopping.mode = fg::MetricMode::max;
     stopping.patience = options.get("patience", stopping.patience);
     stopping.min_delta = std::abs(options.get("min_delta", stopping.min_delta));
     stopping.check_finite = options.get("check_finite", stopping.check_finite);
