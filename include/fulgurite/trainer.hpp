@@ -218,6 +218,8 @@ class Trainer {
     if constexpr (works) {
       (take_limit(detail::pick<GivenPolicies>(values...)), ...);
       (take_limit(values), ...);
+      (take_rehearsal(detail::pick<GivenPolicies>(values...)), ...);
+      (take_rehearsal(values), ...);
     }
   }
 
@@ -261,8 +263,7 @@ class Trainer {
   template <Limit Value>
   void set_limit(const Value& value) {
     detail::require_sensible(value);
-    given_limits_.set(value);
-    limits_ = given_limits_.in_force();
+    limits_.set(value);
   }
 
   /// A callback as it stands in the trainer: `trainer.callback<fg::ExponentialAverage>()`.
@@ -427,6 +428,12 @@ class Trainer {
     return model;
   }
 
+  // Last, since it overrides the others.
+  template <class Value>
+  void take_rehearsal(const Value& value) {
+    if constexpr (std::same_as<std::remove_cvref_t<decltype(value_of(value))>, FastDevRun>) set_limit(value_of(value));
+  }
+
   template <class Value>
   void take_limit(const Value& value) {
     if constexpr (Limit<std::remove_cvref_t<decltype(value_of(value))>>) set_limit(value_of(value));
@@ -453,8 +460,7 @@ class Trainer {
   }
 
   std::shared_ptr<Model> owner_;
-  Limits given_limits_;
-  Limits limits_;  // those in force
+  Limits limits_;
   Engine engine_;
 };
 

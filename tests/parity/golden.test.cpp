@@ -113,10 +113,6 @@ void set_limits(Trainer& trainer, Arguments& options) {
   if (const Json* value = options.find("limit_val_batches")) limit.validation = batch_limit(*value);
   if (const Json* value = options.find("overfit_batches"))
     limit.train = limit.validation = batch_limit(*value);
-  if (const Json* value = options.find("fast_dev_run")) {
-    const auto count = value->is_boolean() ? std::int64_t{value->get<bool>()} : value->get<std::int64_t>();
-    if (count > 0) trainer.set_limit(fg::FastDevRun{count});
-  }
   trainer.set_limit(limit);
   trainer.set_limit(fg::MinEpochs{options.get("min_epochs", std::int64_t{0})});
   trainer.set_limit(fg::MinSteps{options.get("min_steps", std::int64_t{0})});
@@ -141,6 +137,10 @@ Outcome run(const Json& config, Accumulation accumulation, Clipping clipping) {
   set_limits(trainer, options);
   const Json epochs = config.value("trainer", Json::object()).value("check_val_every_n_epoch", Json(1));
   set_validation_times(trainer, options, epochs.is_null());
+  if (const Json* value = options.find("fast_dev_run")) {
+    const auto count = value->is_boolean() ? std::int64_t{value->get<bool>()} : value->get<std::int64_t>();
+    if (count > 0) trainer.set_limit(fg::FastDevRun{count});
+  }
   options.done("trainer");
 
   static const auto train = batches("x_train", "y_train");

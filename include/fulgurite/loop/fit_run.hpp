@@ -34,7 +34,7 @@ class FitRun : public Run {
   bool metrics_come_with_epochs() const { return !validates_ || limits_->validation.at_epoch_ends(); }
 
   /// The fit is a `FastDevRun`: its numbers mean nothing.
-  bool is_rehearsal() const { return limits_->fast_dev_run.has_value(); }
+  bool is_rehearsal() const { return limits_->is_rehearsal; }
 
   /// training_step on every batch of the training range and nothing else: no backward, no update, no hook, and logs go
   /// nowhere. Returns the number of batches. Manual optimization has none: its training_step updates by itself.

@@ -113,8 +113,8 @@ struct LimitBatches {
   }
 };
 
-/// A rehearsal: one epoch of so many batches, with one validation of as many. It overrides all other limits and
-/// `ValidateEvery`, and leaves out what would judge its numbers: `SanityCheck` and `EarlyStopping`.
+/// A rehearsal: one epoch of so many batches, with one validation of as many. It overrides all other limits that the trainer
+/// was given and `ValidateEvery`, and leaves out what would judge its numbers: `SanityCheck` and `EarlyStopping`.
 struct FastDevRun {
   using slot = slots::FastDevRun;
   std::int64_t batches = 1;  ///< of training and of validation
@@ -139,7 +139,7 @@ struct Limits {
   LimitBatches batches;
   ValidationTimes validation;
   std::int64_t sanity_batches = 0;
-  std::optional<FastDevRun> fast_dev_run;
+  bool is_rehearsal = false;
 
   void set(MaxEpochs limit) { max_epochs = limit.count; }
   void set(MaxSteps limit) { max_steps = limit.count; }
@@ -150,24 +150,18 @@ struct Limits {
   void set(const ValidateEvery& times) { validation = times; }
   void set(ValidateAcrossEpochs times) { validation = times; }
   void set(SanityCheck check) { sanity_batches = check.batches; }
-  void set(FastDevRun run) { fast_dev_run = run; }
+  void set(FastDevRun run) {
+    *this = Limits{};
+    max_epochs = 1;
+    max_steps = run.batches;
+    batches = {.train = Batches{run.batches}, .validation = Batches{run.batches}};
+    is_rehearsal = true;
+  }
 
   /// 1000 unless some limit was given; nothing means no end.
   std::optional<std::int64_t> epochs() const {
     if (max_epochs || max_steps || max_time) return max_epochs;
     return MaxEpochs{}.count;
-  }
-
-  /// What counts: these, or those of a `FastDevRun`.
-  Limits in_force() const {
-    if (!fast_dev_run) return *this;
-    const Batches few{fast_dev_run->batches};
-    Limits rehearsal;
-    rehearsal.max_epochs = 1;
-    rehearsal.max_steps = fast_dev_run->batches;
-    rehearsal.batches = {.train = few, .validation = few};
-    rehearsal.fast_dev_run = fast_dev_run;
-    return rehearsal;
   }
 };
 
