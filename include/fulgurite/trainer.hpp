@@ -395,11 +395,11 @@ class Trainer {
   static constexpr bool validates = !std::same_as<Validation, NoValidation>;
 
   template <class Train>
-  std::optional<std::int64_t> train_limit(const Train& train) const {
+  std::optional<std::int64_t> train_limit(Train& train) const {
     return limits_.batches.train.of(data::batch_count(train), "training");
   }
   template <class Validation>
-  std::optional<std::int64_t> validation_limit(const Validation& validation) const {
+  std::optional<std::int64_t> validation_limit(Validation& validation) const {
     return limits_.batches.validation.of(data::batch_count(validation), "validation");
   }
 

@@ -5,6 +5,7 @@
 #include <catch2/catch_test_macros.hpp>
 
 #include <chrono>
+#include <cstdint>
 #include <string>
 
 #include "support/toy.hpp"
@@ -14,19 +15,27 @@ using toy::counting;
 
 namespace {
 
-/// Asks to stop in one hook, and writes down what happens.
-struct Stopping : toy::Model {
-  enum class In { epoch_start, batch, validation, epoch_end } in = In::batch;
+enum class In { epoch_start, batch, validation, epoch_end };
+
+struct Request {
+  In in = In::batch;
   std::int64_t epoch = 0;
   std::int64_t batch = 0;
-  std::string events;
+};
+
+/// Asks to stop in one hook, and writes down what happens.
+struct Stopping : toy::Model {
+  explicit Stopping(Request given) : request(given) {}
+
+  Request request;
+  std::string events{};
 
   void ask(In where, auto& step) {
-    if (where == in && step.epoch() == epoch) step.stop();
+    if (where == request.in && step.epoch() == request.epoch) step.stop();
   }
   auto training_step(double value, auto& step) {
     events += 't';
-    if (step.batch_index() == batch) ask(In::batch, step);
+    if (step.batch_index() == request.batch) ask(In::batch, step);
     return toy::Loss{&weight, value};
   }
   void validation_step(double, auto&) { events += 'v'; }
@@ -45,7 +54,8 @@ struct Stopping : toy::Model {
 };
 
 template <class... Policies>
-std::string events_of(Stopping model, Policies... policies) {
+std::string events_of(Request request, Policies... policies) {
+  Stopping model(request);
   fg::Trainer trainer{model, policies...};
   trainer.fit(counting(3), counting(1));
   return model.events;
@@ -54,7 +64,6 @@ std::string events_of(Stopping model, Policies... policies) {
 }  // namespace
 
 TEST_CASE("wherever a request comes from, the running batch is the last one") {
-  using In = Stopping::In;
   CHECK(events_of({.in = In::batch, .batch = 1}) == "(ttv)");
   CHECK(events_of({.in = In::epoch_end}) == "(tttv)");
   CHECK(events_of({.in = In::validation}) == "(tttv)");
@@ -64,7 +73,7 @@ TEST_CASE("wherever a request comes from, the running batch is the last one") {
 
 TEST_CASE("a request before the minimum of epochs is kept until they have ended") {
   CHECK(events_of({.batch = 1}, fg::MinEpochs{2}) == "(tttv)(tttv)");
-  CHECK(events_of({.in = Stopping::In::epoch_end}, fg::MinEpochs{2}) == "(tttv)(tttv)");
+  CHECK(events_of({.in = In::epoch_end}, fg::MinEpochs{2}) == "(tttv)(tttv)");
   CHECK(events_of({.batch = 1}, fg::MinEpochs{2}, fg::ValidateEvery{.interval = fg::Batches{2}}) == "(ttvt)(ttvt)");
 }
 
@@ -80,12 +89,12 @@ TEST_CASE("a maximum wins over a minimum") {
 }
 
 TEST_CASE("an epoch that a request cuts short steps no epoch schedule, unless the cut is its last batch") {
-  Stopping cut{.batch = 1};
+  Stopping cut({.batch = 1});
   fg::Trainer first{cut};
   first.fit(counting(3));
   CHECK(first.optimizer().rate == 1.0);
   CHECK(first.progress().epoch == 1);
-  Stopping whole{.batch = 2};
+  Stopping whole({.batch = 2});
   fg::Trainer second{whole};
   second.fit(counting(3));
   CHECK(second.optimizer().rate == 0.5);
@@ -99,7 +108,7 @@ TEST_CASE("time that is up asks to stop, and the minima come first") {
 }
 
 TEST_CASE("a request of one fit does not reach the next") {
-  Stopping model;
+  Stopping model({});
   fg::Trainer trainer{model, fg::MaxEpochs{2}};
   trainer.fit(counting(3));
   CHECK(trainer.progress().batches == 1);

@@ -101,7 +101,7 @@ TEST_CASE("every so many batches, and not at the epoch's end if there is a rest"
   CHECK(events_of(two, fg::ValidateEvery{.epochs = 2}) == "(ttttt)(tttttv)");
   CHECK(events_of(two, fg::ValidateAcrossEpochs{.batches = 4}) == "(ttttvt)(tttvtt)");
   CHECK(events_of(two, fg::ValidateAcrossEpochs{.batches = 7}) == "(ttttt)(ttvttt)");
-  CHECK(events_of(two, fg::Fixed<fg::ValidateEvery{.epochs = 2}>{}) == "(ttttt)(tttttv)");
+  CHECK(events_of(two, fg::Fixed<fg::ValidateAcrossEpochs{.batches = 4}>{}) == "(ttttvt)(tttvtt)");
 }
 
 TEST_CASE("the interval is measured in what the limits leave of the range") {
