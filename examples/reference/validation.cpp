@@ -15,7 +15,9 @@ struct Net : torch::nn::Module {
   torch::nn::Linear layer = register_module("layer", torch::nn::Linear(4, 1));
   int validations = 0;
 
-  torch::Tensor loss(const fg::Example& batch) { return torch::mse_loss(layer->forward(batch.data), batch.target); }
+  torch::Tensor loss(const fg::Example& batch) {
+    return torch::mse_loss(layer->forward(batch.data), batch.target);
+  }
   torch::Tensor training_step(const fg::Example& batch, auto& /*step*/) { return loss(batch); }
   void validation_step(const fg::Example& batch, auto& step) { step.log("val_loss", loss(batch)); }
   void on_validation_end(auto& /*step*/) { ++validations; }
@@ -36,18 +38,21 @@ using Batches = std::vector<fg::Example>;
 void limits(const Batches& train, const Batches& validation) {
   Net model;
   // [limits]
-  fg::Trainer trainer{model, fg::MaxEpochs{20}, fg::MinSteps{30}, fg::LimitBatches{.train = fg::Fraction{0.5}}};
+  fg::Trainer trainer{model, fg::MaxEpochs{20}, fg::MinSteps{30},
+                      fg::LimitBatches{.train = fg::Fraction{0.5}}};
   trainer.fit(train, validation);
   trainer.set_limit(fg::MaxEpochs{40});  // goes on from there
   trainer.fit(train, validation);
   // [/limits]
-  std::cout << "epochs: " << trainer.progress().epoch << ", steps: " << trainer.progress().global_step << '\n';
+  std::cout << "epochs: " << trainer.progress().epoch << ", steps: " << trainer.progress().global_step
+            << '\n';
 }
 
 void every(const Batches& train, const Batches& validation) {
   Net model;
   // [every]
-  fg::Trainer trainer{model, fg::ValidateEvery{.interval = fg::Fraction{0.25}}, fg::SanityCheck{}, fg::MaxEpochs{2}};
+  fg::Trainer trainer{model, fg::ValidateEvery{.interval = fg::Fraction{0.25}}, fg::SanityCheck{},
+                      fg::MaxEpochs{2}};
   trainer.fit(train, validation);  // after batches 10, 20, 30 and 40 of each epoch
   // [/every]
   std::cout << "validations: " << model.validations << '\n';

@@ -33,7 +33,9 @@ int values_until_stop(OnLoss& stopping, const std::vector<double>& values) {
   return taken;
 }
 
-int values_until_stop(OnLoss&& stopping, const std::vector<double>& values) { return values_until_stop(stopping, values); }
+int values_until_stop(OnLoss&& stopping, const std::vector<double>& values) {
+  return values_until_stop(stopping, values);
+}
 
 /// Validations give the values that the test says, one after the other.
 struct Validated : toy::Model {
@@ -72,7 +74,8 @@ TEST_CASE("it stops after as many values in a row as its patience, none of them 
   CHECK(values_until_stop({.mode = fg::MetricMode::max, .patience = 1}, {1.0, 2.0, 2.0}) == 3);
   CHECK(values_until_stop({.patience = 1, .min_delta = 0.5}, {3.0, 2.4, 2.0, 1.0}) == 3);
   CHECK(values_until_stop({.patience = 1, .min_delta = 0.5}, {3.0, 2.5}) == 2);  // by more than the delta
-  CHECK(values_until_stop({.mode = fg::MetricMode::max, .patience = 1, .min_delta = 0.5}, {1.0, 1.6, 2.0}) == 3);
+  CHECK(values_until_stop({.mode = fg::MetricMode::max, .patience = 1, .min_delta = 0.5}, {1.0, 1.6, 2.0}) ==
+        3);
 }
 
 TEST_CASE("it says why, in the order not finite, threshold, diverged, patience") {
@@ -149,8 +152,9 @@ TEST_CASE("a metric that nobody logged is an error that names the known ones, un
   fg::Trainer trainer{model, fg::EarlyStopping<"giraffe">{}};
   CHECK_THROWS_MATCHES(
       trainer.fit(counting(2), counting(1)), std::invalid_argument,
-      Catch::Matchers::Message("fulgurite: EarlyStopping follows the metric giraffe, which has not been logged. Known metrics: "
-                               "val_loss. Log it with step.log(\"giraffe\", value), or set .strict = false"));
+      Catch::Matchers::Message(
+          "fulgurite: EarlyStopping follows the metric giraffe, which has not been logged. Known metrics: "
+          "val_loss. Log it with step.log(\"giraffe\", value), or set .strict = false"));
   Validated other = with_values({3.0, 2.0});
   fg::Trainer lenient{other, fg::EarlyStopping<"giraffe">{.strict = false}, fg::MaxEpochs{2}};
   lenient.fit(counting(2), counting(1));
@@ -159,8 +163,8 @@ TEST_CASE("a metric that nobody logged is an error that names the known ones, un
 
 TEST_CASE("neither a sanity check nor a rehearsal is judged") {
   Validated model = with_values({0.0, 3.0, 2.0});
-  fg::Trainer trainer{model, OnLoss{.patience = 1}, fg::SanityCheck{}, fg::ValidateEvery{.interval = fg::Batches{1}},
-                      fg::MaxSteps{2}};
+  fg::Trainer trainer{model, OnLoss{.patience = 1}, fg::SanityCheck{},
+                      fg::ValidateEvery{.interval = fg::Batches{1}}, fg::MaxSteps{2}};
   trainer.fit(counting(2), counting(1));
   CHECK(trainer.callback<OnLoss>().best_score == 2.0);
 
@@ -197,5 +201,6 @@ TEST_CASE("values without sense are refused, and it is printed as it is written"
   CHECK_THROWS_AS((fg::Trainer{model, OnLoss{.min_delta = -0.1}}), std::invalid_argument);
   std::ostringstream out;
   out << OnLoss{.patience = 5} << ' ' << fg::StopReason::diverged;
-  CHECK(out.str() == "EarlyStopping<\"val_loss\">{.mode = min, .patience = 5, .min_delta = 0, .wait_count = 0} diverged");
+  CHECK(out.str() ==
+        "EarlyStopping<\"val_loss\">{.mode = min, .patience = 5, .min_delta = 0, .wait_count = 0} diverged");
 }

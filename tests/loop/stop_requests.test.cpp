@@ -74,10 +74,12 @@ TEST_CASE("wherever a request comes from, the running batch is the last one") {
 TEST_CASE("a request before the minimum of epochs is kept until they have ended") {
   CHECK(events_of({.batch = 1}, fg::MinEpochs{2}) == "(tttv)(tttv)");
   CHECK(events_of({.in = In::epoch_end}, fg::MinEpochs{2}) == "(tttv)(tttv)");
-  CHECK(events_of({.batch = 1}, fg::MinEpochs{2}, fg::ValidateEvery{.interval = fg::Batches{2}}) == "(ttvt)(ttvt)");
+  CHECK(events_of({.batch = 1}, fg::MinEpochs{2}, fg::ValidateEvery{.interval = fg::Batches{2}}) ==
+        "(ttvt)(ttvt)");
 }
 
-TEST_CASE("a request before the minimum of steps ends the fit in the batch that reaches it, with a validation") {
+TEST_CASE(
+    "a request before the minimum of steps ends the fit in the batch that reaches it, with a validation") {
   CHECK(events_of({.batch = 0}, fg::MinSteps{5}) == "(tttv)(ttv)");
   CHECK(events_of({.batch = 0}, fg::MinSteps{3}) == "(tttv)");
   CHECK(events_of({.batch = 0}, fg::MinSteps{4}, fg::MinEpochs{2}) == "(tttv)(tttv)");

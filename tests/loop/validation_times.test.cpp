@@ -163,7 +163,8 @@ TEST_CASE("an epoch that the model ends has its validation at its end, if it has
 TEST_CASE("a validation in the middle of a window leaves its gradients and the epoch's means alone") {
   Diary plain, validated;
   fg::Trainer without{plain, fg::Accumulate<2>{}, fg::MaxEpochs{2}};
-  fg::Trainer with{validated, fg::Accumulate<2>{}, fg::MaxEpochs{2}, fg::ValidateEvery{.interval = fg::Batches{1}}};
+  fg::Trainer with{validated, fg::Accumulate<2>{}, fg::MaxEpochs{2},
+                   fg::ValidateEvery{.interval = fg::Batches{1}}};
   without.fit(counting(5));
   const auto after_last = counting(1);
   with.fit(counting(5), after_last);

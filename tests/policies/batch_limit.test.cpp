@@ -21,6 +21,7 @@ TEST_CASE("a limit takes batches or a fraction") {
 
 TEST_CASE("a limit is printed as it is written") {
   std::ostringstream out;
-  out << fg::BatchLimit{} << ' ' << fg::BatchLimit{fg::Batches{3}} << ' ' << fg::BatchLimit{fg::Fraction{0.5}};
+  out << fg::BatchLimit{} << ' ' << fg::BatchLimit{fg::Batches{3}} << ' '
+      << fg::BatchLimit{fg::Fraction{0.5}};
   CHECK(out.str() == "all Batches{3} Fraction{0.5}");
 }

@@ -41,7 +41,9 @@ TEST_CASE("a rehearsal overrides every limit before it") {
 
 TEST_CASE("limits are printed as they are written") {
   std::ostringstream out;
-  out << fg::MinEpochs{2} << ' ' << fg::MinSteps{10} << ' ' << fg::FastDevRun{3} << ' ' << fg::LimitBatches{.train = fg::Batches{3}};
-  CHECK(out.str() == "MinEpochs{.count = 2} MinSteps{.count = 10} FastDevRun{.batches = 3} "
-                     "LimitBatches{.train = Batches{3}, .validation = all}");
+  out << fg::MinEpochs{2} << ' ' << fg::MinSteps{10} << ' ' << fg::FastDevRun{3} << ' '
+      << fg::LimitBatches{.train = fg::Batches{3}};
+  CHECK(out.str() ==
+        "MinEpochs{.count = 2} MinSteps{.count = 10} FastDevRun{.batches = 3} "
+        "LimitBatches{.train = Batches{3}, .validation = all}");
 }

@@ -16,7 +16,8 @@ namespace fg = fulgurite;
 namespace {
 
 /// The batches, counted from 1, after which an epoch of so many has a validation in its middle.
-std::vector<std::int64_t> due(const fg::EpochValidation& validation, std::int64_t size, std::int64_t before = 0) {
+std::vector<std::int64_t> due(const fg::EpochValidation& validation, std::int64_t size,
+                              std::int64_t before = 0) {
   std::vector<std::int64_t> batches;
   for (std::int64_t batch = 1; batch <= size; ++batch) {
     if (validation.due_after(batch, before + batch)) batches.push_back(batch);
@@ -24,7 +25,9 @@ std::vector<std::int64_t> due(const fg::EpochValidation& validation, std::int64_
   return batches;
 }
 
-fg::EpochValidation first_epoch(const fg::ValidationTimes& times, std::optional<std::int64_t> size) { return times.in(0, size); }
+fg::EpochValidation first_epoch(const fg::ValidationTimes& times, std::optional<std::int64_t> size) {
+  return times.in(0, size);
+}
 
 }  // namespace
 
@@ -40,8 +43,10 @@ TEST_CASE("a part of an epoch is counted in whole batches from its beginning, an
   const auto quarter = first_epoch(fg::ValidateEvery{.interval = fg::Fraction{0.25}}, 23);
   CHECK(due(quarter, 23) == std::vector<std::int64_t>{5, 10, 15, 20});
   CHECK_FALSE(quarter.due_at_end());
-  CHECK(due(first_epoch(fg::ValidateEvery{.interval = fg::Fraction{0.001}}, 3), 3) == std::vector<std::int64_t>{1, 2, 3});
-  CHECK(due(first_epoch(fg::ValidateEvery{.interval = fg::Batches{10}}, std::nullopt), 23) == std::vector<std::int64_t>{10, 20});
+  CHECK(due(first_epoch(fg::ValidateEvery{.interval = fg::Fraction{0.001}}, 3), 3) ==
+        std::vector<std::int64_t>{1, 2, 3});
+  CHECK(due(first_epoch(fg::ValidateEvery{.interval = fg::Batches{10}}, std::nullopt), 23) ==
+        std::vector<std::int64_t>{10, 20});
 }
 
 TEST_CASE("only every so many epochs") {
@@ -67,13 +72,15 @@ TEST_CASE("batches may be counted on through the epochs, also more than one hold
 TEST_CASE("an interval that does not fit an epoch is refused with the fix") {
   CHECK_THROWS_MATCHES(
       first_epoch(fg::ValidateEvery{.interval = fg::Batches{100}}, 4), std::invalid_argument,
-      Catch::Matchers::Message("fulgurite: ValidateEvery takes an interval of 100 batches, but an epoch has only 4, so "
-                               "validation would never come: take fewer, or count on through the epochs with "
-                               "fg::ValidateAcrossEpochs"));
+      Catch::Matchers::Message(
+          "fulgurite: ValidateEvery takes an interval of 100 batches, but an epoch has only 4, so "
+          "validation would never come: take fewer, or count on through the epochs with "
+          "fg::ValidateAcrossEpochs"));
   CHECK_THROWS_MATCHES(
       first_epoch(fg::ValidateEvery{.interval = fg::Fraction{0.5}}, std::nullopt), std::invalid_argument,
-      Catch::Matchers::Message("fulgurite: ValidateEvery takes a Fraction of the training range, whose size is unknown: give "
-                               "the interval in fg::Batches"));
+      Catch::Matchers::Message(
+          "fulgurite: ValidateEvery takes a Fraction of the training range, whose size is unknown: give "
+          "the interval in fg::Batches"));
 }
 
 TEST_CASE("values without sense say so") {
@@ -89,9 +96,11 @@ TEST_CASE("values without sense say so") {
 TEST_CASE("they are printed as they are written") {
   std::ostringstream out;
   out << fg::ValidateEvery{} << ' ' << fg::ValidateEvery{.interval = fg::Batches{5}} << ' '
-      << fg::ValidateEvery{.interval = fg::Fraction{0.25}, .epochs = 2} << ' ' << fg::ValidateAcrossEpochs{.batches = 10} << ' '
-      << fg::SanityCheck{};
-  CHECK(out.str() == "ValidateEvery{.interval = whole epoch, .epochs = 1} ValidateEvery{.interval = Batches{5}, .epochs = 1} "
-                     "ValidateEvery{.interval = Fraction{0.25}, .epochs = 2} ValidateAcrossEpochs{.batches = 10} "
-                     "SanityCheck{.batches = 2}");
+      << fg::ValidateEvery{.interval = fg::Fraction{0.25}, .epochs = 2} << ' '
+      << fg::ValidateAcrossEpochs{.batches = 10} << ' ' << fg::SanityCheck{};
+  CHECK(out.str() ==
+        "ValidateEvery{.interval = whole epoch, .epochs = 1} ValidateEvery{.interval = Batches{5}, .epochs = "
+        "1} "
+        "ValidateEvery{.interval = Fraction{0.25}, .epochs = 2} ValidateAcrossEpochs{.batches = 10} "
+        "SanityCheck{.batches = 2}");
 }

@@ -33,31 +33,32 @@ inline std::ostream& operator<<(std::ostream& out, StopReason reason) {
   return out << names[static_cast<int>(reason)];
 }
 
-/// Asks to stop (`step.stop()`) when a metric has not become better for `patience` values. The metric's name is in the
-/// type: `EarlyStopping<"val_loss">{.patience = 5}`. A value counts once, when it is new: at the end of each epoch, or
-/// where `ValidateEvery` has validations at other times, after each of them.
+/// Asks to stop (`step.stop()`) when a metric has not become better for `patience` values. The metric's name
+/// is in the type: `EarlyStopping<"val_loss">{.patience = 5}`. A value counts once, when it is new: at the
+/// end of each epoch, or where `ValidateEvery` has validations at other times, after each of them.
 template <detail::FixedString Metric = "">
 struct EarlyStopping {
   static_assert(!Metric.empty(),
-                "fg::EarlyStopping needs the name of the metric that it follows: write fg::EarlyStopping<\"val_loss\">{...}. "
+                "fg::EarlyStopping needs the name of the metric that it follows: write "
+                "fg::EarlyStopping<\"val_loss\">{...}. "
                 "See docs/errors/early-stopping-without-metric.md");
 
   using slot = slots::Callback;
   static constexpr bool follows_metrics = true;
 
-  MetricMode mode = MetricMode::min;                           ///< whether a smaller or a greater value is better
-  std::int64_t patience = 3;                                   ///< values without getting better after which it stops
-  double min_delta = 0.0;                                      ///< by how much better counts, 0 or more
-  bool check_finite = true;                                    ///< stop at NaN and infinity
-  std::optional<double> stopping_threshold = std::nullopt;     ///< stop at a better value
-  std::optional<double> divergence_threshold = std::nullopt;   ///< stop at a worse value
-  bool strict = true;                                          ///< a metric that nobody logged is an error
+  MetricMode mode = MetricMode::min;  ///< whether a smaller or a greater value is better
+  std::int64_t patience = 3;          ///< values without getting better after which it stops
+  double min_delta = 0.0;             ///< by how much better counts, 0 or more
+  bool check_finite = true;           ///< stop at NaN and infinity
+  std::optional<double> stopping_threshold = std::nullopt;    ///< stop at a better value
+  std::optional<double> divergence_threshold = std::nullopt;  ///< stop at a worse value
+  bool strict = true;                                         ///< a metric that nobody logged is an error
 
-  std::int64_t wait_count = 0;                               ///< state, as the next ones: values since the best
-  std::optional<double> best_score = std::nullopt;           ///< best value so far
+  std::int64_t wait_count = 0;                      ///< state, as the next ones: values since the best
+  std::optional<double> best_score = std::nullopt;  ///< best value so far
   std::optional<std::int64_t> stopped_epoch = std::nullopt;  ///< epoch in which it asked to stop
   StopReason reason = StopReason::none;                      ///< why it did
-  std::int64_t seen = 0;                                     ///< how often the metric had been logged at the last value
+  std::int64_t seen = 0;  ///< how often the metric had been logged at the last value
   enum class Looks { at_epoch_end, at_validation_end, never } looks = Looks::at_epoch_end;
 
   static constexpr std::string_view monitor() { return Metric.view(); }
@@ -102,8 +103,9 @@ struct EarlyStopping {
 
   friend std::ostream& operator<<(std::ostream& out, const EarlyStopping& stopping) {
     out << "EarlyStopping<\"" << monitor();
-    return detail::print(out, "\">", detail::field("mode", stopping.mode), detail::field("patience", stopping.patience),
-                         detail::field("min_delta", stopping.min_delta), detail::field("wait_count", stopping.wait_count));
+    return detail::print(
+        out, "\">", detail::field("mode", stopping.mode), detail::field("patience", stopping.patience),
+        detail::field("min_delta", stopping.min_delta), detail::field("wait_count", stopping.wait_count));
   }
 
  private:
@@ -133,8 +135,9 @@ struct EarlyStopping {
     std::string known;
     for (const auto& metric : metrics.all()) known += (known.empty() ? "" : ", ") + metric.name;
     const std::string name(monitor());
-    return "fulgurite: EarlyStopping follows the metric " + name + ", which has not been logged. Known metrics: " +
-           (known.empty() ? "none" : known) + ". Log it with step.log(\"" + name + "\", value), or set .strict = false";
+    return "fulgurite: EarlyStopping follows the metric " + name +
+           ", which has not been logged. Known metrics: " + (known.empty() ? "none" : known) +
+           ". Log it with step.log(\"" + name + "\", value), or set .strict = false";
   }
 };
 

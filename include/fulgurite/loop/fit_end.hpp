@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// When a fit ends: at a limit, or on request. A request comes from a hook (`step.stop()`) or from the clock; it stays set,
-// and is obeyed as soon as `MinEpochs` and `MinSteps` are reached.
+// When a fit ends: at a limit, or on request. A request comes from a hook (`step.stop()`) or from the clock;
+// it stays set, and is obeyed as soon as `MinEpochs` and `MinSteps` are reached.
 #pragma once
 
 #include <chrono>
@@ -17,7 +17,8 @@ class FitEnd {
 
   /// There is a request to stop, and nothing keeps it waiting.
   bool stops() const {
-    return *stop_requested_ && progress_->epoch >= limits_->min_epochs && progress_->global_step >= limits_->min_steps;
+    return *stop_requested_ && progress_->epoch >= limits_->min_epochs &&
+           progress_->global_step >= limits_->min_steps;
   }
 
   /// The batch that was trained last was the fit's last.

@@ -26,7 +26,8 @@ struct Fraction {
   friend constexpr bool operator==(Fraction, Fraction) = default;
 };
 
-/// At most so many batches, at most such a part, or all. Two types instead of one number: 1 and 1.0 don't mean the same.
+/// At most so many batches, at most such a part, or all. Two types instead of one number: 1 and 1.0 don't
+/// mean the same.
 class BatchLimit {
  public:
   constexpr BatchLimit() = default;
@@ -44,9 +45,9 @@ class BatchLimit {
     }
     const auto count = static_cast<std::int64_t>(std::floor(static_cast<double>(*size) * *fraction_));
     if (count == 0 && *fraction_ > 0.0 && *size > 0) {
-      throw std::invalid_argument(std::string("fulgurite: LimitBatches takes ") + std::to_string(*fraction_) + " of the " +
-                                  range + " range, which is less than one of its " + std::to_string(*size) +
-                                  " batches: take more");
+      throw std::invalid_argument(std::string("fulgurite: LimitBatches takes ") + std::to_string(*fraction_) +
+                                  " of the " + range + " range, which is less than one of its " +
+                                  std::to_string(*size) + " batches: take more");
     }
     return count;
   }

@@ -19,7 +19,8 @@ struct Validation;
 struct SanityCheck;
 }  // namespace slots
 
-/// How far validations lie apart in an epoch: so many batches, such a part of the training range, or all of it.
+/// How far validations lie apart in an epoch: so many batches, such a part of the training range, or all of
+/// it.
 class ValidationInterval {
  public:
   constexpr ValidationInterval() = default;
@@ -34,16 +35,18 @@ class ValidationInterval {
   std::int64_t in(std::optional<std::int64_t> size) const {
     if (batches_) {
       if (size && *batches_ > *size) {
-        throw std::invalid_argument("fulgurite: ValidateEvery takes an interval of " + std::to_string(*batches_) +
-                                    " batches, but an epoch has only " + std::to_string(*size) +
-                                    ", so validation would never come: take fewer, or count on through the epochs with "
-                                    "fg::ValidateAcrossEpochs");
+        throw std::invalid_argument(
+            "fulgurite: ValidateEvery takes an interval of " + std::to_string(*batches_) +
+            " batches, but an epoch has only " + std::to_string(*size) +
+            ", so validation would never come: take fewer, or count on through the epochs with "
+            "fg::ValidateAcrossEpochs");
       }
       return *batches_;
     }
     if (!size) {
       throw std::invalid_argument(
-          "fulgurite: ValidateEvery takes a Fraction of the training range, whose size is unknown: give the interval in "
+          "fulgurite: ValidateEvery takes a Fraction of the training range, whose size is unknown: give the "
+          "interval in "
           "fg::Batches");
     }
     return std::max<std::int64_t>(1, static_cast<std::int64_t>(static_cast<double>(*size) * *fraction_));
@@ -66,15 +69,16 @@ class ValidationInterval {
 };
 
 /// Validates after every `interval` of an epoch, in every `epochs`-th epoch:
-/// `ValidateEvery{.interval = fg::Fraction{0.25}}`. Batches are counted from the beginning of the epoch, so that 5 of 23
-/// are batches 5, 10, 15 and 20, and not the epoch's end.
+/// `ValidateEvery{.interval = fg::Fraction{0.25}}`. Batches are counted from the beginning of the epoch, so
+/// that 5 of 23 are batches 5, 10, 15 and 20, and not the epoch's end.
 struct ValidateEvery {
   using slot = slots::Validation;
   ValidationInterval interval{};  ///< `fg::Batches{n}`, `fg::Fraction{f}`, or whole epochs
   std::int64_t epochs = 1;        ///< 2 takes the second epoch, the fourth, and so on
 
   constexpr const char* problem() const {
-    if (!interval.makes_sense()) return "ValidateEvery.interval must be Batches of 1 or more, or a Fraction in (0, 1]";
+    if (!interval.makes_sense())
+      return "ValidateEvery.interval must be Batches of 1 or more, or a Fraction in (0, 1]";
     return epochs >= 1 ? nullptr
                        : "ValidateEvery.epochs must be 1 or more; to validate nothing, use "
                          "LimitBatches{.validation = Batches{0}}";
@@ -102,13 +106,15 @@ struct ValidateAcrossEpochs {
   }
 };
 
-/// Validates on the first batches before anything is trained, to find errors in validation code early. What it logs is
-/// forgotten, and no random stream moves. Off unless given.
+/// Validates on the first batches before anything is trained, to find errors in validation code early. What
+/// it logs is forgotten, and no random stream moves. Off unless given.
 struct SanityCheck {
   using slot = slots::SanityCheck;
   std::int64_t batches = 2;  ///< of the validation range; 0 is none
 
-  constexpr const char* problem() const { return batches >= 0 ? nullptr : "SanityCheck.batches must be 0 or more"; }
+  constexpr const char* problem() const {
+    return batches >= 0 ? nullptr : "SanityCheck.batches must be 0 or more";
+  }
 
   friend constexpr bool operator==(SanityCheck, SanityCheck) = default;
   friend std::ostream& operator<<(std::ostream& out, SanityCheck check) {
@@ -135,7 +141,9 @@ class ValidationTimes {
   constexpr ValidationTimes(ValidateAcrossEpochs times) : across_(times.batches) {}
 
   /// Once an epoch, when it ends.
-  constexpr bool at_epoch_ends() const { return across_ == 0 && times_.interval.is_whole_epoch() && times_.epochs == 1; }
+  constexpr bool at_epoch_ends() const {
+    return across_ == 0 && times_.interval.is_whole_epoch() && times_.epochs == 1;
+  }
 
   /// Throws std::invalid_argument if the interval does not fit an epoch of that size (nothing: unknown).
   EpochValidation in(std::int64_t epoch, std::optional<std::int64_t> size) const {
