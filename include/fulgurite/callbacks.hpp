@@ -3,6 +3,7 @@
 #pragma once
 
 #include "callbacks/callback.hpp"
+#include "callbacks/early_stopping.hpp"
 #include "callbacks/exponential_average.hpp"
 #include "callbacks/progress_bar.hpp"
 #include "callbacks/stochastic_weight_average.hpp"

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "callbacks/callback.hpp"
+#include "callbacks/early_stopping.hpp"
 #include "data/batches.hpp"
 #include "hooks.hpp"
 #include "logging/metrics.hpp"

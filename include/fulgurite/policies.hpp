@@ -3,6 +3,7 @@
 #pragma once
 
 #include "policies/accumulation.hpp"
+#include "policies/batch_limit.hpp"
 #include "policies/clipping.hpp"
 #include "policies/conflicts.hpp"
 #include "policies/device.hpp"
@@ -13,3 +14,4 @@
 #include "policies/policy_set.hpp"
 #include "policies/precision.hpp"
 #include "policies/scheduler_interval.hpp"
+#include "policies/validation.hpp"

@@ -16,7 +16,9 @@
 //           } }                                   optim/: the update itself
 //           schedules                             loop/configured_optimizer.hpp, schedulers/
 //           on_train_batch_end
-//       epoch schedules, validation, on_train_epoch_end, plateau schedules
+//         a validation, if one is due             policies/validation.hpp, loop/passes.hpp
+//         plateau schedules by step
+//       the epoch's validation, on_train_epoch_end, plateau schedules by epoch
 //
 // Between the first batch of a window and its last, only the closure runs. What is checked at compile time, and with
 // which sentence, stands in loop/checks.hpp and policies/policy_set.hpp.
@@ -24,7 +26,7 @@
 
 #include <boost/hana/for_each.hpp>
 
-#include <chrono>
+#include <algorithm>
 #include <concepts>
 #include <cstddef>
 #include <cstdint>
@@ -43,6 +45,7 @@
 #include "detail/nothing.hpp"
 #include "loop/checks.hpp"
 #include "loop/engine.hpp"
+#include "loop/fit_end.hpp"
 #include "loop/fit_run.hpp"
 #include "loop/passes.hpp"
 #include "policies/limits.hpp"
@@ -57,12 +60,27 @@ inline constexpr Last last{};
 /// The validation range of a fit without validation.
 struct NoValidation {};
 
+namespace detail {
+
+template <class Model, class Range>
+consteval bool validation_works() {
+  if constexpr (std::same_as<std::remove_cvref_t<Range>, NoValidation>) {
+    return true;
+  } else {
+    require_range<Range>();
+    require_validation_step<Model>();
+    return data::Batches<Range> && NamesValidationStep<Model>;
+  }
+}
+
+}  // namespace detail
+
 /// A loop that the program owns: the library is called, it does not call. A small handle; the engine stays in the
 /// trainer, which must outlive it and not be moved meanwhile.
 template <class Engine>
 class Loop {
  public:
-  explicit Loop(Engine& engine) : engine_(&engine) {}
+  Loop(Engine& engine, const Limits& limits) : engine_(&engine), limits_(&limits) {}
 
   /// Trains on one batch. The optimizer steps if it closes an accumulation window.
   template <class Batch>
@@ -88,6 +106,15 @@ class Loop {
   /// has come.
   void end_epoch() { engine_->end_epoch(true); }
 
+  /// One pass over `validation` between two batches, in evaluation mode: no gradient, no open window and no random stream of
+  /// the training is touched. Schedules that follow a metric by step see it before the next batch.
+  template <class Validation>
+  void validate(Validation&& validation) {
+    if constexpr (detail::validation_works<Model, Validation>()) {
+      detail::validate(*engine_, validation, limits_->batches.validation.of(data::batch_count(validation), "validation"));
+    }
+  }
+
   const Progress& progress() const { return engine_->progress(); }
   /// A hook has called `step.stop()`: the program should leave its loop.
   bool stop_requested() const { return engine_->stop_requested(); }
@@ -95,6 +122,7 @@ class Loop {
  private:
   template <class, class...>
   friend class Trainer;
+  using Model = std::remove_reference_t<decltype(std::declval<Engine&>().model())>;
 
   /// Begins an epoch of so many batches, if that is known.
   void begin_epoch(std::optional<std::int64_t> size) {
@@ -118,12 +146,12 @@ class Loop {
 
   template <class Batch>
   static consteval bool accepts() {
-    using Model = std::remove_reference_t<decltype(std::declval<Engine&>().model())>;
     detail::require_batch<Engine, Model, Batch>();
     return detail::batch_works<Engine, Model, Batch>();
   }
 
   Engine* engine_;
+  const Limits* limits_;
 };
 
 namespace detail {
@@ -195,16 +223,18 @@ class Trainer {
     if constexpr (works) {
       (take_limit(detail::pick<GivenPolicies>(values...)), ...);
       (take_limit(values), ...);
+      (take_rehearsal(detail::pick<GivenPolicies>(values...)), ...);
+      (take_rehearsal(values), ...);
     }
   }
 
-  /// Trains until a limit is reached. `train` and `validation` are walked once an epoch; validation comes at each epoch's
-  /// end, after epoch schedules. Returns at once if the limit was reached before; a raised limit goes on from there.
-  /// Throws std::invalid_argument if the training range is empty.
+  /// Trains until a limit is reached. `train` is walked once an epoch; validation comes at each epoch's end, after epoch
+  /// schedules, unless fg::ValidateEvery says otherwise. Returns at once if the limit was reached before; a raised limit
+  /// goes on from there. Throws std::invalid_argument if the training range is empty, or if a limit does not fit it.
   template <class Train, class Validation = NoValidation>
   void fit(Train&& train, Validation&& validation = {}) {
     if constexpr (works) {
-      constexpr bool ranges_work = range_works<Train>() && validation_works<Validation>();
+      constexpr bool ranges_work = range_works<Train>() && detail::validation_works<Model, Validation>();
       if constexpr (ranges_work) run_fit(train, validation);
     }
   }
@@ -212,13 +242,11 @@ class Trainer {
   /// One pass over `validation` in evaluation mode; `metric(name)` has the means afterwards.
   template <class Validation>
   void validate(Validation&& validation) {
-    if constexpr (works && validation_works<Validation>()) {
-      validate_range(validation, validation_limit(validation));
-    }
+    if constexpr (works) loop().validate(validation);
   }
 
   /// A loop that the caller owns.
-  auto loop() { return Loop<Engine>(engine_); }
+  auto loop() { return Loop<Engine>(engine_, limits_); }
 
   const Progress& progress() const { return engine_.progress(); }
   const auto& policies() const { return engine_.policies(); }
@@ -285,95 +313,112 @@ class Trainer {
     }
   }
 
-  template <class Range>
-  static consteval bool validation_works() {
-    if constexpr (std::same_as<std::remove_cvref_t<Range>, NoValidation>) {
-      return true;
-    } else {
-      detail::require_range<Range>();
-      detail::require_validation_step<Model>();
-      return data::Batches<Range> && detail::NamesValidationStep<Model>;
-    }
-  }
-
   template <class Train, class Validation>
   void run_fit(Train& train, Validation& validation) {
-    using Clock = std::chrono::steady_clock;
-    const auto started = Clock::now();
-    const std::optional<std::int64_t> epochs = limits_.epochs();
-    const auto finished = [&] {
-      return (limits_.max_steps && progress().global_step >= *limits_.max_steps) || engine_.stop_requested() ||
-             (limits_.max_time && Clock::now() - started >= *limits_.max_time);
-    };
-    const auto more_epochs = [&] { return !finished() && !(epochs && progress().epoch >= *epochs); };
     if (engine_.epoch_open()) {
       throw std::logic_error("fulgurite: fit was called in the middle of an epoch of the program's own loop: end it first, "
                              "loop.end_epoch()");
     }
-    train_limit(train);  // both throw before anything is trained
-    if constexpr (validates<Validation>) validation_limit(validation);
+    require_limits_to_fit(train, validation);
     engine_.stop_requested() = false;
-    if (!more_epochs()) return;
+    const detail::FitEnd end(limits_, progress(), engine_.stop_requested());
+    if (end.after_epoch()) return;
 
     const AbandonOnException abandon{engine_};
-    const detail::FitRun run(engine_, train, limits_);
+    const detail::FitRun run(engine_, train, validates<Validation>, limits_);
     engine_.template notify<hooks::on_fit_start_hook>(run);
+    if constexpr (validates<Validation>) check_sanity(validation);
     engine_.template notify<hooks::on_train_start_hook>(run);
-    while (more_epochs()) {
-      if (!run_epoch(train, validation, finished)) break;
+    while (!end.after_epoch()) {
+      if (!run_epoch(train, validation, end)) break;
     }
     engine_.template notify<hooks::on_train_end_hook>(run);
     engine_.template notify<hooks::on_fit_end_hook>(run);
     engine_.template notify<hooks::teardown_hook>();
   }
 
-  /// One epoch with its validation, on the same loop that `loop()` hands out. False if the limits leave nothing to train.
-  template <class Train, class Validation, class Finished>
-  bool run_epoch(Train& train, Validation& validation, const Finished& finished) {
+  /// One epoch with its validations, on the same loop that `loop()` hands out. False if the limits leave nothing to train.
+  template <class Train, class Validation>
+  bool run_epoch(Train& train, Validation& validation, const detail::FitEnd& end) {
     data::begin_epoch(train, progress().epoch);
     const auto limit = train_limit(train);
     if (limit == 0 && data::batch_count(train) != 0) return false;
 
+    const auto size = data::SizedBatches<Train> ? limit : std::nullopt;
+    EpochValidation due{.wanted = false};
+    if constexpr (validates<Validation>) due = limits_.validation.in(progress().epoch, size);
     auto steps = loop();
-    steps.begin_epoch(data::SizedBatches<Train> ? limit : std::nullopt);
-    bool completed = true;
-    const auto visited = data::for_each_batch(
-        train, limit.value_or(data::no_limit), [&](const auto& batch, bool is_last) FULGURITE_INLINE {
-          const auto result = steps.train(batch, is_last);
-          const bool go_on = !result.ends_epoch && !finished();
-          completed = is_last || result.ends_epoch || go_on;
-          return go_on;
-        });
-    if (visited == 0) {
+    steps.begin_epoch(size);
+    bool validated = false;         // after the last batch
+    bool completed = !end.stops();  // on_train_epoch_start may have asked to stop
+    const auto train_one = [&](const auto& batch, bool is_last) FULGURITE_INLINE {
+      const auto result = steps.train(batch, is_last);
+      if constexpr (validates<Validation>) {
+        validated = !result.ends_epoch && due.due_after(progress().batch, progress().batches);
+        if (validated) steps.validate(validation);
+      }
+      const bool go_on = !result.ends_epoch && !end.after_batch();
+      completed = is_last || result.ends_epoch || go_on;
+      return go_on;
+    };
+    if (completed && data::for_each_batch(train, limit.value_or(data::no_limit), train_one) == 0) {
       throw std::invalid_argument("fulgurite: the training range gave no batch in epoch " + std::to_string(progress().epoch) +
                                   ": give fit a range that holds at least one, and that can be walked once an epoch (a "
                                   "single-pass range is spent after the first: use fg::MaxEpochs{1})");
     }
     if (completed) steps.close_epoch();
     if constexpr (validates<Validation>) {
-      // A hook that asks to stop still sees a validation; a limit that cuts the epoch short does not.
-      if (completed || engine_.stop_requested()) validate_range(validation, validation_limit(validation));
+      // A request to stop is still followed by a validation; a limit that cuts the epoch short is not.
+      const bool wanted = (completed && due.due_at_end()) || (due.wanted && end.stops());
+      if (wanted && !validated) steps.validate(validation);
     }
     steps.end_epoch(completed);
     return true;
   }
 
+  /// A validation of a few batches before anything is trained, which leaves no trace in the metrics.
   template <class Validation>
-  void validate_range(Validation& validation, std::optional<std::int64_t> limit) {
-    if (limit == 0) return;
-    data::begin_epoch(validation, 0);  // validation sees one order, whatever the epoch
-    detail::validate(engine_, validation, limit.value_or(data::no_limit));
+  void check_sanity(Validation& validation) {
+    if (limits_.sanity_batches == 0 || progress().batches > 0) return;
+    const detail::KeptMetrics kept{engine_.metrics()};
+    const auto limit = validation_limit(validation);
+    detail::validate(engine_, validation, std::min(limits_.sanity_batches, limit.value_or(limits_.sanity_batches)));
+  }
+
+  /// Throws std::invalid_argument for limits that the ranges cannot meet, before anything is trained.
+  template <class Train, class Validation>
+  void require_limits_to_fit(Train& train, Validation& validation) {
+    const auto limit = train_limit(train);
+    if (data::EndlessBatches<Train> && !limit && !limits_.max_steps && !limits_.max_time) {
+      throw std::invalid_argument("fulgurite: the training range never ends, and no limit ends the fit: give it "
+                                  "fg::MaxSteps, fg::MaxTime or fg::LimitBatches{.train = fg::Batches{...}}");
+    }
+    if constexpr (validates<Validation>) {
+      const auto times = limits_.validation.in(0, data::SizedBatches<Train> ? limit : std::nullopt);
+      const auto taken = validation_limit(validation);
+      if (data::EndlessBatches<Validation> && !taken) {
+        throw std::invalid_argument("fulgurite: the validation range never ends: limit it by "
+                                    "fg::LimitBatches{.validation = fg::Batches{...}}");
+      }
+      if constexpr (std::same_as<Train, Validation>) {
+        const bool walked_at_once = std::addressof(train) == std::addressof(validation) && times.every > 0;
+        if (walked_at_once && (!data::MultiPassBatches<Train> || data::begin_epoch(train, 0))) {
+          throw std::invalid_argument("fulgurite: fit was given one range for training and validation, and "
+                                      "fg::ValidateEvery comes while it is walked: give validation a range of its own");
+        }
+      }
+    }
   }
 
   template <class Validation>
   static constexpr bool validates = !std::same_as<Validation, NoValidation>;
 
   template <class Train>
-  std::optional<std::int64_t> train_limit(const Train& train) const {
+  std::optional<std::int64_t> train_limit(Train& train) const {
     return limits_.batches.train.of(data::batch_count(train), "training");
   }
   template <class Validation>
-  std::optional<std::int64_t> validation_limit(const Validation& validation) const {
+  std::optional<std::int64_t> validation_limit(Validation& validation) const {
     return limits_.batches.validation.of(data::batch_count(validation), "validation");
   }
 
@@ -402,9 +447,15 @@ class Trainer {
     return model;
   }
 
+  // Last, since it overrides the others.
+  template <class Value>
+  void take_rehearsal(const Value& value) {
+    if constexpr (std::same_as<std::remove_cvref_t<decltype(value_of(value))>, FastDevRun>) set_limit(value_of(value));
+  }
+
   template <class Value>
   void take_limit(const Value& value) {
-    if constexpr (Limit<std::remove_cvref_t<decltype(value_of(value))>>) limits_.set(value_of(value));
+    if constexpr (Limit<std::remove_cvref_t<decltype(value_of(value))>>) set_limit(value_of(value));
   }
 
   template <class Holder, class... Values>

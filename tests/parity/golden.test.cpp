@@ -45,15 +45,7 @@ bool is_refused(const Json& config) {
 
 /// What of a configuration this library does not offer yet; empty if it offers all of it.
 std::string not_offered(const Json& config) {
-  static const std::set<std::string> missing{"min_epochs",
-                                             "min_steps",
-                                             "early_stopping",
-                                             "val_check_interval",
-                                             "check_val_every_n_epoch",
-                                             "swa",
-                                             "ema",
-                                             "weight_averaging",
-                                             "max_time"};
+  static const std::set<std::string> missing{"swa", "ema", "weight_averaging", "max_time"};
   const Json trainer = config.value("trainer", Json::object());
   for (const auto& [option, value] : trainer.items()) {
     if (missing.contains(option)) return option;
@@ -98,6 +90,21 @@ fg::BatchLimit batch_limit(const Json& value) {
 }
 
 template <class Trainer>
+void set_validation_times(Trainer& trainer, Arguments& options, bool across_epochs) {
+  fg::ValidateEvery every;
+  const Json* interval = options.find("val_check_interval");
+  if (interval && interval->is_number_float()) every.interval = fg::Fraction{interval->get<double>()};
+  if (interval && interval->is_number_integer()) every.interval = fg::Batches{interval->get<std::int64_t>()};
+  const Json* epochs = options.find("check_val_every_n_epoch");
+  if (epochs) every.epochs = epochs->get<std::int64_t>();
+  if (across_epochs) {
+    trainer.set_limit(fg::ValidateAcrossEpochs{interval->get<std::int64_t>()});
+  } else {
+    trainer.set_limit(every);
+  }
+}
+
+template <class Trainer>
 void set_limits(Trainer& trainer, Arguments& options) {
   std::optional<std::int64_t> max_epochs = options.get("max_epochs", std::int64_t{3});
   const std::int64_t max_steps = options.get("max_steps", std::int64_t{-1});
@@ -106,13 +113,9 @@ void set_limits(Trainer& trainer, Arguments& options) {
   if (const Json* value = options.find("limit_val_batches")) limit.validation = batch_limit(*value);
   if (const Json* value = options.find("overfit_batches"))
     limit.train = limit.validation = batch_limit(*value);
-  if (const Json* value = options.find("fast_dev_run")) {
-    const auto count = value->is_boolean() ? std::int64_t{value->get<bool>()} : value->get<std::int64_t>();
-    limit.train = limit.validation = fg::Batches{count};
-    trainer.set_limit(fg::MaxSteps{count});
-    max_epochs = 1;
-  }
   trainer.set_limit(limit);
+  trainer.set_limit(fg::MinEpochs{options.get("min_epochs", std::int64_t{0})});
+  trainer.set_limit(fg::MinSteps{options.get("min_steps", std::int64_t{0})});
   if (max_steps >= 0) trainer.set_limit(fg::MaxSteps{max_steps});
   if (*max_epochs >= 0) trainer.set_limit(fg::MaxEpochs{*max_epochs});
   if (*max_epochs < 0 && max_steps < 0) throw std::runtime_error("a training without end");
@@ -124,13 +127,20 @@ Outcome run(const Json& config, Accumulation accumulation, Clipping clipping) {
   Model model(config, shared().at("init").at("mlp"), outcome.record);
   Witness witness;
   witness.record = &outcome.record;
-  fg::Trainer trainer{model, accumulation, clipping, witness};
+  const Json early = config.value("trainer", Json::object()).value("early_stopping", Json());
+  fg::Trainer trainer{model, accumulation, clipping, witness, AnyEarlyStopping(early)};
   outcome.record.progress = &trainer.progress();
 
   Arguments options(config.value("trainer", Json::object()),
                     {"accumulate_grad_batches", "gas", "gradient_clip_val", "gradient_clip_algorithm",
-                     "log_every_n_steps"});
+                     "log_every_n_steps", "early_stopping"});
   set_limits(trainer, options);
+  const Json epochs = config.value("trainer", Json::object()).value("check_val_every_n_epoch", Json(1));
+  set_validation_times(trainer, options, epochs.is_null());
+  if (const Json* value = options.find("fast_dev_run")) {
+    const auto count = value->is_boolean() ? std::int64_t{value->get<bool>()} : value->get<std::int64_t>();
+    if (count > 0) trainer.set_limit(fg::FastDevRun{count});
+  }
   options.done("trainer");
 
   static const auto train = batches("x_train", "y_train");
@@ -356,8 +366,10 @@ void require_hooks(const Record& record, const Json& hooks, const Json& config) 
   const auto first_window_end = record.batch_ends.at({0, std::min(window - 1, last_of_epoch0)});
   require_events("first_window", slice(0, first_window_end), hooks);
   if (record.batch_ends.contains({1, 0})) {
-    require_events("last_batch_of_epoch0_to_first_of_epoch1",
-                   slice(record.batch_starts.at({0, last_of_epoch0}), record.batch_ends.at({1, 0})), hooks);
+    // The trace begins where the batch before ended, with what a validation in the middle of an epoch adds.
+    const auto from = last_of_epoch0 > 0 ? record.batch_ends.at({0, last_of_epoch0 - 1})
+                                         : record.batch_starts.at({0, last_of_epoch0});
+    require_events("last_batch_of_epoch0_to_first_of_epoch1", slice(from, record.batch_ends.at({1, 0})), hooks);
   }
   require_events("after_last_batch", slice(record.batch_ends.rbegin()->second, record.events.size()), hooks);
 }

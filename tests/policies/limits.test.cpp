@@ -1,28 +1,49 @@
 // SPDX-License-Identifier: MIT
 #include <fulgurite/policies/limits.hpp>
 
-#include <catch2/catch_approx.hpp>
 #include <catch2/catch_test_macros.hpp>
 
-#include <cmath>
-#include <limits>
 #include <optional>
 #include <sstream>
-#include <stdexcept>
-#include <string>
-#include <type_traits>
-#include <vector>
 
 namespace fg = fulgurite;
 
-TEST_CASE("a limit takes batches or a fraction") {
-  CHECK(fg::BatchLimit{}.of(7, "training") == 7);
-  CHECK(fg::BatchLimit{fg::Batches{3}}.of(std::nullopt, "training") == 3);
-  CHECK(fg::BatchLimit{fg::Batches{9}}.of(7, "training") == 7);
-  CHECK(fg::BatchLimit{fg::Fraction{0.5}}.of(7, "training") == 3);
-  CHECK_THROWS_AS(fg::BatchLimit{fg::Fraction{0.5}}.of(std::nullopt, "training"), std::invalid_argument);
-  CHECK_THROWS_AS(fg::BatchLimit{fg::Fraction{0.1}}.of(7, "training"), std::invalid_argument);
-  CHECK_FALSE(fg::BatchLimit{fg::Fraction{1.5}}.makes_sense());
+TEST_CASE("without any limit a fit ends after 1000 epochs") {
+  fg::Limits limits;
+  CHECK(limits.epochs() == 1000);
+  limits.set(fg::MaxSteps{5});
+  CHECK(limits.epochs() == std::nullopt);
+}
+
+TEST_CASE("limits without sense say so") {
   CHECK(fg::MaxEpochs{-1}.problem() != nullptr);
-  CHECK(fg::Limits{}.epochs() == 1000);
+  CHECK(fg::MinEpochs{-1}.problem() != nullptr);
+  CHECK(fg::MinSteps{-1}.problem() != nullptr);
+  CHECK(fg::FastDevRun{0}.problem() != nullptr);
+  CHECK(fg::MinEpochs{0}.problem() == nullptr);
+  CHECK(fg::FastDevRun{}.problem() == nullptr);
+}
+
+TEST_CASE("a rehearsal overrides every limit before it") {
+  fg::Limits limits;
+  limits.set(fg::MaxEpochs{20});
+  limits.set(fg::MinSteps{100});
+  limits.set(fg::ValidateEvery{.interval = fg::Batches{50}});
+  limits.set(fg::SanityCheck{});
+  limits.set(fg::FastDevRun{.batches = 3});
+  CHECK(limits.max_epochs == 1);
+  CHECK(limits.max_steps == 3);
+  CHECK(limits.min_steps == 0);
+  CHECK(limits.sanity_batches == 0);
+  CHECK(limits.validation.at_epoch_ends());
+  CHECK(limits.batches == fg::LimitBatches{.train = fg::Batches{3}, .validation = fg::Batches{3}});
+}
+
+TEST_CASE("limits are printed as they are written") {
+  std::ostringstream out;
+  out << fg::MinEpochs{2} << ' ' << fg::MinSteps{10} << ' ' << fg::FastDevRun{3} << ' '
+      << fg::LimitBatches{.train = fg::Batches{3}};
+  CHECK(out.str() ==
+        "MinEpochs{.count = 2} MinSteps{.count = 10} FastDevRun{.batches = 3} "
+        "LimitBatches{.train = Batches{3}, .validation = all}");
 }

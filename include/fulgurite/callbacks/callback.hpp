@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// What a callback is: something beside the model that has hooks too. Hooks of callbacks run before the model's.
+// What a callback is: something beside the model that has hooks too. Hooks of callbacks run before the model's. A callback
+// with `static constexpr bool follows_metrics = true;` runs after it at on_train_epoch_end, where the model may still log.
 #pragma once
 
 #include <concepts>
@@ -14,6 +15,10 @@ struct Callback;
 /// Any number of callbacks may be given to a trainer, among its policies.
 template <class C>
 concept Callback = std::copyable<C> && requires { requires std::same_as<typename C::slot, slots::Callback>; };
+
+/// A callback whose on_train_epoch_end comes after the model's.
+template <class C>
+concept FollowsMetrics = requires { requires C::follows_metrics; };
 
 namespace slots {
 struct Callback {

@@ -89,6 +89,24 @@ concept SizedBatches =
      detail::HasSize<std::remove_reference_t<Range>> ||
      (MultiPassBatches<Range> && std::sized_sentinel_for<BatchSentinel<Range>, BatchIterator<Range>>));
 
+namespace detail {
+
+// A view's sentinel shows what it was made from, as the view does.
+template <class Sentinel>
+consteval bool never_comes() {
+  if constexpr (requires(const Sentinel& end) { end.base(); }) {
+    return never_comes<std::remove_cvref_t<decltype(std::declval<const Sentinel&>().base())>>();
+  } else {
+    return std::same_as<Sentinel, std::unreachable_sentinel_t>;
+  }
+}
+
+}  // namespace detail
+
+/// A range whose type says that it never ends: `std::views::iota(0)` and views of it.
+template <class Range>
+concept EndlessBatches = Batches<Range> && detail::never_comes<std::remove_cvref_t<BatchSentinel<Range>>>();
+
 /// How many batches `range` holds, or nothing where only walking it could tell. Never consumes a batch.
 template <Batches Range>
 constexpr std::optional<std::int64_t> batch_count(Range&& range) {

@@ -8,6 +8,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 namespace fulgurite {
@@ -42,7 +43,9 @@ struct Metric {
   double last = std::numeric_limits<double>::quiet_NaN();
   double weighted_sum = 0.0;  ///< over the epoch: value times batch size
   double weight = 0.0;        ///< over the epoch: batch sizes
-  std::int64_t count = 0;     ///< how often it has been logged
+  double other_sum = 0.0;     ///< the same two for the other stage, where it was logged there too
+  double other_weight = 0.0;
+  std::int64_t count = 0;  ///< how often it has been logged
 
   double mean() const { return weighted_sum / weight; }
 };
@@ -53,7 +56,10 @@ class Metrics {
   /// Logs `value` with its weight in the epoch's mean (the batch size).
   void log(std::string_view name, double value, double weight, LogFlags flags, Stage stage) {
     Metric& metric = find_or_add(name);
-    if (metric.stage != stage) metric.weighted_sum = metric.weight = 0.0;  // one name in two stages: two means
+    if (metric.stage != stage) {  // one name in two stages: two means
+      std::swap(metric.weighted_sum, metric.other_sum);
+      std::swap(metric.weight, metric.other_weight);
+    }
     metric.flags = flags;
     metric.stage = stage;
     metric.last = value;
@@ -81,7 +87,11 @@ class Metrics {
   /// Starts the means of one stage anew.
   void begin_epoch(Stage stage) {
     for (Metric& metric : metrics_) {
-      if (metric.stage == stage) metric.weighted_sum = metric.weight = 0.0;
+      if (metric.stage == stage) {
+        metric.weighted_sum = metric.weight = 0.0;
+      } else {
+        metric.other_sum = metric.other_weight = 0.0;
+      }
     }
   }
 

@@ -17,6 +17,7 @@
 #include <type_traits>
 #include <utility>
 
+#include <fulgurite/callbacks/callback.hpp>
 #include <fulgurite/detail/inline.hpp>
 #include <fulgurite/hooks.hpp>
 #include <fulgurite/logging/metrics.hpp>
@@ -116,6 +117,8 @@ class Engine {
   /// One batch through the whole compiled path, in an epoch that has begun. `last`: it ends its epoch.
   template <class Batch>
   FULGURITE_INLINE Result<Batch> train_batch(const Batch& given, bool last) {
+    // Here and not with the batch before: a validation may have come in between.
+    advance_metric_schedules_after_step();
     decltype(auto) batch = backend_.take(given);
     Step step(*this, {Stage::training, progress_.batch, last, backend_.batch_size(batch)});
     Result<Batch> result;
@@ -138,10 +141,7 @@ class Engine {
     result.global_step = progress_.global_step;
     notify<hooks::on_train_batch_end_hook>(std::as_const(result), batch, step);
     ++progress_.batch;
-    if constexpr (follows_metrics) {
-      note_steps(step);
-      if (!last) advance_metric_schedules_after_step();  // those of the last batch see the epoch's validation first
-    }
+    note_steps(step);
     return result;
   }
 
@@ -260,10 +260,8 @@ class Engine {
 
   /// Schedules that follow a metric come after the validation and on_train_epoch_end that may log it. In manual mode the
   /// model advances them itself.
-  void advance_metric_schedules_after_step() {
-    if constexpr (follows_metrics) {
-      detail::advance_metric_schedules_after_step(*this);
-    }
+  FULGURITE_INLINE void advance_metric_schedules_after_step() {
+    if constexpr (follows_metrics) detail::advance_metric_schedules_after_step(*this);
   }
 
   // --- hooks and parts -----------------------------------------------------------------------------------------------
@@ -271,8 +269,13 @@ class Engine {
   /// Calls a hook of every callback that has it, in order, then the model's.
   template <class Hook, class... Arguments>
   FULGURITE_INLINE void notify(Arguments&&... arguments) {
-    boost::hana::for_each(callbacks_, [&](auto& callback) FULGURITE_INLINE { hooks::call<Hook>(callback, arguments...); });
+    boost::hana::for_each(callbacks_, [&](auto& callback) FULGURITE_INLINE {
+      if constexpr (!comes_after_model<Hook, decltype(callback)>) hooks::call<Hook>(callback, arguments...);
+    });
     hooks::call<Hook>(*model_, arguments...);
+    boost::hana::for_each(callbacks_, [&](auto& callback) FULGURITE_INLINE {
+      if constexpr (comes_after_model<Hook, decltype(callback)>) hooks::call<Hook>(callback, arguments...);
+    });
   }
 
   /// Calls f(fg::OptimizerIndex<I>) for every optimizer, in order.
@@ -327,8 +330,11 @@ class Engine {
 
  private:
   using Toggles = typename Backend::Toggles;
-
   using RunningOptimizers = running_optimizers_of<Configuration>;
+
+  template <class Hook, class Host>
+  static constexpr bool comes_after_model =
+      std::same_as<Hook, hooks::on_train_epoch_end_hook> && FollowsMetrics<std::remove_cvref_t<Host>>;
 
   typename RunningOptimizers::type prepare_and_configure() {
     backend_.prepare(*model_);

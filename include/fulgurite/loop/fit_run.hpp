@@ -16,14 +16,25 @@ namespace fulgurite::detail {
 template <class Engine, class Train>
 class FitRun : public Run {
  public:
-  FitRun(Engine& engine, Train& train, const Limits& limits)
-      : Run(engine.progress(), engine.stop_requested()), engine_(&engine), train_(&train), limits_(&limits) {}
+  FitRun(Engine& engine, Train& train, bool validates, const Limits& limits)
+      : Run(engine.progress(), engine.stop_requested()),
+        engine_(&engine),
+        train_(&train),
+        validates_(validates),
+        limits_(&limits) {}
 
   /// The model that is trained.
   auto& model() const { return engine_->model(); }
 
   /// Epochs in all after which the fit ends; nothing if no limit counts them.
   std::optional<std::int64_t> max_epochs() const { return limits_->epochs(); }
+
+  /// When whoever follows a metric finds new values: at on_train_epoch_end, or (false) at on_validation_end, since
+  /// validations come at other times than epochs end.
+  bool metrics_come_with_epochs() const { return !validates_ || limits_->validation.at_epoch_ends(); }
+
+  /// The fit is a `FastDevRun`: its numbers mean nothing.
+  bool is_rehearsal() const { return limits_->is_rehearsal; }
 
   /// training_step on every batch of the training range and nothing else: no backward, no update, no hook, and logs go
   /// nowhere. Returns the number of batches. Manual optimization has none, since its training_step updates by itself; nor
@@ -39,6 +50,7 @@ class FitRun : public Run {
  private:
   Engine* engine_;
   Train* train_;
+  bool validates_;
   const Limits* limits_;
 };
 

@@ -5,6 +5,7 @@
 #include <boost/hana/unpack.hpp>
 
 #include <cstdint>
+#include <optional>
 #include <utility>
 
 #include <fulgurite/data/batches.hpp>
@@ -36,26 +37,31 @@ void validate_batches(Engine& engine, Range& range, std::int64_t limit) {
   engine.template notify<hooks::on_validation_epoch_end_hook>(engine.edge(Stage::validation));
 }
 
-/// One pass of validation_step over `range`, in evaluation mode and without gradients.
+/// One pass of validation_step over `range`, in evaluation mode and without gradients. `limit` of its batches, or all; a
+/// pass over none is left out.
 template <class Engine, class Range>
-void validate(Engine& engine, Range& range, std::int64_t limit) {
+void validate(Engine& engine, Range& range, std::optional<std::int64_t> limit) {
+  if (limit == 0) return;
+  data::begin_epoch(range, 0);  // validation sees one order, whatever the epoch
   [[maybe_unused]] auto guard = engine.backend().evaluation_guard(engine.model());
   engine.metrics().begin_epoch(Stage::validation);
   engine.template notify<hooks::on_validation_start_hook>(engine.edge(Stage::validation));
-  validate_batches(engine, range, limit);
+  validate_batches(engine, range, limit.value_or(data::no_limit));
   engine.template notify<hooks::on_validation_end_hook>(engine.edge(Stage::validation));
 }
+
+/// What is logged in its scope is forgotten.
+struct KeptMetrics {
+  Metrics& metrics;
+  Metrics kept = metrics;
+  ~KeptMetrics() { metrics = std::move(kept); }
+};
 
 /// training_step on every batch of `range` and nothing else: no backward, no update, no hook, and logs go nowhere.
 /// Gradients are recorded unless the caller forbids it. Returns the number of batches.
 template <class Engine, class Range>
   requires(!Engine::manual && Engine::optimizer_count == 1)
 std::int64_t pass_forward(Engine& engine, Range& range, std::int64_t limit) {
-  struct KeptMetrics {
-    Metrics& metrics;
-    Metrics kept = metrics;
-    ~KeptMetrics() { metrics = std::move(kept); }
-  };
   const KeptMetrics kept{engine.metrics()};
   std::int64_t index = 0;
   return data::for_each_batch(range, limit, [&](const auto& given, bool last) {

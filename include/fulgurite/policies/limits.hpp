@@ -1,82 +1,28 @@
 // SPDX-License-Identifier: MIT
-// Slots: when a fit ends and how much of a range it takes. Limits are run-time values and change no code, so a trainer
-// may be given them without naming them among its template arguments.
+// Slots: when a fit ends and how much of a range it takes. Limits, and when validation comes (validation.hpp), are run-time
+// values and change no code, so a trainer may be given them without naming them among its template arguments.
 #pragma once
 
-#include <algorithm>
 #include <chrono>
-#include <cmath>
 #include <concepts>
 #include <cstdint>
 #include <optional>
 #include <ostream>
-#include <stdexcept>
-#include <string>
 
 #include <fulgurite/detail/print.hpp>
+#include "batch_limit.hpp"
+#include "validation.hpp"
 
 namespace fulgurite {
-
-/// So many batches.
-struct Batches {
-  std::int64_t count = 0;
-
-  friend constexpr bool operator==(Batches, Batches) = default;
-};
-
-/// A part of a range of known size, in [0, 1].
-struct Fraction {
-  double of_range = 1.0;
-
-  friend constexpr bool operator==(Fraction, Fraction) = default;
-};
-
-/// At most so many batches, at most such a part, or all. Two types instead of one number: 1 and 1.0 don't mean the same.
-class BatchLimit {
- public:
-  constexpr BatchLimit() = default;
-  constexpr BatchLimit(Batches batches) : batches_(batches.count) {}
-  constexpr BatchLimit(Fraction fraction) : fraction_(fraction.of_range) {}
-
-  /// How many batches of a range of that size (nothing: unknown) are taken; nothing means all.
-  /// Throws std::invalid_argument for a fraction of an unknown size, or one that leaves no batch.
-  std::optional<std::int64_t> of(std::optional<std::int64_t> size, const char* range) const {
-    if (batches_) return size ? std::min(*batches_, *size) : *batches_;
-    if (!fraction_ || *fraction_ == 1.0) return size;
-    if (!size) {
-      throw std::invalid_argument(std::string("fulgurite: LimitBatches takes a Fraction of the ") + range +
-                                  " range, whose size is unknown: give it in fg::Batches");
-    }
-    const auto count = static_cast<std::int64_t>(std::floor(static_cast<double>(*size) * *fraction_));
-    if (count == 0 && *fraction_ > 0.0 && *size > 0) {
-      throw std::invalid_argument(std::string("fulgurite: LimitBatches takes ") + std::to_string(*fraction_) + " of the " +
-                                  range + " range, which is less than one of its " + std::to_string(*size) +
-                                  " batches: take more");
-    }
-    return count;
-  }
-
-  constexpr bool makes_sense() const {
-    return (!batches_ || *batches_ >= 0) && (!fraction_ || (*fraction_ >= 0.0 && *fraction_ <= 1.0));
-  }
-
-  friend constexpr bool operator==(const BatchLimit&, const BatchLimit&) = default;
-  friend std::ostream& operator<<(std::ostream& out, const BatchLimit& limit) {
-    if (limit.batches_) return out << "Batches{" << *limit.batches_ << '}';
-    if (limit.fraction_) return out << "Fraction{" << *limit.fraction_ << '}';
-    return out << "all";
-  }
-
- private:
-  std::optional<std::int64_t> batches_;
-  std::optional<double> fraction_;
-};
 
 namespace slots {
 struct MaxEpochs;
 struct MaxSteps;
 struct MaxTime;
+struct MinEpochs;
+struct MinSteps;
 struct LimitBatches;
+struct FastDevRun;
 }  // namespace slots
 
 /// `fit` ends after so many epochs in all. Without any of `MaxEpochs`, `MaxSteps` and `MaxTime` it ends after 1000.
@@ -105,7 +51,8 @@ struct MaxSteps {
   }
 };
 
-/// `fit` ends after the batch that is running when this much time has passed since it began.
+/// Asks `fit` to stop once this much time has passed since it began, as `step.stop()` does: the running batch is finished,
+/// a validation follows, and `MinEpochs` and `MinSteps` come first.
 struct MaxTime {
   using slot = slots::MaxTime;
   std::chrono::duration<double> duration{};  ///< any std::chrono duration converts: `MaxTime{std::chrono::minutes{20}}`
@@ -117,6 +64,33 @@ struct MaxTime {
   friend constexpr bool operator==(MaxTime, MaxTime) = default;
   friend std::ostream& operator<<(std::ostream& out, MaxTime limit) {
     return out << "MaxTime{.duration = " << limit.duration.count() << " s}";
+  }
+};
+
+/// A request to stop (`step.stop()`, `EarlyStopping`, `MaxTime`) is obeyed only when so many epochs have ended. One that
+/// comes earlier is kept until then. The other limits don't wait: a smaller `MaxEpochs` or `MaxSteps` wins.
+struct MinEpochs {
+  using slot = slots::MinEpochs;
+  std::int64_t count = 0;  ///< epochs in all
+
+  constexpr const char* problem() const { return count >= 0 ? nullptr : "MinEpochs must be 0 or more"; }
+
+  friend constexpr bool operator==(MinEpochs, MinEpochs) = default;
+  friend std::ostream& operator<<(std::ostream& out, MinEpochs limit) {
+    return detail::print(out, "MinEpochs", detail::field("count", limit.count));
+  }
+};
+
+/// The same for optimizer steps: a request that was kept ends the fit in the very batch that reaches this number.
+struct MinSteps {
+  using slot = slots::MinSteps;
+  std::int64_t count = 0;  ///< optimizer steps in all
+
+  constexpr const char* problem() const { return count >= 0 ? nullptr : "MinSteps must be 0 or more"; }
+
+  friend constexpr bool operator==(MinSteps, MinSteps) = default;
+  friend std::ostream& operator<<(std::ostream& out, MinSteps limit) {
+    return detail::print(out, "MinSteps", detail::field("count", limit.count));
   }
 };
 
@@ -139,17 +113,50 @@ struct LimitBatches {
   }
 };
 
+/// A rehearsal: one epoch of so many batches, with one validation of as many. It overrides all other limits that the trainer
+/// was given and `ValidateEvery`, and leaves out what would judge its numbers: `SanityCheck` and `EarlyStopping`.
+struct FastDevRun {
+  using slot = slots::FastDevRun;
+  std::int64_t batches = 1;  ///< of training and of validation
+
+  constexpr const char* problem() const {
+    return batches >= 1 ? nullptr : "FastDevRun.batches must be 1 or more; for a whole training leave FastDevRun out";
+  }
+
+  friend constexpr bool operator==(FastDevRun, FastDevRun) = default;
+  friend std::ostream& operator<<(std::ostream& out, FastDevRun run) {
+    return detail::print(out, "FastDevRun", detail::field("batches", run.batches));
+  }
+};
+
 /// All limits of a trainer, as the loop reads them.
 struct Limits {
   std::optional<std::int64_t> max_epochs;
   std::optional<std::int64_t> max_steps;
   std::optional<std::chrono::duration<double>> max_time;
+  std::int64_t min_epochs = 0;
+  std::int64_t min_steps = 0;
   LimitBatches batches;
+  ValidationTimes validation;
+  std::int64_t sanity_batches = 0;
+  bool is_rehearsal = false;
 
   void set(MaxEpochs limit) { max_epochs = limit.count; }
   void set(MaxSteps limit) { max_steps = limit.count; }
   void set(MaxTime limit) { max_time = limit.duration; }
+  void set(MinEpochs limit) { min_epochs = limit.count; }
+  void set(MinSteps limit) { min_steps = limit.count; }
   void set(const LimitBatches& limit) { batches = limit; }
+  void set(const ValidateEvery& times) { validation = times; }
+  void set(ValidateAcrossEpochs times) { validation = times; }
+  void set(SanityCheck check) { sanity_batches = check.batches; }
+  void set(FastDevRun run) {
+    *this = Limits{};
+    max_epochs = 1;
+    max_steps = run.batches;
+    batches = {.train = Batches{run.batches}, .validation = Batches{run.batches}};
+    is_rehearsal = true;
+  }
 
   /// 1000 unless some limit was given; nothing means no end.
   std::optional<std::int64_t> epochs() const {
@@ -169,7 +176,12 @@ struct MaxEpochs {
 };
 struct MaxSteps : MaxEpochs {};
 struct MaxTime : MaxEpochs {};
+struct MinEpochs : MaxEpochs {};
+struct MinSteps : MaxEpochs {};
 struct LimitBatches : MaxEpochs {};
+struct Validation : MaxEpochs {};
+struct SanityCheck : MaxEpochs {};
+struct FastDevRun : MaxEpochs {};
 }  // namespace slots
 
 }  // namespace fulgurite

@@ -9,6 +9,7 @@
 #include <boost/hana/tuple.hpp>
 
 #include <algorithm>
+#include <cmath>
 #include <cstddef>
 #include <cstdint>
 #include <map>
@@ -21,6 +22,7 @@
 #include <utility>
 #include <vector>
 
+#include <fulgurite/callbacks/early_stopping.hpp>
 #include <fulgurite/data/example.hpp>
 #include <fulgurite/trainer.hpp>
 
@@ -96,6 +98,58 @@ struct Witness {
   void on_train_end(auto&) { record->event("cb.on_train_end"); }
   void on_fit_end(auto&) { record->event("cb.on_fit_end"); }
   void teardown() { record->event("cb.teardown"); }
+};
+
+/// Early stopping, if the configuration asks for it: one type for all cases.
+struct AnyEarlyStopping {
+  using slot = fg::slots::Callback;
+  static constexpr bool follows_metrics = true;
+
+  explicit AnyEarlyStopping(const Json& options = {}) {
+    if (options.is_null()) return;
+    const Json monitor = options.at("monitor");
+    if (monitor == "val_loss") on_validation = made<fg::EarlyStopping<"val_loss">>(options);
+    if (monitor == "train_loss") on_training = made<fg::EarlyStopping<"train_loss">>(options);
+    if (!on_validation && !on_training) throw std::runtime_error("early stopping on " + monitor.dump() + " is not known");
+  }
+
+  void on_train_start(auto& run) {
+    each([&](auto& stopping) { stopping.on_train_start(run); });
+  }
+  void on_train_end(auto& run) {
+    each([&](auto& stopping) { stopping.on_train_end(run); });
+  }
+  void on_train_epoch_end(auto& step) {
+    each([&](auto& stopping) { stopping.on_train_epoch_end(step); });
+  }
+  void on_validation_end(auto& step) {
+    each([&](auto& stopping) { stopping.on_validation_end(step); });
+  }
+
+ private:
+  template <class Stopping>
+  static Stopping made(const Json& given) {
+    Arguments options(given, {"monitor"});
+    Stopping stopping;
+    if (options.get("mode", "min") == "max") stopping.mode = fg::MetricMode::max;
+    stopping.patience = options.get("patience", stopping.patience);
+    stopping.min_delta = std::abs(options.get("min_delta", stopping.min_delta));
+    stopping.check_finite = options.get("check_finite", stopping.check_finite);
+    stopping.strict = options.get("strict", stopping.strict);
+    if (const Json* at = options.find("stopping_threshold")) stopping.stopping_threshold = number(*at);
+    if (const Json* at = options.find("divergence_threshold")) stopping.divergence_threshold = number(*at);
+    options.done("early stopping");
+    return stopping;
+  }
+
+  template <class F>
+  void each(F&& f) {
+    if (on_validation) f(*on_validation);
+    if (on_training) f(*on_training);
+  }
+
+  std::optional<fg::EarlyStopping<"val_loss">> on_validation;
+  std::optional<fg::EarlyStopping<"train_loss">> on_training;
 };
 
 /// When a schedule advances, chosen when the program runs.

@@ -1,0 +1,144 @@
+// SPDX-License-Identifier: MIT
+// A callback that asks to stop when a metric no longer gets better.
+#pragma once
+
+#include <cmath>
+#include <cstdint>
+#include <limits>
+#include <optional>
+#include <ostream>
+#include <stdexcept>
+#include <string>
+#include <string_view>
+
+#include <fulgurite/detail/fixed_string.hpp>
+#include <fulgurite/detail/print.hpp>
+#include <fulgurite/logging/metrics.hpp>
+#include <fulgurite/schedulers/plateau.hpp>
+#include "callback.hpp"
+
+namespace fulgurite {
+
+/// Why an `EarlyStopping` asked to stop.
+enum class StopReason {
+  none,        ///< it did not
+  not_finite,  ///< the metric was NaN or infinite
+  reached,     ///< the metric was better than `stopping_threshold`
+  diverged,    ///< the metric was worse than `divergence_threshold`
+  patience,    ///< the metric has not become better for `patience` values
+};
+
+inline std::ostream& operator<<(std::ostream& out, StopReason reason) {
+  constexpr const char* names[] = {"none", "not_finite", "reached", "diverged", "patience"};
+  return out << names[static_cast<int>(reason)];
+}
+
+/// Asks to stop (`step.stop()`) when a metric has not become better for `patience` values. The metric's name
+/// is in the type: `EarlyStopping<"val_loss">{.patience = 5}`. A value counts once, when it is new: at the
+/// end of each epoch, or where `ValidateEvery` has validations at other times, after each of them.
+template <detail::FixedString Metric = "">
+struct EarlyStopping {
+  static_assert(!Metric.empty(),
+                "fg::EarlyStopping needs the name of the metric that it follows: write "
+                "fg::EarlyStopping<\"val_loss\">{...}. "
+                "See docs/errors/early-stopping-without-metric.md");
+
+  using slot = slots::Callback;
+  static constexpr bool follows_metrics = true;
+
+  MetricMode mode = MetricMode::min;  ///< whether a smaller or a greater value is better
+  std::int64_t patience = 3;          ///< values without getting better after which it stops
+  double min_delta = 0.0;             ///< by how much better counts, 0 or more
+  bool check_finite = true;           ///< stop at NaN and infinity
+  std::optional<double> stopping_threshold = std::nullopt;    ///< stop at a better value
+  std::optional<double> divergence_threshold = std::nullopt;  ///< stop at a worse value
+  bool strict = true;                                         ///< a metric that nobody logged is an error
+
+  std::int64_t wait_count = 0;                      ///< state, as the next ones: values since the best
+  std::optional<double> best_score = std::nullopt;  ///< best value so far
+  std::optional<std::int64_t> stopped_epoch = std::nullopt;  ///< epoch in which it asked to stop
+  StopReason reason = StopReason::none;                      ///< why it did
+  std::int64_t seen = 0;  ///< how often the metric had been logged at the last value
+  enum class Looks { at_epoch_end, at_validation_end, never } looks = Looks::at_epoch_end;
+
+  static constexpr std::string_view monitor() { return Metric.view(); }
+
+  constexpr const char* problem() const {
+    if (patience < 0) return "EarlyStopping.patience must be 0 or more";
+    return min_delta >= 0.0 ? nullptr : "EarlyStopping.min_delta must be 0 or more";
+  }
+
+  void on_train_start(auto& run) {
+    looks = run.is_rehearsal()               ? Looks::never
+            : run.metrics_come_with_epochs() ? Looks::at_epoch_end
+                                             : Looks::at_validation_end;
+  }
+  void on_train_end(auto& /*run*/) { looks = Looks::at_epoch_end; }
+
+  void on_train_epoch_end(auto& step) {
+    if (looks == Looks::at_epoch_end) look(step);
+  }
+  void on_validation_end(auto& step) {
+    if (looks == Looks::at_validation_end) look(step);
+  }
+
+  /// Takes a new value in. True if it is reason to stop.
+  bool judge(double value) {
+    if (check_finite && !std::isfinite(value)) {
+      reason = StopReason::not_finite;
+    } else if (stopping_threshold && better(value, *stopping_threshold)) {
+      reason = StopReason::reached;
+    } else if (divergence_threshold && better(*divergence_threshold, value)) {
+      reason = StopReason::diverged;
+    } else if (improves(value)) {
+      best_score = value;
+      wait_count = 0;
+      return false;
+    } else {
+      if (++wait_count < patience) return false;
+      reason = StopReason::patience;
+    }
+    return true;
+  }
+
+  friend std::ostream& operator<<(std::ostream& out, const EarlyStopping& stopping) {
+    out << "EarlyStopping<\"" << monitor();
+    return detail::print(
+        out, "\">", detail::field("mode", stopping.mode), detail::field("patience", stopping.patience),
+        detail::field("min_delta", stopping.min_delta), detail::field("wait_count", stopping.wait_count));
+  }
+
+ private:
+  bool better(double a, double b) const { return mode == MetricMode::min ? a < b : a > b; }
+
+  bool improves(double value) const {
+    constexpr double infinity = std::numeric_limits<double>::infinity();
+    if (mode == MetricMode::min) return value + min_delta < best_score.value_or(infinity);
+    return value - min_delta > best_score.value_or(-infinity);
+  }
+
+  void look(auto& step) {
+    const auto* metric = step.metrics().find(monitor());
+    if (!metric) {
+      if (strict) throw std::invalid_argument(missing_metric(step.metrics()));
+      return;
+    }
+    if (seen == metric->count) return;
+    seen = metric->count;
+    if (judge(*step.metrics().value(monitor()))) {
+      stopped_epoch = step.epoch();
+      step.stop();
+    }
+  }
+
+  std::string missing_metric(const Metrics& metrics) const {
+    std::string known;
+    for (const auto& metric : metrics.all()) known += (known.empty() ? "" : ", ") + metric.name;
+    const std::string name(monitor());
+    return "fulgurite: EarlyStopping follows the metric " + name +
+           ", which has not been logged. Known metrics: " + (known.empty() ? "none" : known) +
+           ". Log it with step.log(\"" + name + "\", value), or set .strict = false";
+  }
+};
+
+}  // namespace fulgurite

@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: MIT
+// When a fit ends: at a limit, or on request. A request comes from a hook (`step.stop()`) or from the clock;
+// it stays set, and is obeyed as soon as `MinEpochs` and `MinSteps` are reached.
+#pragma once
+
+#include <chrono>
+
+#include <fulgurite/policies/limits.hpp>
+#include "progress.hpp"
+
+namespace fulgurite::detail {
+
+class FitEnd {
+ public:
+  FitEnd(const Limits& limits, const Progress& progress, bool& stop_requested)
+      : limits_(&limits), progress_(&progress), stop_requested_(&stop_requested) {}
+
+  /// There is a request to stop, and nothing keeps it waiting.
+  bool stops() const {
+    return *stop_requested_ && progress_->epoch >= limits_->min_epochs &&
+           progress_->global_step >= limits_->min_steps;
+  }
+
+  /// The batch that was trained last was the fit's last.
+  bool after_batch() const {
+    if (limits_->max_time && Clock::now() - started_ >= *limits_->max_time) *stop_requested_ = true;
+    return (limits_->max_steps && progress_->global_step >= *limits_->max_steps) || stops();
+  }
+
+  /// No further epoch begins.
+  bool after_epoch() const {
+    const auto epochs = limits_->epochs();
+    return after_batch() || (epochs && progress_->epoch >= *epochs);
+  }
+
+ private:
+  using Clock = std::chrono::steady_clock;
+
+  const Limits* limits_;
+  const Progress* progress_;
+  bool* stop_requested_;
+  Clock::time_point started_ = Clock::now();
+};
+
+}  // namespace fulgurite::detail

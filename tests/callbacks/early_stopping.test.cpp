@@ -1,0 +1,206 @@
+// SPDX-License-Identifier: MIT
+#include <fulgurite/callbacks/early_stopping.hpp>
+
+#include <catch2/catch_test_macros.hpp>
+#include <catch2/matchers/catch_matchers.hpp>
+#include <catch2/matchers/catch_matchers_exception.hpp>
+#include <fulgurite/core.hpp>
+
+#include <limits>
+#include <optional>
+#include <sstream>
+#include <stdexcept>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "support/toy.hpp"
+
+namespace fg = fulgurite;
+using toy::counting;
+
+namespace {
+
+using OnLoss = fg::EarlyStopping<"val_loss">;
+
+/// How many of the values it takes until it asks to stop; all of them if it never does.
+int values_until_stop(OnLoss& stopping, const std::vector<double>& values) {
+  int taken = 0;
+  for (const double value : values) {
+    ++taken;
+    if (stopping.judge(value)) break;
+  }
+  return taken;
+}
+
+int values_until_stop(OnLoss&& stopping, const std::vector<double>& values) {
+  return values_until_stop(stopping, values);
+}
+
+/// Validations give the values that the test says, one after the other.
+struct Validated : toy::Model {
+  std::vector<double> values;
+  std::size_t validations = 0;
+
+  void validation_step(double, auto& step) { step.log("val_loss", values.at(validations)); }
+  void on_validation_end(auto&) { ++validations; }
+};
+
+struct Logging : toy::Model {
+  void on_train_epoch_end(auto& step) { step.log("val_loss", 1.0); }
+};
+struct Training : toy::Model {
+  auto training_step(double batch, auto& step) {
+    step.log("val_loss", batch, fg::on_epoch);
+    return toy::Loss{&weight, batch};
+  }
+};
+
+Validated with_values(std::vector<double> values) {
+  Validated model;
+  model.values = std::move(values);
+  return model;
+}
+
+constexpr double not_a_number = std::numeric_limits<double>::quiet_NaN();
+constexpr double infinity = std::numeric_limits<double>::infinity();
+
+}  // namespace
+
+TEST_CASE("it stops after as many values in a row as its patience, none of them strictly better") {
+  CHECK(values_until_stop({.patience = 2}, {3.0, 2.0, 2.0, 1.0, 1.0, 1.0, 0.0}) == 6);
+  CHECK(values_until_stop({.patience = 1}, {3.0, 3.0}) == 2);
+  CHECK(values_until_stop({.patience = 0}, {3.0, 2.0, 2.0, 1.0}) == 3);
+  CHECK(values_until_stop({.mode = fg::MetricMode::max, .patience = 1}, {1.0, 2.0, 2.0}) == 3);
+  CHECK(values_until_stop({.patience = 1, .min_delta = 0.5}, {3.0, 2.4, 2.0, 1.0}) == 3);
+  CHECK(values_until_stop({.patience = 1, .min_delta = 0.5}, {3.0, 2.5}) == 2);  // by more than the delta
+  CHECK(values_until_stop({.mode = fg::MetricMode::max, .patience = 1, .min_delta = 0.5}, {1.0, 1.6, 2.0}) ==
+        3);
+}
+
+TEST_CASE("it says why, in the order not finite, threshold, diverged, patience") {
+  OnLoss stopping{.patience = 1, .stopping_threshold = 0.5, .divergence_threshold = 9.0};
+  CHECK(values_until_stop(stopping, {3.0, 0.4}) == 2);
+  CHECK(stopping.reason == fg::StopReason::reached);
+  stopping = {.patience = 5, .stopping_threshold = 0.5, .divergence_threshold = 9.0};
+  CHECK(values_until_stop(stopping, {3.0, 0.5, 9.0, 9.5}) == 4);  // strictly beyond
+  CHECK(stopping.reason == fg::StopReason::diverged);
+  CHECK(stopping.wait_count == 1);
+  CHECK(stopping.best_score == 0.5);
+  stopping = {.mode = fg::MetricMode::max, .stopping_threshold = 0.9, .divergence_threshold = 0.1};
+  CHECK(values_until_stop(stopping, {0.5, 0.05}) == 2);
+  CHECK(stopping.reason == fg::StopReason::diverged);
+  stopping = {.stopping_threshold = 0.0};
+  CHECK(values_until_stop(stopping, {-infinity}) == 1);
+  CHECK(stopping.reason == fg::StopReason::not_finite);
+  stopping = {.patience = 2, .check_finite = false};
+  CHECK(values_until_stop(stopping, {not_a_number, not_a_number}) == 2);
+  CHECK(stopping.reason == fg::StopReason::patience);
+  CHECK(stopping.best_score == std::nullopt);
+}
+
+TEST_CASE("a fit ends when the validations of its epochs no longer get better") {
+  Validated model = with_values({3.0, 2.0, 2.5, 2.5, 1.0});
+  fg::Trainer trainer{model, OnLoss{.patience = 2}};
+  trainer.fit(counting(3), counting(1));
+  CHECK(trainer.progress().epoch == 4);
+  const auto& stopping = trainer.callback<OnLoss>();
+  CHECK(stopping.wait_count == 2);
+  CHECK(stopping.best_score == 2.0);
+  CHECK(stopping.stopped_epoch == 3);
+  CHECK(stopping.reason == fg::StopReason::patience);
+}
+
+TEST_CASE("where validations come in the middle of epochs, it looks after each, and the fit ends there") {
+  Validated model = with_values({3.0, 2.0, 2.5, 2.5, 1.0});
+  fg::Trainer trainer{model, OnLoss{.patience = 2}, fg::ValidateEvery{.interval = fg::Batches{2}}};
+  trainer.fit(counting(5), counting(1));
+  CHECK(model.validations == 4);
+  CHECK(trainer.progress().batches == 5 + 4);
+  CHECK(trainer.callback<OnLoss>().stopped_epoch == 1);
+}
+
+TEST_CASE("epochs without a validation don't count") {
+  Validated model = with_values({3.0, 3.0, 3.0});
+  fg::Trainer trainer{model, OnLoss{.patience = 2}, fg::ValidateEvery{.epochs = 2}};
+  trainer.fit(counting(2), counting(1));
+  CHECK(trainer.progress().epoch == 6);
+
+  Validated cut = with_values({3.0, 2.0});
+  fg::Trainer other{cut, OnLoss{.patience = 1}, fg::MaxSteps{3}};
+  other.fit(counting(2), counting(1));  // the second epoch is cut short before its validation
+  CHECK(other.callback<OnLoss>().wait_count == 0);
+}
+
+TEST_CASE("what the model logs at the epoch's end is there") {
+  Logging model;
+  fg::Trainer trainer{model, OnLoss{.patience = 1}};
+  trainer.fit(counting(1));
+  CHECK(trainer.progress().epoch == 2);
+}
+
+TEST_CASE("a training metric is judged at epoch ends where nothing is validated") {
+  Training model;
+  fg::Trainer trainer{model, OnLoss{.patience = 2}, fg::ValidateEvery{.interval = fg::Batches{1}}};
+  trainer.fit(counting(3));
+  CHECK(trainer.callback<OnLoss>().best_score == 2.0);
+  CHECK(trainer.progress().epoch == 3);
+}
+
+TEST_CASE("a metric that nobody logged is an error that names the known ones, unless it is not strict") {
+  Validated model = with_values({3.0});
+  fg::Trainer trainer{model, fg::EarlyStopping<"giraffe">{}};
+  CHECK_THROWS_MATCHES(
+      trainer.fit(counting(2), counting(1)), std::invalid_argument,
+      Catch::Matchers::Message(
+          "fulgurite: EarlyStopping follows the metric giraffe, which has not been logged. Known metrics: "
+          "val_loss. Log it with step.log(\"giraffe\", value), or set .strict = false"));
+  Validated other = with_values({3.0, 2.0});
+  fg::Trainer lenient{other, fg::EarlyStopping<"giraffe">{.strict = false}, fg::MaxEpochs{2}};
+  lenient.fit(counting(2), counting(1));
+  CHECK(lenient.progress().epoch == 2);
+}
+
+TEST_CASE("neither a sanity check nor a rehearsal is judged") {
+  Validated model = with_values({0.0, 3.0, 2.0});
+  fg::Trainer trainer{model, OnLoss{.patience = 1}, fg::SanityCheck{},
+                      fg::ValidateEvery{.interval = fg::Batches{1}}, fg::MaxSteps{2}};
+  trainer.fit(counting(2), counting(1));
+  CHECK(trainer.callback<OnLoss>().best_score == 2.0);
+
+  toy::Model plain;
+  fg::Trainer rehearsal{plain, OnLoss{}, fg::FastDevRun{}};
+  rehearsal.fit(counting(2));
+  CHECK(rehearsal.progress().batches == 1);
+}
+
+TEST_CASE("in a loop of the program's own it asks to stop at the epoch's end") {
+  Validated model = with_values({1.0, 1.0});
+  fg::Trainer trainer{model, OnLoss{.patience = 1}};
+  auto loop = trainer.loop();
+  int epochs = 0;
+  while (!loop.stop_requested()) {
+    loop.step(1.0);
+    loop.validate(counting(1));
+    loop.end_epoch();
+    ++epochs;
+  }
+  CHECK(epochs == 2);
+}
+
+TEST_CASE("minima keep its request waiting") {
+  Validated model = with_values({1.0, 1.0, 0.5, 0.2});
+  fg::Trainer trainer{model, OnLoss{.patience = 1}, fg::MinEpochs{3}};
+  trainer.fit(counting(1), counting(1));
+  CHECK(trainer.progress().epoch == 3);  // although the third validation was better
+}
+
+TEST_CASE("values without sense are refused, and it is printed as it is written") {
+  toy::Model model;
+  CHECK_THROWS_AS((fg::Trainer{model, OnLoss{.patience = -1}}), std::invalid_argument);
+  CHECK_THROWS_AS((fg::Trainer{model, OnLoss{.min_delta = -0.1}}), std::invalid_argument);
+  std::ostringstream out;
+  out << OnLoss{.patience = 5} << ' ' << fg::StopReason::diverged;
+  CHECK(out.str() ==
+        "EarlyStopping<\"val_loss\">{.mode = min, .patience = 5, .min_delta = 0, .wait_count = 0} diverged");
+}

@@ -1,0 +1,296 @@
+// SPDX-License-Identifier: MIT
+// When validation comes in a fit, and what it leaves alone.
+#include <fulgurite/trainer.hpp>
+
+#include <catch2/catch_test_macros.hpp>
+#include <catch2/generators/catch_generators.hpp>
+
+#include <iterator>
+#include <stdexcept>
+#include <string>
+#include <vector>
+
+#include "support/toy.hpp"
+
+namespace fg = fulgurite;
+using toy::counting;
+
+namespace {
+
+/// Writes down what happens: t and v are steps, ( and ) the edges of an epoch.
+struct Diary : toy::Model {
+  std::string events;
+  double stop_at = -1.0;
+  double end_epoch_at = -1.0;
+
+  auto training_step(double batch, auto& step) {
+    events += 't';
+    if (batch == stop_at) step.stop();
+    step.log("loss", batch, fg::on_epoch);
+    return toy::Loss{&weight, batch};
+  }
+  void validation_step(double batch, auto& step) {
+    events += 'v';
+    step.log("loss", 100.0 * batch);
+    step.log("val_loss", batch);
+  }
+  void on_train_epoch_start(auto&) { events += '('; }
+  void on_train_epoch_end(auto&) { events += ')'; }
+  fg::EpochControl on_train_batch_start(double batch, auto&) {
+    return batch == end_epoch_at ? fg::EpochControl::end_epoch : fg::EpochControl::go_on;
+  }
+};
+
+template <class... Policies>
+std::string events_of(Diary& model, Policies... policies) {
+  fg::Trainer trainer{model, policies...};
+  trainer.fit(counting(5), counting(1));
+  return model.events;
+}
+
+template <class... Policies>
+std::string events_of(Policies... policies) {
+  Diary model;
+  return events_of(model, policies...);
+}
+
+/// Of unknown size, and walked once.
+struct Stream {
+  struct Iterator {
+    using value_type = double;
+    using difference_type = std::ptrdiff_t;
+    int at = 0;
+    double operator*() const { return at + 1.0; }
+    Iterator& operator++() {
+      ++at;
+      return *this;
+    }
+    void operator++(int) { ++at; }
+    bool operator==(std::default_sentinel_t) const { return at == 5; }
+  };
+  Iterator begin() { return {}; }
+  std::default_sentinel_t end() { return {}; }
+};
+
+/// A range that never ends, and says so.
+struct Endless {
+  struct Iterator : Stream::Iterator {
+    bool operator==(std::unreachable_sentinel_t) const { return false; }
+  };
+  Iterator begin() const { return {}; }
+  std::unreachable_sentinel_t end() const { return {}; }
+};
+
+/// Draws its order when an epoch begins.
+struct Drawn : std::vector<double> {
+  using std::vector<double>::vector;
+  int drawn = 0;
+  void set_epoch(std::int64_t) { ++drawn; }
+};
+
+}  // namespace
+
+TEST_CASE("every so many batches, and not at the epoch's end if there is a rest") {
+  const fg::MaxEpochs two{2};
+  CHECK(events_of(fg::MaxEpochs{1}) == "(tttttv)");
+  CHECK(events_of(two, fg::ValidateEvery{.interval = fg::Batches{2}}) == "(ttvttvt)(ttvttvt)");
+  CHECK(events_of(two, fg::ValidateEvery{.interval = fg::Batches{5}}) == "(tttttv)(tttttv)");
+  CHECK(events_of(two, fg::ValidateEvery{.interval = fg::Fraction{0.3}}) == "(tvtvtvtvtv)(tvtvtvtvtv)");
+  CHECK(events_of(two, fg::ValidateEvery{.interval = fg::Fraction{1.0}}) == "(tttttv)(tttttv)");
+  CHECK(events_of(two, fg::ValidateEvery{.interval = fg::Batches{2}, .epochs = 2}) == "(ttttt)(ttvttvt)");
+  CHECK(events_of(two, fg::ValidateEvery{.epochs = 2}) == "(ttttt)(tttttv)");
+  CHECK(events_of(two, fg::ValidateAcrossEpochs{.batches = 4}) == "(ttttvt)(tttvtt)");
+  CHECK(events_of(two, fg::ValidateAcrossEpochs{.batches = 7}) == "(ttttt)(ttvttt)");
+  CHECK(events_of(two, fg::Fixed<fg::ValidateAcrossEpochs{.batches = 4}>{}) == "(ttttvt)(tttvtt)");
+}
+
+TEST_CASE("the interval is measured in what the limits leave of the range") {
+  CHECK(events_of(fg::MaxEpochs{1}, fg::LimitBatches{.train = fg::Batches{4}},
+                  fg::ValidateEvery{.interval = fg::Fraction{0.5}}) == "(ttvttv)");
+}
+
+TEST_CASE("a range of unknown size takes batches, not parts") {
+  Diary model;
+  fg::Trainer trainer{model, fg::MaxEpochs{1}, fg::ValidateEvery{.interval = fg::Batches{2}}};
+  trainer.fit(Stream{}, counting(1));
+  CHECK(model.events == "(ttvttvt)");
+  trainer.set_limit(fg::MaxEpochs{2});
+  trainer.set_limit(fg::ValidateEvery{.interval = fg::Fraction{0.5}});
+  CHECK_THROWS_AS(trainer.fit(Stream{}, counting(1)), std::invalid_argument);
+  trainer.set_limit(fg::ValidateEvery{});
+  trainer.fit(Stream{}, counting(1));
+  CHECK(model.events == "(ttvttvt)(tttttv)");
+}
+
+TEST_CASE("an interval that no epoch reaches is refused before anything is trained") {
+  Diary model;
+  fg::Trainer trainer{model, fg::MaxEpochs{1}, fg::ValidateEvery{.interval = fg::Batches{6}}};
+  CHECK_THROWS_AS(trainer.fit(counting(5), counting(1)), std::invalid_argument);
+  CHECK(model.events.empty());
+  trainer.fit(counting(5));  // nothing is validated here
+  CHECK(model.events == "(ttttt)");
+  CHECK_THROWS_AS(events_of(fg::ValidateEvery{.epochs = 0}), std::invalid_argument);
+}
+
+TEST_CASE("a request to stop is followed by one validation, a limit by none") {
+  Diary model;
+  model.stop_at = 3.0;
+  CHECK(events_of(model) == "(tttv)");
+  CHECK(events_of(fg::MaxSteps{3}) == "(ttt)");
+  Diary due;
+  due.stop_at = 2.0;
+  CHECK(events_of(due, fg::ValidateEvery{.interval = fg::Batches{2}}) == "(ttv)");
+  Diary at_the_end;
+  at_the_end.stop_at = 5.0;
+  CHECK(events_of(at_the_end, fg::ValidateEvery{.interval = fg::Batches{2}}) == "(ttvttvtv)");
+  Diary unwanted;
+  unwanted.stop_at = 3.0;
+  CHECK(events_of(unwanted, fg::ValidateEvery{.epochs = 2}) == "(ttt)");
+}
+
+TEST_CASE("an epoch that the model ends has its validation at its end, if it has one there") {
+  Diary model;
+  model.end_epoch_at = 3.0;
+  CHECK(events_of(model, fg::MaxEpochs{1}) == "(ttv)");
+  Diary other;
+  other.end_epoch_at = 3.0;
+  CHECK(events_of(other, fg::MaxEpochs{1}, fg::ValidateEvery{.interval = fg::Batches{2}}) == "(ttv)");
+  Diary none;
+  none.end_epoch_at = 3.0;
+  CHECK(events_of(none, fg::MaxEpochs{1}, fg::ValidateEvery{.interval = fg::Batches{3}}) == "(tt)");
+}
+
+TEST_CASE("a validation in the middle of a window leaves its gradients and the epoch's means alone") {
+  Diary plain, validated;
+  fg::Trainer without{plain, fg::Accumulate<2>{}, fg::MaxEpochs{2}};
+  fg::Trainer with{validated, fg::Accumulate<2>{}, fg::MaxEpochs{2},
+                   fg::ValidateEvery{.interval = fg::Batches{1}}};
+  without.fit(counting(5));
+  const auto after_last = counting(1);
+  with.fit(counting(5), after_last);
+  CHECK(validated.weight.value == plain.weight.value);
+  CHECK(with.progress() == without.progress());
+  CHECK(with.metric("val_loss") == 1.0);
+  CHECK(with.metric("loss") == 100.0);  // logged last by the validation
+}
+
+namespace {
+/// One name in both stages; the epoch's mean is looked at after the last batch of training.
+struct OneName : toy::Model {
+  double mean = 0.0;
+  auto training_step(double batch, auto& step) {
+    step.log("loss", batch, fg::on_epoch);
+    return toy::Loss{&weight, batch};
+  }
+  void validation_step(double, auto& step) { step.log("loss", 100.0); }
+  void on_train_epoch_end(auto& step) { mean = *step.metrics().value("loss"); }
+};
+}  // namespace
+
+TEST_CASE("a name that is logged in both keeps two means") {
+  OneName model;
+  fg::Trainer trainer{model, fg::MaxEpochs{2}, fg::ValidateEvery{.interval = fg::Batches{2}}};
+  trainer.fit(counting(5), counting(1));
+  CHECK(model.mean == 3.0);
+}
+
+TEST_CASE("an empty validation range, or a limit of nothing, is no validation") {
+  Diary model;
+  fg::Trainer trainer{model, fg::MaxEpochs{1}, fg::ValidateEvery{.interval = fg::Batches{2}}};
+  trainer.fit(counting(5), toy::Range{});
+  CHECK(model.events == "(ttttt)");
+  CHECK(events_of(fg::MaxEpochs{1}, fg::LimitBatches{.validation = fg::Batches{0}}) == "(ttttt)");
+}
+
+TEST_CASE("ranges that never end need a limit") {
+  static_assert(fg::data::EndlessBatches<Endless> && !fg::data::EndlessBatches<Stream>);
+  Diary model;
+  fg::Trainer trainer{model};
+  CHECK_THROWS_AS(trainer.fit(Endless{}), std::invalid_argument);
+  CHECK_THROWS_AS(trainer.fit(counting(5), Endless{}), std::invalid_argument);
+  CHECK(model.events.empty());
+  trainer.set_limit(fg::MaxSteps{3});
+  trainer.set_limit(fg::LimitBatches{.validation = fg::Batches{2}});
+  trainer.set_limit(fg::ValidateEvery{.interval = fg::Batches{2}});
+  trainer.fit(Endless{}, Endless{});
+  CHECK(model.events == "(ttvvt)");
+}
+
+TEST_CASE("a range that draws its order is not validated on while it is trained on") {
+  Diary model;
+  Drawn range{1.0, 2.0};
+  fg::Trainer trainer{model, fg::MaxEpochs{1}};
+  trainer.fit(range, range);  // at the epoch's end it may be
+  trainer.set_limit(fg::MaxEpochs{2});
+  trainer.set_limit(fg::ValidateEvery{.interval = fg::Batches{1}});
+  CHECK_THROWS_AS(trainer.fit(range, range), std::invalid_argument);
+  std::vector<double> still{1.0, 2.0};
+  trainer.fit(still, still);
+  CHECK(model.events == "(ttvv)(tvvtvv)");
+}
+
+TEST_CASE("a loop of the program's own validates between its batches") {
+  struct Validated : Diary {
+    auto configure_optimizers() {
+      return fg::optimizer(toy::Sgd{&weight})
+          .with(fg::Plateau<"val_loss">{.factor = 0.5, .patience = 0, .strict = false}, fg::EveryBatch{2});
+    }
+  };
+  Validated model;
+  fg::Trainer trainer{model, fg::LimitBatches{.validation = fg::Batches{1}}};
+  auto loop = trainer.loop();
+  std::vector<double> rates;
+  for (const double batch : counting(6)) {
+    loop.step(batch);
+    rates.push_back(trainer.optimizer().lr(0));
+    if (loop.progress().batch % 2 == 0) loop.validate(toy::Range{1.0, 9.0});
+  }
+  loop.end_epoch();
+  CHECK(model.events == "(ttvttvttv)");
+  // Best at batch 2; the values of 4 and 6 are no better, and count from the batch after.
+  CHECK(rates == std::vector<double>{1.0, 1.0, 1.0, 1.0, 0.5, 0.5});
+  CHECK(trainer.optimizer().lr(0) == 0.25);
+}
+
+namespace {
+struct Sanity : toy::Model {
+  std::string events;
+  double logged = 0.0;
+  auto training_step(double batch, auto& step) {
+    events += step.metrics().find("val_loss") ? 'T' : 't';
+    return toy::Loss{&weight, batch};
+  }
+  void validation_step(double, auto& step) {
+    events += 'v';
+    step.log("val_loss", 1.0);
+  }
+  void on_fit_start(auto&) { events += "fit "; }
+  void on_train_start(auto&) { events += " train "; }
+};
+}  // namespace
+
+TEST_CASE("a sanity check comes once, before the training, and leaves nothing behind") {
+  Sanity model;
+  fg::Trainer trainer{model, fg::SanityCheck{}, fg::MaxEpochs{1}};
+  trainer.fit(counting(2), counting(3));
+  CHECK(model.events == "fit vv train ttvvv");
+  trainer.set_limit(fg::MaxEpochs{2});
+  trainer.fit(counting(2), counting(3));
+  CHECK(model.events == "fit vv train ttvvvfit  train TTvvv");
+
+  Sanity small;
+  fg::Trainer(small, fg::SanityCheck{.batches = 5}, fg::MaxEpochs{1}).fit(counting(1), counting(3));
+  CHECK(small.events == "fit vvv train tvvv");
+  Sanity none;
+  fg::Trainer(none, fg::SanityCheck{}, fg::MaxEpochs{1}).fit(counting(1));
+  CHECK(none.events == "fit  train t");
+}
+
+TEST_CASE("a rehearsal is one short epoch") {
+  CHECK(events_of(fg::FastDevRun{.batches = 2}, fg::MaxEpochs{9}, fg::ValidateEvery{.epochs = 3}) == "(ttv)");
+  Diary accumulating;
+  fg::Trainer trainer{accumulating, fg::Accumulate<2>{}, fg::FastDevRun{.batches = 3}};
+  trainer.fit(counting(5), counting(1));
+  CHECK(accumulating.events == "(tttv)");
+  CHECK(trainer.progress().global_step == 2);
+}

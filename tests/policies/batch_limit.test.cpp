@@ -1,0 +1,27 @@
+// SPDX-License-Identifier: MIT
+#include <fulgurite/policies/batch_limit.hpp>
+
+#include <catch2/catch_test_macros.hpp>
+
+#include <optional>
+#include <sstream>
+#include <stdexcept>
+
+namespace fg = fulgurite;
+
+TEST_CASE("a limit takes batches or a fraction") {
+  CHECK(fg::BatchLimit{}.of(7, "training") == 7);
+  CHECK(fg::BatchLimit{fg::Batches{3}}.of(std::nullopt, "training") == 3);
+  CHECK(fg::BatchLimit{fg::Batches{9}}.of(7, "training") == 7);
+  CHECK(fg::BatchLimit{fg::Fraction{0.5}}.of(7, "training") == 3);
+  CHECK_THROWS_AS(fg::BatchLimit{fg::Fraction{0.5}}.of(std::nullopt, "training"), std::invalid_argument);
+  CHECK_THROWS_AS(fg::BatchLimit{fg::Fraction{0.1}}.of(7, "training"), std::invalid_argument);
+  CHECK_FALSE(fg::BatchLimit{fg::Fraction{1.5}}.makes_sense());
+}
+
+TEST_CASE("a limit is printed as it is written") {
+  std::ostringstream out;
+  out << fg::BatchLimit{} << ' ' << fg::BatchLimit{fg::Batches{3}} << ' '
+      << fg::BatchLimit{fg::Fraction{0.5}};
+  CHECK(out.str() == "all Batches{3} Fraction{0.5}");
+}
