@@ -4,5 +4,6 @@
 
 #include "callbacks/callback.hpp"
 #include "callbacks/exponential_average.hpp"
+#include "callbacks/learning_rate_monitor.hpp"
 #include "callbacks/progress_bar.hpp"
 #include "callbacks/stochastic_weight_average.hpp"

@@ -28,6 +28,7 @@
 #include "engine_step.hpp"
 #include "errors.hpp"
 #include "handles.hpp"
+#include "logbook.hpp"
 #include "loss.hpp"
 #include "progress.hpp"
 #include "result.hpp"
@@ -51,6 +52,8 @@ class Engine {
   static constexpr bool scales_loss = ScalesLoss<Precision>;
   static constexpr bool checks_finite =
       std::remove_cvref_t<decltype(std::declval<const Policies&>().non_finite())>::checks;
+
+  static constexpr bool has_logger = (hooks::present<hooks::log_metrics_hook, Callbacks> || ...);
 
   template <class Batch>
   using TakenBatch = std::remove_cvref_t<decltype(std::declval<Backend&>().take(std::declval<const Batch&>()))>;
@@ -79,6 +82,7 @@ class Engine {
   template <class Batch>
   FULGURITE_INLINE StepResult<LossFor<Batch>> train_batch(const Batch& given, bool last) {
     begin_epoch();
+    const std::int64_t steps_before = logged_steps();
     decltype(auto) batch = backend_.take(given);
     Step step(*this, {Stage::training, progress_.batch, last, backend_.batch_size(batch)});
     StepResult<LossFor<Batch>> result{.loss = {}, .epoch = progress_.epoch, .batch = progress_.batch};
@@ -97,6 +101,7 @@ class Engine {
     ++progress_.batches;
     result.global_step = progress_.global_step;
     notify<hooks::on_train_batch_end_hook>(std::as_const(result), batch, step);
+    if constexpr (has_logger) logbook_.after_batch(*this, step.place_number(), steps_before);
     ++progress_.batch;
     if constexpr (follows_metrics) {
       metric_schedules_due_ |= result.stepped;
@@ -199,6 +204,7 @@ class Engine {
     window_.close();
     advance_metric_schedules_after_step();
     notify<hooks::on_train_epoch_end_hook>(edge(Stage::training));
+    if constexpr (has_logger) logbook_.after_epoch(*this, Stage::training);
     if (completed) advance_metric_schedules_after_epoch();
     ++progress_.epoch;
     progress_.batch = progress_.steps_in_epoch = 0;
@@ -252,7 +258,17 @@ class Engine {
     hooks::call<Hook>(*model_, arguments...);
   }
 
-  Step edge(Stage stage) { return Step(*this, {stage, progress_.batch, false, 1.0}); }
+  Step edge(Stage stage) { return Step(*this, {stage, progress_.batch, false, 1.0, true}); }
+
+  /// Batches in which the optimizers have been stepped: the x axis of logs.
+  FULGURITE_INLINE std::int64_t logged_steps() const { return manual ? progress_.batches : progress_.windows; }
+  Logbook& logbook() { return logbook_; }
+
+  /// Calls a hook of loggers, which a model does not have.
+  template <class Hook, class Argument>
+  void tell_loggers(const Argument& argument) {
+    boost::hana::for_each(callbacks_, [&](auto& callback) { hooks::call<Hook>(callback, argument); });
+  }
 
   /// Handles of the schedules: one alone, or a tuple.
   auto scheduler_handles() {
@@ -469,6 +485,7 @@ class Engine {
   Progress progress_;
   Window window_;
   Metrics metrics_;
+  Logbook logbook_;
   std::optional<std::int64_t> epoch_size_;  // batches in the running epoch, if known
   bool epoch_open_ = false;
   bool epoch_schedules_done_ = false;

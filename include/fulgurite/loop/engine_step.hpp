@@ -4,10 +4,13 @@
 
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <utility>
 
 #include <fulgurite/detail/inline.hpp>
 #include <fulgurite/hooks/gradients.hpp>
+#include <fulgurite/hooks/logging.hpp>
+#include <fulgurite/logging/logger.hpp>
 #include "handles.hpp"
 #include "step.hpp"
 
@@ -45,6 +48,19 @@ class EngineStep : public Step<Model> {
   /// From here on the model's schedules stand still: whoever calls this sets the learning rates. (In manual mode the
   /// model advances its schedules itself.)
   void suspend_schedules() const { engine_->suspend_schedules(); }
+
+  /// The trainer has a logger.
+  static constexpr bool has_logger = Engine::has_logger;
+  /// Loggers get what this batch of training logs, if it steps the optimizers.
+  bool logging_due() const {
+    return has_logger && this->is_training() && engine_->logbook().due(log_step() + 1);
+  }
+  /// The x axis of loggers in the running batch: batches that have stepped the optimizers before.
+  std::int64_t log_step() const { return engine_->logged_steps(); }
+  /// Gives loggers a row of values at once, at `log_step()`; metrics are not touched.
+  void write_row(std::span<const MetricValue> values) const {
+    engine_->template tell_loggers<hooks::log_metrics_hook>(MetricsRow{log_step(), this->epoch(), values});
+  }
 
   /// Number of batches in this epoch of training, if it is known.
   std::optional<std::int64_t> batch_count() const {

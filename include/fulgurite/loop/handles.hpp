@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <optional>
+#include <string>
 
 #include <fulgurite/detail/inline.hpp>
 #include <fulgurite/optim/optimizer.hpp>
@@ -41,12 +42,25 @@ class OptimizerHandle {
   auto gradients() const { return engine_->optimizer().gradients(); }
 
   std::int64_t group_count() const { return engine_->optimizer().group_count(); }
-  double lr(std::int64_t group = 0) const { return engine_->optimizer().lr(group); }
+  double lr(std::int64_t group = 0) const
+    requires HasLearningRate<typename Engine::OptimizerType>
+  {
+    return engine_->optimizer().lr(group);
+  }
   /// Sets the learning rate of every group.
   void set_lr(double lr) const {
     for (std::int64_t group = 0; group < group_count(); ++group) set_lr(group, lr);
   }
   void set_lr(std::int64_t group, double lr) const { engine_->optimizer().set_lr(group, lr); }
+
+  /// Momentum, or beta1 in the Adam family.
+  double momentum(std::int64_t group = 0) const
+    requires HasMomentum<typename Engine::OptimizerType>
+  {
+    return engine_->optimizer().momentum(group);
+  }
+  /// Its name in logs: "SGD".
+  std::string name() const { return optimizer_name(engine_->optimizer()); }
 
   /// The optimizer itself. A step made on it is not counted, not clipped and runs no hook.
   auto& unsafe_raw() const {

@@ -44,6 +44,7 @@ void validate(Engine& engine, Range& range, std::int64_t limit) {
   engine.template notify<hooks::on_validation_start_hook>(engine.edge(Stage::validation));
   validate_batches(engine, range, limit);
   engine.template notify<hooks::on_validation_end_hook>(engine.edge(Stage::validation));
+  if constexpr (Engine::has_logger) engine.logbook().after_epoch(engine, Stage::validation);
 }
 
 /// training_step on every batch of `range` and nothing else: no backward, no update, no hook, and logs go nowhere.

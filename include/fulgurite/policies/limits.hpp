@@ -77,6 +77,7 @@ struct MaxEpochs;
 struct MaxSteps;
 struct MaxTime;
 struct LimitBatches;
+struct LogEvery;
 }  // namespace slots
 
 /// `fit` ends after so many epochs in all. Without any of `MaxEpochs`, `MaxSteps` and `MaxTime` it ends after 1000.
@@ -139,17 +140,32 @@ struct LimitBatches {
   }
 };
 
+/// Loggers get what every `steps`-th of the batches logs that step the optimizers.
+struct LogEvery {
+  using slot = slots::LogEvery;
+  std::int64_t steps = 50;  ///< at least 1
+
+  constexpr const char* problem() const { return steps >= 1 ? nullptr : "LogEvery must be 1 or more steps"; }
+
+  friend constexpr bool operator==(LogEvery, LogEvery) = default;
+  friend std::ostream& operator<<(std::ostream& out, LogEvery limit) {
+    return detail::print(out, "LogEvery", detail::field("steps", limit.steps));
+  }
+};
+
 /// All limits of a trainer, as the loop reads them.
 struct Limits {
   std::optional<std::int64_t> max_epochs;
   std::optional<std::int64_t> max_steps;
   std::optional<std::chrono::duration<double>> max_time;
   LimitBatches batches;
+  LogEvery log_every;
 
   void set(MaxEpochs limit) { max_epochs = limit.count; }
   void set(MaxSteps limit) { max_steps = limit.count; }
   void set(MaxTime limit) { max_time = limit.duration; }
   void set(const LimitBatches& limit) { batches = limit; }
+  void set(LogEvery limit) { log_every = limit; }
 
   /// 1000 unless some limit was given; nothing means no end.
   std::optional<std::int64_t> epochs() const {
@@ -170,6 +186,7 @@ struct MaxEpochs {
 struct MaxSteps : MaxEpochs {};
 struct MaxTime : MaxEpochs {};
 struct LimitBatches : MaxEpochs {};
+struct LogEvery : MaxEpochs {};
 }  // namespace slots
 
 }  // namespace fulgurite

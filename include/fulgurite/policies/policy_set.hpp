@@ -40,7 +40,7 @@ inline constexpr auto engine_slots =
     hana::tuple_t<slots::Optimization, slots::Accumulation, slots::Clipping, slots::SchedulerInterval, slots::Precision,
                   slots::Device, slots::NonFinite>;
 inline constexpr auto limit_slots =
-    hana::tuple_t<slots::MaxEpochs, slots::MaxSteps, slots::MaxTime, slots::LimitBatches>;
+    hana::tuple_t<slots::MaxEpochs, slots::MaxSteps, slots::MaxTime, slots::LimitBatches, slots::LogEvery>;
 inline constexpr auto single_slots = hana::concat(engine_slots, limit_slots);
 
 template <class Slot>
