@@ -65,7 +65,7 @@ struct CsvLogger::Writer {
       file.open(path, std::ios::app);
     } else {
       file.open(path);
-      file << header();
+      file << header() << std::flush;
     }
     detail::require_written(file, path);
   }

@@ -161,10 +161,11 @@ class Metrics {
   }
 
   void change_flags(std::size_t index, LogFlags flags) {
-    read_kept();
+    const bool is_new = metrics_[index].count == 0;
+    if (!is_new) read_kept();
     Metric& metric = metrics_[index];
     const bool same_epoch = metric.in_epoch() && metric.at_edge == at_edge_;
-    if (metric.count > 0 && (same_epoch || metric.place == place_)) {
+    if (!is_new && (same_epoch || metric.place == place_)) {
       throw std::invalid_argument("fulgurite: " + metric.name + " was logged twice in one epoch, with different flags: log it "
                                   "in one way, or under two names");
     }
