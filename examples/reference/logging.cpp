@@ -14,16 +14,19 @@ namespace nn = torch::nn;
 namespace {
 
 struct Net : nn::Module {
-  nn::Sequential net = register_module("net", nn::Sequential{nn::Linear(8, 16), nn::ReLU(), nn::Linear(16, 1)});
+  nn::Sequential net =
+      register_module("net", nn::Sequential{nn::Linear(8, 16), nn::ReLU(), nn::Linear(16, 1)});
 
   // [log]
   torch::Tensor training_step(const fg::Example& batch, auto& step) {
     const auto error = net->forward(batch.data) - batch.target;
     auto loss = error.square().mean();
-    step.log("train_loss", loss, fg::on_step | fg::on_epoch | fg::prog_bar);  // train_loss_step and train_loss_epoch
+    step.log("train_loss", loss,
+             fg::on_step | fg::on_epoch | fg::prog_bar);  // train_loss_step and train_loss_epoch
     step.log("examples", batch.data.size(0), fg::epoch_sum);
     step.log("worst", error.abs().max(), fg::epoch_max);
-    step.log("late_loss", loss, fg::on_epoch, fg::Weight{step.batch_index() + 1});  // instead of the batch size
+    step.log("late_loss", loss, fg::on_epoch,
+             fg::Weight{step.batch_index() + 1});  // instead of the batch size
     return loss;
   }
   void validation_step(const fg::Example& batch, auto& step) {
@@ -33,7 +36,8 @@ struct Net : nn::Module {
   // [/log]
   // [norms]
   void on_before_optimizer_step(auto& /*optimizer*/, auto& step) {
-    if (step.logging_due()) step.log_dict(fg::gradient_norms(*this));  // grad_2.0_norm/net.0.weight, grad_2.0_norm_total
+    if (step.logging_due())
+      step.log_dict(fg::gradient_norms(*this));  // grad_2.0_norm/net.0.weight, grad_2.0_norm_total
   }
   // [/norms]
   auto configure_optimizers() {
@@ -66,11 +70,9 @@ std::vector<fg::Example> make_batches(int count) {
 void files(const std::vector<fg::Example>& train, const std::vector<fg::Example>& validation) {
   Net model;
   // [files]
-  fg::Trainer trainer{model,
-                      fg::CsvLogger{.path = "logs/run.csv", .existing = fg::ExistingFile::replace},
+  fg::Trainer trainer{model, fg::CsvLogger{.path = "logs/run.csv", .existing = fg::ExistingFile::replace},
                       fg::JsonLinesLogger{.path = "logs/run.jsonl", .existing = fg::ExistingFile::replace},
-                      fg::LogEvery{10},
-                      fg::MaxEpochs{2}};
+                      fg::LogEvery{10}, fg::MaxEpochs{2}};
   trainer.log_hyperparameters({{"lr", 0.05}, {"hidden", 16}, {"optimizer", "SGD"}});
   trainer.fit(train, validation);
   // [/files]

@@ -32,7 +32,9 @@ struct Memory {
 
 struct Line : torch::nn::Module {
   torch::nn::Linear line = register_module("line", torch::nn::Linear(1, 1));
-  torch::Tensor training_step(const fg::Example& batch, auto& /*step*/) { return line->forward(batch.data).sum(); }
+  torch::Tensor training_step(const fg::Example& batch, auto& /*step*/) {
+    return line->forward(batch.data).sum();
+  }
 };
 struct OneGroup : Line {
   auto configure_optimizers() {
@@ -54,7 +56,8 @@ Rows rows_of(int batches, Policies... policies) {
   Model model;
   const Memory memory;
   fg::Trainer trainer{model, memory, policies...};
-  trainer.fit(std::vector<fg::Example>(static_cast<std::size_t>(batches), fg::Example(torch::ones({2, 1}), torch::ones({2, 1}))));
+  trainer.fit(std::vector<fg::Example>(static_cast<std::size_t>(batches),
+                                       fg::Example(torch::ones({2, 1}), torch::ones({2, 1}))));
   return *memory.rows;
 }
 
@@ -66,14 +69,16 @@ TEST_CASE("the rate of batches that are due, before their step") {
 }
 
 TEST_CASE("once in a window of batches") {
-  CHECK(rows_of<OneGroup>(4, fg::Accumulate<2>{}, fg::LearningRateMonitor{}, fg::LogEvery{1}, fg::MaxEpochs{1}) ==
-        Rows{{0, {{"lr-SGD", 1.0}}}, {1, {{"lr-SGD", 0.5}}}});
+  CHECK(rows_of<OneGroup>(4, fg::Accumulate<2>{}, fg::LearningRateMonitor{}, fg::LogEvery{1},
+                          fg::MaxEpochs{1}) == Rows{{0, {{"lr-SGD", 1.0}}}, {1, {{"lr-SGD", 0.5}}}});
 }
 
 TEST_CASE("at epoch starts, with momentum") {
-  const fg::LearningRateMonitor monitor{.at = fg::MonitorAt::epoch_start, .what = fg::Monitored::rate_and_momentum};
+  const fg::LearningRateMonitor monitor{.at = fg::MonitorAt::epoch_start,
+                                        .what = fg::Monitored::rate_and_momentum};
   CHECK(rows_of<OneGroup>(2, monitor, fg::LogEvery{1}, fg::MaxEpochs{2}) ==
-        Rows{{0, {{"lr-SGD", 1.0}, {"lr-SGD-momentum", 0.5}}}, {2, {{"lr-SGD", 0.25}, {"lr-SGD-momentum", 0.5}}}});
+        Rows{{0, {{"lr-SGD", 1.0}, {"lr-SGD-momentum", 0.5}}},
+             {2, {{"lr-SGD", 0.25}, {"lr-SGD-momentum", 0.5}}}});
 }
 
 TEST_CASE("groups have names of their own, and LibTorch's optimizers their class's") {

@@ -27,7 +27,8 @@ Table read(const std::filesystem::path& path) {
   return table;
 }
 
-void log(fg::CsvLogger& logger, std::int64_t step, std::int64_t epoch, const std::vector<fg::MetricValue>& values) {
+void log(fg::CsvLogger& logger, std::int64_t step, std::int64_t epoch,
+         const std::vector<fg::MetricValue>& values) {
   logger.log_metrics({step, epoch, values});
 }
 

@@ -9,7 +9,8 @@
 namespace fg = fulgurite;
 
 TEST_CASE("hyper-parameters keep what they are") {
-  const fg::Hyperparameters given{{"lr", 3e-3}, {"batch", 32}, {"nesterov", true}, {"model", "mlp"}, {"ratio", 0.5f}};
+  const fg::Hyperparameters given{
+      {"lr", 3e-3}, {"batch", 32}, {"nesterov", true}, {"model", "mlp"}, {"ratio", 0.5f}};
   CHECK(given[0].value == fg::Hyperparameter::Value(3e-3));
   CHECK(given[1].value == fg::Hyperparameter::Value(std::int64_t{32}));
   CHECK(given[2].value == fg::Hyperparameter::Value(true));

@@ -22,7 +22,8 @@ TEST_CASE("an object a line") {
     text << std::ifstream(path).rdbuf();
     return text.str();
   };
-  const std::vector<fg::MetricValue> values{{"loss", 0.25}, {"a\"b", std::numeric_limits<double>::infinity()}};
+  const std::vector<fg::MetricValue> values{{"loss", 0.25},
+                                            {"a\"b", std::numeric_limits<double>::infinity()}};
   {
     fg::JsonLinesLogger logger{.path = path};
     logger.log_hyperparameters({{"lr", 0.5}, {"model", "mlp"}, {"n", 3}, {"on", false}});

@@ -95,7 +95,8 @@ TEST_CASE("other flags for one name in one epoch are refused by name") {
   fg::Metrics metrics;
   const auto log = [&](fg::LogFlags flags) { metrics.log("loss", 1.0, 1.0, flags, fg::Stage::training); };
   const std::string sentence =
-      "fulgurite: loss was logged twice in one epoch, with different flags: log it in one way, or under two names";
+      "fulgurite: loss was logged twice in one epoch, with different flags: log it in one way, or under two "
+      "names";
   metrics.begin_place(false);
   log(fg::on_step);
   log(fg::on_step);  // aggregated
@@ -115,7 +116,8 @@ TEST_CASE("other flags for one name in one epoch are refused by name") {
 TEST_CASE("two reductions for one name are refused") {
   fg::Metrics metrics;
   CHECK_THROWS_WITH(metrics.log("loss", 1.0, 1.0, fg::epoch_sum | fg::epoch_max, fg::Stage::training),
-                    "fulgurite: loss is logged with two of fg::epoch_sum, fg::epoch_min and fg::epoch_max: keep one, or log "
+                    "fulgurite: loss is logged with two of fg::epoch_sum, fg::epoch_min and fg::epoch_max: "
+                    "keep one, or log "
                     "it under two names");
 }
 

@@ -127,8 +127,9 @@ TEST_CASE("around an epoch there is no batch to log on_step") {
   Edges model;
   model.flags = fg::on_step;
   fg::Trainer trainer{model, fg::MaxEpochs{1}};
-  CHECK_THROWS_WITH(trainer.fit(toy::counting(1)),
-                    "fulgurite: x is logged on_step, but not in a batch: in the hooks around epochs use fg::on_epoch");
+  CHECK_THROWS_WITH(
+      trainer.fit(toy::counting(1)),
+      "fulgurite: x is logged on_step, but not in a batch: in the hooks around epochs use fg::on_epoch");
 }
 
 TEST_CASE("a value may have a weight of its own, above 0") {

@@ -44,9 +44,10 @@ TEST_CASE("norms of gradients by name, and of all together") {
   CHECK(values(fg::gradient_norms(model)) == std::map<std::string, double>{{"grad_2.0_norm/line.weight", 5.0},
                                                                            {"grad_2.0_norm/line.bias", 12.0},
                                                                            {"grad_2.0_norm_total", 13.0}});
-  CHECK(values(fg::gradient_norms(model, 1.0)) == std::map<std::string, double>{{"grad_1.0_norm/line.weight", 7.0},
-                                                                                {"grad_1.0_norm/line.bias", 12.0},
-                                                                                {"grad_1.0_norm_total", 19.0}});
+  CHECK(values(fg::gradient_norms(model, 1.0)) ==
+        std::map<std::string, double>{{"grad_1.0_norm/line.weight", 7.0},
+                                      {"grad_1.0_norm/line.bias", 12.0},
+                                      {"grad_1.0_norm_total", 19.0}});
   CHECK(values(fg::gradient_norms(model, std::numeric_limits<double>::infinity())) ==
         std::map<std::string, double>{{"grad_inf_norm/line.weight", 4.0},
                                       {"grad_inf_norm/line.bias", 12.0},

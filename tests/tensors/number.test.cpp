@@ -42,8 +42,9 @@ TEST_CASE("a number is read from a tensor of any format") {
   CHECK(fg::Number(torch::tensor(7).to(torch::kInt)).value() == 7.0);
   CHECK(fg::Number(torch::tensor(3).to(torch::kByte)).value() == 3.0);
   CHECK(fg::Number(torch::tensor(1.0) > 0.0).value() == 1.0);
-  CHECK_THROWS_WITH(fg::Number(torch::ones({2})),
-                    "fulgurite: step.log takes a tensor with one element, and this one has 2: log its mean() or sum()");
+  CHECK_THROWS_WITH(
+      fg::Number(torch::ones({2})),
+      "fulgurite: step.log takes a tensor with one element, and this one has 2: log its mean() or sum()");
 }
 
 TEST_CASE("a tensor on the host is read at once, and known by its address") {

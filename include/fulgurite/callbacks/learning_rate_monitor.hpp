@@ -27,19 +27,21 @@ enum class Monitored {
   rate_and_momentum,  ///< momentum is beta1 in the Adam family
 };
 
-/// Gives the learning rate of every optimizer to the loggers, as a row of its own: `lr-SGD`, `lr-SGD-1` for the second
-/// of a kind, `lr-SGD/pg1`, `lr-SGD/pg2` for parameter groups, `lr-SGD-momentum`. Lightning's LearningRateMonitor.
+/// Gives the learning rate of every optimizer to the loggers, as a row of its own: `lr-SGD`, `lr-SGD-1` for
+/// the second of a kind, `lr-SGD/pg1`, `lr-SGD/pg2` for parameter groups, `lr-SGD-momentum`. Lightning's
+/// LearningRateMonitor.
 struct LearningRateMonitor {
   using slot = slots::Callback;
 
-  MonitorAt at = MonitorAt::step;        ///< when it writes
-  Monitored what = Monitored::rate;      ///< what it writes
+  MonitorAt at = MonitorAt::step;    ///< when it writes
+  Monitored what = Monitored::rate;  ///< what it writes
 
-  std::int64_t written = -1;             ///< state: not to be set. The x axis of its last row in a batch
+  std::int64_t written = -1;  ///< state: not to be set. The x axis of its last row in a batch
 
   void on_train_epoch_start(auto& step) {
     static_assert(std::remove_cvref_t<decltype(step)>::has_logger,
-                  "fg::LearningRateMonitor writes to loggers, and the trainer has none: add one, fg::CsvLogger{} for example. "
+                  "fg::LearningRateMonitor writes to loggers, and the trainer has none: add one, "
+                  "fg::CsvLogger{} for example. "
                   "See docs/errors/learning-rate-monitor.md");
     if (at == MonitorAt::epoch_start) write(step);
   }
@@ -81,7 +83,8 @@ struct LearningRateMonitor {
           optimizer.group_count() == 1 ? optimizer_name : optimizer_name + "/pg" + std::to_string(group + 1);
       rates.emplace_back(name, optimizer.lr(group));
       if constexpr (requires { optimizer.momentum(group); }) {
-        if (what == Monitored::rate_and_momentum) rates.emplace_back(name + "-momentum", optimizer.momentum(group));
+        if (what == Monitored::rate_and_momentum)
+          rates.emplace_back(name + "-momentum", optimizer.momentum(group));
       }
     }
   }

@@ -19,17 +19,18 @@
 
 namespace fulgurite {
 
-/// Writes a line for each row of metrics, with the columns `step`, `epoch` and one a metric; a value that a row does not
-/// have is left empty. A metric that comes later adds a column to the whole file. Hyper-parameters go beside it, into
+/// Writes a line for each row of metrics, with the columns `step`, `epoch` and one a metric; a value that a
+/// row does not have is left empty. A metric that comes later adds a column to the whole file.
+/// Hyper-parameters go beside it, into
 /// `<path>.hyperparameters.csv`. Each row is in the file when the trainer goes on.
 struct CsvLogger {
   using slot = slots::Callback;
 
-  std::filesystem::path path = "metrics.csv";       ///< folders are made
-  ExistingFile existing = ExistingFile::refuse;     ///< what becomes of a file that is there before
+  std::filesystem::path path = "metrics.csv";    ///< folders are made
+  ExistingFile existing = ExistingFile::refuse;  ///< what becomes of a file that is there before
 
   struct Writer;
-  std::shared_ptr<Writer> writer = nullptr;         ///< state, shared by copies: not to be set
+  std::shared_ptr<Writer> writer = nullptr;  ///< state, shared by copies: not to be set
 
   /// Throws std::runtime_error if the file is there and `existing` is refuse, or cannot be written.
   void setup();
@@ -41,7 +42,8 @@ struct CsvLogger {
     std::ofstream file(beside);
     file << "name,value\n";
     for (const Hyperparameter& parameter : parameters) {
-      file << detail::csv_field(parameter.name) << ',' << detail::csv_field(detail::text_of(parameter.value)) << '\n';
+      file << detail::csv_field(parameter.name) << ',' << detail::csv_field(detail::text_of(parameter.value))
+           << '\n';
     }
     detail::require_written(file, beside);
   }
@@ -58,7 +60,8 @@ struct CsvLogger::Writer {
       std::ifstream before(path);
       columns = detail::read_csv_record(before).value_or(columns);
       if (columns.size() < 2 || columns[0] != "step" || columns[1] != "epoch") {
-        throw std::runtime_error("fulgurite: " + path.string() + " does not begin with step,epoch: fg::CsvLogger appends to "
+        throw std::runtime_error("fulgurite: " + path.string() +
+                                 " does not begin with step,epoch: fg::CsvLogger appends to "
                                  "what it wrote itself; choose another path");
       }
       before.close();
@@ -76,7 +79,8 @@ struct CsvLogger::Writer {
     fields[0] = std::to_string(row.step);
     fields[1] = std::to_string(row.epoch);
     for (const auto& [name, value] : row.values) {
-      const auto at = static_cast<std::size_t>(std::find(columns.begin() + 2, columns.end(), name) - columns.begin());
+      const auto at =
+          static_cast<std::size_t>(std::find(columns.begin() + 2, columns.end(), name) - columns.begin());
       if (at == columns.size()) {
         columns.emplace_back(name);
         fields.emplace_back();

@@ -20,7 +20,8 @@ struct Hyperparameter {
   Value value;
 
   template <class T>
-  Hyperparameter(std::string its_name, T its_value) : name(std::move(its_name)), value(from(std::move(its_value))) {}
+  Hyperparameter(std::string its_name, T its_value)
+      : name(std::move(its_name)), value(from(std::move(its_value))) {}
 
   friend bool operator==(const Hyperparameter&, const Hyperparameter&) = default;
 

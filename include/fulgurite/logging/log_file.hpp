@@ -38,13 +38,15 @@ inline bool begin_file(const std::filesystem::path& path, ExistingFile existing)
   make_folder_of(path);
   const bool is_there = std::filesystem::exists(path) && std::filesystem::file_size(path) > 0;
   if (is_there && existing == ExistingFile::refuse) {
-    throw std::runtime_error("fulgurite: the log file " + path.string() + " is there already: choose another path, or set "
+    throw std::runtime_error("fulgurite: the log file " + path.string() +
+                             " is there already: choose another path, or set "
                              ".existing to fg::ExistingFile::replace or fg::ExistingFile::append");
   }
   if (!is_there || existing != ExistingFile::append) return false;
   std::ifstream before(path);
   before.seekg(-1, std::ios::end);
-  if (before.get() != '\n') std::ofstream(path, std::ios::app) << '\n';  // the run before was cut off in a line
+  if (before.get() != '\n')
+    std::ofstream(path, std::ios::app) << '\n';  // the run before was cut off in a line
   return true;
 }
 
@@ -88,7 +90,8 @@ inline std::string joined(const std::vector<std::string>& fields) {
   return line + '\n';
 }
 
-/// The fields of the next record; nothing at the end. A field in quotes may hold commas, quotes and line breaks.
+/// The fields of the next record; nothing at the end. A field in quotes may hold commas, quotes and line
+/// breaks.
 inline std::optional<std::vector<std::string>> read_csv_record(std::istream& input) {
   if (input.peek() == std::istream::traits_type::eof()) return std::nullopt;
   std::vector<std::string> fields(1);

@@ -19,15 +19,17 @@ class LogFlags {
   unsigned bits_ = 0;
 };
 
-inline constexpr LogFlags prog_bar{1};        ///< shown in the progress bar
-inline constexpr LogFlags on_step{2};         ///< the value of each batch; what batches of training log unless told otherwise
-inline constexpr LogFlags on_epoch{4};        ///< the epoch's mean, weighted by batch size; what everything else logs
+inline constexpr LogFlags prog_bar{1};  ///< shown in the progress bar
+inline constexpr LogFlags on_step{
+    2};  ///< the value of each batch; what batches of training log unless told otherwise
+inline constexpr LogFlags on_epoch{
+    4};  ///< the epoch's mean, weighted by batch size; what everything else logs
 inline constexpr LogFlags epoch_sum{4 | 8};   ///< on_epoch, but the sum of the values
 inline constexpr LogFlags epoch_min{4 | 16};  ///< on_epoch, but the smallest value
 inline constexpr LogFlags epoch_max{4 | 32};  ///< on_epoch, but the largest value
 
-/// The weight of one value in its epoch's mean, instead of the batch size: `step.log("loss", loss, fg::on_epoch,
-/// fg::Weight{tokens})`. Finite and above 0.
+/// The weight of one value in its epoch's mean, instead of the batch size: `step.log("loss", loss,
+/// fg::on_epoch, fg::Weight{tokens})`. Finite and above 0.
 struct Weight {
   double value;
 

@@ -21,14 +21,18 @@ struct MetricValue {
 
 /// What a logger gets at a time: values of one batch, or of one epoch. Valid during the call.
 struct MetricsRow {
-  std::int64_t step;   ///< x axis: how many batches had stepped the optimizers before, so 0 for the first that does
+  std::int64_t
+      step;  ///< x axis: how many batches had stepped the optimizers before, so 0 for the first that does
   std::int64_t epoch;  ///< from 0
   std::span<const MetricValue> values;
 };
 
-/// A callback with the hook `log_metrics(row)`, and perhaps `log_hyperparameters(parameters)`. Other hooks may be there
-/// too. Any number of loggers may be given to a trainer, among its policies; copies write to one place.
+/// A callback with the hook `log_metrics(row)`, and perhaps `log_hyperparameters(parameters)`. Other hooks
+/// may be there too. Any number of loggers may be given to a trainer, among its policies; copies write to one
+/// place.
 template <class L>
-concept Logger = Callback<L> && requires(L& logger, const MetricsRow& row) { logger.log_metrics(row); };
+concept Logger = Callback<L> && requires(L& logger, const MetricsRow& row) {
+  logger.log_metrics(row);
+};
 
 }  // namespace fulgurite

@@ -19,15 +19,18 @@ struct Metric {
   std::string name;
   Stage stage = Stage::training;
   LogFlags flags{};
-  std::string step_name{};   ///< under which loggers get the value of a batch: `name`, or `name_step` if it has both
+  std::string
+      step_name{};  ///< under which loggers get the value of a batch: `name`, or `name_step` if it has both
   std::string epoch_name{};  ///< the same for an epoch's: `name` or `name_epoch`
   double last = std::numeric_limits<double>::quiet_NaN();
-  double reduced = 0.0;      ///< over the epoch: the sum of value times weight, or as the flags say sum, smallest or largest
-  double weight = 0.0;       ///< over the epoch: the sum of weights; 0 if it was not logged in it
-  double epoch_before = std::numeric_limits<double>::quiet_NaN();  ///< the value of the last epoch before this one
-  std::int64_t count = 0;    ///< how often it has been logged
-  std::int64_t place = 0;    ///< where it was logged last: `Metrics::place()` then
-  bool at_edge = false;      ///< that was an edge of an epoch, no batch
+  double reduced =
+      0.0;  ///< over the epoch: the sum of value times weight, or as the flags say sum, smallest or largest
+  double weight = 0.0;  ///< over the epoch: the sum of weights; 0 if it was not logged in it
+  double epoch_before =
+      std::numeric_limits<double>::quiet_NaN();  ///< the value of the last epoch before this one
+  std::int64_t count = 0;                        ///< how often it has been logged
+  std::int64_t place = 0;                        ///< where it was logged last: `Metrics::place()` then
+  bool at_edge = false;                          ///< that was an edge of an epoch, no batch
 
   /// Logged for batches and for epochs.
   bool has_both() const { return flags.has(on_step | on_epoch); }
@@ -54,7 +57,8 @@ struct Metric {
     return is_mean ? reduced / weight : reduced;
   }
 
-  /// The epoch's value for what is logged `on_epoch`, the last epoch's until this one has one; else the last value.
+  /// The epoch's value for what is logged `on_epoch`, the last epoch's until this one has one; else the last
+  /// value.
   double value() const {
     if (!flags.has(on_epoch)) return last;
     if (in_epoch()) return epoch_value();

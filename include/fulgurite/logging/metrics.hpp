@@ -22,13 +22,15 @@ namespace fulgurite {
 /// One call of `step.log`.
 struct LogCall {
   std::string_view name;
-  const Number& number;  ///< `number.source<at::Tensor>()` is the tensor itself, for as long as the call lasts
+  const Number&
+      number;  ///< `number.source<at::Tensor>()` is the tensor itself, for as long as the call lasts
   double weight;
   LogFlags flags;
   Stage stage;
 };
 
-/// Is told of every call of `step.log`, before it is carried out. For who repeats a step without running its code.
+/// Is told of every call of `step.log`, before it is carried out. For who repeats a step without running its
+/// code.
 class LogListener {
  public:
   virtual void on_log(const LogCall& call) = 0;
@@ -37,16 +39,16 @@ class LogListener {
   ~LogListener() = default;
 };
 
-/// The metrics of a training, in the order in which they were first logged. A name that is logged in two stages is a
-/// metric in each; where one is asked for by name, it is the one that was logged last. Nothing is allocated once each
-/// is known, and no value on a device is waited for before somebody asks.
+/// The metrics of a training, in the order in which they were first logged. A name that is logged in two
+/// stages is a metric in each; where one is asked for by name, it is the one that was logged last. Nothing is
+/// allocated once each is known, and no value on a device is waited for before somebody asks.
 class Metrics {
  public:
   /// Values on a device that are kept before they are read without anybody having asked.
   static constexpr std::size_t most_kept = 256;
 
-  /// Logs a value with its weight in the epoch's mean (the batch size). Throws std::invalid_argument if other batches of
-  /// the epoch (or other edges) logged the name with other flags.
+  /// Logs a value with its weight in the epoch's mean (the batch size). Throws std::invalid_argument if other
+  /// batches of the epoch (or other edges) logged the name with other flags.
   void log(std::string_view name, const Number& number, double weight, LogFlags flags, Stage stage) {
     if (listener_) listener_->on_log({name, number, weight, flags, stage});
     const std::size_t index = find_or_add(name, stage);
@@ -62,7 +64,8 @@ class Metrics {
     }
   }
 
-  /// Nothing if the name was never logged. `x_step` and `x_epoch` find an `x` that is logged both on_step and on_epoch.
+  /// Nothing if the name was never logged. `x_step` and `x_epoch` find an `x` that is logged both on_step and
+  /// on_epoch.
   const Metric* find(std::string_view name) const {
     read_kept();
     if (const Metric* metric = last_logged(name)) return metric;
@@ -74,8 +77,8 @@ class Metrics {
     return nullptr;
   }
 
-  /// The epoch's value for what is logged `on_epoch` (the last epoch's until this one has one), else the last value;
-  /// nothing if the name was never logged. `x_step` is the last value of an `x` that has both.
+  /// The epoch's value for what is logged `on_epoch` (the last epoch's until this one has one), else the last
+  /// value; nothing if the name was never logged. `x_step` is the last value of an `x` that has both.
   std::optional<double> value(std::string_view name) const {
     const Metric* metric = find(name);
     if (!metric) return std::nullopt;
@@ -117,7 +120,8 @@ class Metrics {
     }
   }
 
-  /// Begins another place in which things are logged: a batch, or an edge of an epoch. Places are numbered from 1.
+  /// Begins another place in which things are logged: a batch, or an edge of an epoch. Places are numbered
+  /// from 1.
   std::int64_t begin_place(bool at_edge) {
     at_edge_ = at_edge;
     return ++place_;
@@ -140,8 +144,8 @@ class Metrics {
   struct Kept {
     std::size_t metric;
     double weight;
-    double value;                    // of a number on the host
-    detail::KeptNumber number;       // of one on a device, and how it is read
+    double value;               // of a number on the host
+    detail::KeptNumber number;  // of one on a device, and how it is read
     const detail::NumberKind* kind;
   };
 
@@ -166,11 +170,13 @@ class Metrics {
     Metric& metric = metrics_[index];
     const bool same_epoch = metric.in_epoch() && metric.at_edge == at_edge_;
     if (!is_new && (same_epoch || metric.place == place_)) {
-      throw std::invalid_argument("fulgurite: " + metric.name + " was logged twice in one epoch, with different flags: log it "
+      throw std::invalid_argument("fulgurite: " + metric.name +
+                                  " was logged twice in one epoch, with different flags: log it "
                                   "in one way, or under two names");
     }
     if (!detail::reduces_in_one_way(flags)) {
-      throw std::invalid_argument("fulgurite: " + metric.name + " is logged with two of fg::epoch_sum, fg::epoch_min and "
+      throw std::invalid_argument("fulgurite: " + metric.name +
+                                  " is logged with two of fg::epoch_sum, fg::epoch_min and "
                                   "fg::epoch_max: keep one, or log it under two names");
     }
     metric.change_flags(flags);
@@ -216,7 +222,8 @@ class Metrics {
     kept_.clear();
   }
 
-  mutable std::vector<Metric> metrics_;  // mutable, as the next: reading what was kept changes nothing that can be seen
+  mutable std::vector<Metric>
+      metrics_;  // mutable, as the next: reading what was kept changes nothing that can be seen
   mutable std::vector<Kept> kept_;
   std::size_t next_ = 0;  // where the next name is expected
   std::int64_t place_ = 0;

@@ -11,8 +11,9 @@
 
 namespace fulgurite {
 
-/// How a value becomes a number to log: `static double read(const T&)`. Specialised for tensors in tensors/number.hpp.
-/// A type whose values may lie on a device, where reading one waits, also has what `ReadLater` asks for.
+/// How a value becomes a number to log: `static double read(const T&)`. Specialised for tensors in
+/// tensors/number.hpp. A type whose values may lie on a device, where reading one waits, also has what
+/// `ReadLater` asks for.
 template <class T>
 struct to_number {};
 
@@ -28,8 +29,9 @@ concept Loggable = requires(const T& value) {
   { to_number<T>::read(value) } -> std::same_as<double>;
 };
 
-/// Its values can be kept without waiting for them, and many read at once: `is_far(value)` says that reading it waits,
-/// `keep(value)` is a copy that nothing overwrites, `read(kept, values)` reads all that were kept in one transfer.
+/// Its values can be kept without waiting for them, and many read at once: `is_far(value)` says that reading
+/// it waits, `keep(value)` is a copy that nothing overwrites, `read(kept, values)` reads all that were kept
+/// in one transfer.
 template <class T>
 concept ReadLater = Loggable<T> && requires(const T& value, std::span<const T> kept, double* values) {
   { to_number<T>::is_far(value) } -> std::convertible_to<bool>;
@@ -45,7 +47,7 @@ using KeptNumber = std::shared_ptr<const void>;
 /// What can be done with values of one type once nobody knows the type any more. One object a type.
 struct NumberKind {
   double (*read)(const void* source);
-  KeptNumber (*keep)(const void* source);                              // these two: null where nothing lies on a device
+  KeptNumber (*keep)(const void* source);  // these two: null where nothing lies on a device
   void (*read_all)(std::span<const KeptNumber> kept, double* values);
 };
 
@@ -77,14 +79,16 @@ inline constexpr NumberKind kind_of_number = number_kind<T>();
 
 }  // namespace detail
 
-/// A logged number, from an arithmetic value or a tensor of one element. What lies on the host is read at once; of what
-/// lies on a device it only remembers where, so it is to be used while that lives: in the call that it is passed to.
+/// A logged number, from an arithmetic value or a tensor of one element. What lies on the host is read at
+/// once; of what lies on a device it only remembers where, so it is to be used while that lives: in the call
+/// that it is passed to.
 class Number {
  public:
   template <class T>
   constexpr Number(const T& value) {  // NOLINT: implicit, for log_dict's braces
     static_assert(Loggable<T>,
-                  "step.log takes a number or a tensor with one element: this is neither. See docs/errors/log-value.md");
+                  "step.log takes a number or a tensor with one element: this is neither. See "
+                  "docs/errors/log-value.md");
     if constexpr (Loggable<T>) {
       source_ = &value;
       kind_ = &detail::kind_of_number<T>;

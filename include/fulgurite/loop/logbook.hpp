@@ -15,7 +15,8 @@
 
 namespace fulgurite::detail {
 
-/// Turns metrics into rows. `steps` are batches that stepped the optimizers, however many optimizers there are.
+/// Turns metrics into rows. `steps` are batches that stepped the optimizers, however many optimizers there
+/// are.
 class Logbook {
  public:
   void set_interval(LogEvery interval) { interval_ = interval; }
@@ -23,8 +24,8 @@ class Logbook {
   /// Whether loggers get what batch number `steps` (from 1) of those that step logs.
   bool due(std::int64_t steps) const { return steps % interval_.steps == 0; }
 
-  /// After a batch of training: what it logged on_step, if it stepped and is due. `place`: the batch's; `before`: steps
-  /// before it.
+  /// After a batch of training: what it logged on_step, if it stepped and is due. `place`: the batch's;
+  /// `before`: steps before it.
   template <class Engine>
   void after_batch(Engine& engine, std::int64_t place, std::int64_t before) {
     if (engine.logged_steps() == before || !due(engine.logged_steps())) return;

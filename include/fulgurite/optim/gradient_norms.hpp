@@ -18,16 +18,19 @@
 namespace fulgurite {
 
 /// The p-norm of each parameter's gradient, and of all together, as Lightning's `grad_norm` names them:
-/// `grad_2.0_norm/net.0.weight`, `grad_2.0_norm_total`. Parameters without gradient are left out. The norms stay where
-/// the gradients are: nothing is read. In on_before_optimizer_step gradients are complete and not yet clipped:
+/// `grad_2.0_norm/net.0.weight`, `grad_2.0_norm_total`. Parameters without gradient are left out. The norms
+/// stay where the gradients are: nothing is read. In on_before_optimizer_step gradients are complete and not
+/// yet clipped:
 ///
-///     void on_before_optimizer_step(auto& optimizer, auto& step) { step.log_dict(fg::gradient_norms(*this)); }
+///     void on_before_optimizer_step(auto& optimizer, auto& step) { step.log_dict(fg::gradient_norms(*this));
+///     }
 ///
 /// Throws std::invalid_argument if p is not above 0.
 template <class Model>
 std::vector<std::pair<std::string, at::Tensor>> gradient_norms(const Model& model, double p = 2.0) {
   if (!(p > 0.0)) {
-    throw std::invalid_argument("fulgurite: gradient_norms takes a p above 0, or infinity, and was given " + std::to_string(p));
+    throw std::invalid_argument("fulgurite: gradient_norms takes a p above 0, or infinity, and was given " +
+                                std::to_string(p));
   }
   char text[32];
   std::string number(text, std::to_chars(text, text + sizeof text, p).ptr);

@@ -23,14 +23,22 @@ namespace fulgurite {
 inline double read_number(const at::Tensor& tensor) {
   if (tensor.is_cpu() && tensor.layout() == at::kStrided) {
     switch (tensor.scalar_type()) {
-      case at::kFloat: return static_cast<double>(*tensor.const_data_ptr<float>());
-      case at::kDouble: return *tensor.const_data_ptr<double>();
-      case at::kBFloat16: return static_cast<double>(*tensor.const_data_ptr<at::BFloat16>());
-      case at::kHalf: return static_cast<double>(*tensor.const_data_ptr<at::Half>());
-      case at::kLong: return static_cast<double>(*tensor.const_data_ptr<std::int64_t>());
-      case at::kInt: return static_cast<double>(*tensor.const_data_ptr<std::int32_t>());
-      case at::kBool: return *tensor.const_data_ptr<bool>() ? 1.0 : 0.0;
-      default: break;
+      case at::kFloat:
+        return static_cast<double>(*tensor.const_data_ptr<float>());
+      case at::kDouble:
+        return *tensor.const_data_ptr<double>();
+      case at::kBFloat16:
+        return static_cast<double>(*tensor.const_data_ptr<at::BFloat16>());
+      case at::kHalf:
+        return static_cast<double>(*tensor.const_data_ptr<at::Half>());
+      case at::kLong:
+        return static_cast<double>(*tensor.const_data_ptr<std::int64_t>());
+      case at::kInt:
+        return static_cast<double>(*tensor.const_data_ptr<std::int32_t>());
+      case at::kBool:
+        return *tensor.const_data_ptr<bool>() ? 1.0 : 0.0;
+      default:
+        break;
     }
   }
   return tensor.item<double>();
@@ -48,7 +56,8 @@ struct to_number<at::Tensor> {
     return !tensor.is_cpu();
   }
 
-  /// A copy, since the tensor may be overwritten before it is read; it is made on the device, without waiting.
+  /// A copy, since the tensor may be overwritten before it is read; it is made on the device, without
+  /// waiting.
   static at::Tensor keep(const at::Tensor& tensor) {
     const c10::NoGradGuard no_grad;
     return tensor.detach().to(at::kDouble, false, true).reshape({});
@@ -77,7 +86,8 @@ struct to_number<at::Tensor> {
   static void require_one_element(const at::Tensor& tensor) {
     if (tensor.defined() && tensor.numel() == 1) return;
     throw std::invalid_argument("fulgurite: step.log takes a tensor with one element, and this one has " +
-                                std::to_string(tensor.defined() ? tensor.numel() : 0) + ": log its mean() or sum()");
+                                std::to_string(tensor.defined() ? tensor.numel() : 0) +
+                                ": log its mean() or sum()");
   }
 };
 
