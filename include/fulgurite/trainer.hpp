@@ -16,6 +16,7 @@
 //           } }                                   optim/: the update itself
 //           schedules                             loop/configured_optimizer.hpp, schedulers/
 //           on_train_batch_end
+//           loggers, if it is their turn          loop/logbook.hpp
 //       epoch schedules, validation, on_train_epoch_end, plateau schedules
 //
 // Between the first batch of a window and its last, only the closure runs. What is checked at compile time, and with

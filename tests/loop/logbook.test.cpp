@@ -96,6 +96,42 @@ TEST_CASE("several loggers, in manual mode, 50 batches from one row to the next"
   CHECK(*two.rows == *one.rows);
 }
 
+namespace {
+/// Writes a row of its own whenever loggers get the batch.
+struct Writes {
+  using slot = fg::slots::Callback;
+  void on_train_batch_start(double batch, auto& step) { write("start", batch, step); }
+  void on_train_batch_end(const auto&, double batch, auto& step) { write("end", batch, step); }
+
+ private:
+  static void write(const char* name, double batch, auto& step) {
+    const fg::MetricValue value{name, batch};
+    if (step.logging_due()) step.write_row({&value, 1});
+  }
+};
+}  // namespace
+
+TEST_CASE("a callback's rows are written at once, and whether a batch is due is the same in all of its hooks") {
+  toy::Model model;
+  const Memory<> memory;
+  fg::Trainer trainer{model, Writes{}, memory, fg::LogEvery{2}, fg::MaxEpochs{1}};
+  trainer.fit(toy::counting(3));
+  CHECK(*memory.rows == Rows{{1, 0, {{"start", 2.0}}}, {1, 0, {{"end", 2.0}}}});
+}
+
+TEST_CASE("in a loop that the program owns, and by a validation alone") {
+  Model model;
+  const Memory<> memory;
+  fg::Trainer trainer{model, memory, fg::LogEvery{2}};
+  auto loop = trainer.loop();
+  for (const double batch : {2.0, 4.0}) loop.step(batch);
+  loop.end_epoch();
+  trainer.validate(toy::Range{5.0});
+  CHECK(*memory.rows == Rows{{1, 0, {{"batch", 4.0}, {"both_step", 4.0}}},
+                             {1, 0, {{"both_epoch", 3.0}, {"end", 0.0}}},
+                             {1, 1, {{"val", 5.0}}}});
+}
+
 TEST_CASE("an interval of no batches is refused") {
   toy::Model model;
   CHECK_THROWS_WITH((fg::Trainer{model, fg::LogEvery{0}}), "fulgurite: LogEvery must be 1 or more steps");

@@ -82,7 +82,6 @@ class Engine {
   template <class Batch>
   FULGURITE_INLINE StepResult<LossFor<Batch>> train_batch(const Batch& given, bool last) {
     begin_epoch();
-    const std::int64_t steps_before = logged_steps();
     decltype(auto) batch = backend_.take(given);
     Step step(*this, {Stage::training, progress_.batch, last, backend_.batch_size(batch)});
     StepResult<LossFor<Batch>> result{.loss = {}, .epoch = progress_.epoch, .batch = progress_.batch};
@@ -101,7 +100,7 @@ class Engine {
     ++progress_.batches;
     result.global_step = progress_.global_step;
     notify<hooks::on_train_batch_end_hook>(std::as_const(result), batch, step);
-    if constexpr (has_logger) logbook_.after_batch(*this, step.place_number(), steps_before);
+    if constexpr (has_logger) logbook_.after_batch(*this, step);
     ++progress_.batch;
     if constexpr (follows_metrics) {
       metric_schedules_due_ |= result.stepped;

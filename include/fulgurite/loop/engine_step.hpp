@@ -24,7 +24,9 @@ class EngineStep : public Step<Model> {
   using Handle = OptimizerHandle<Engine, EngineStep>;
 
   FULGURITE_INLINE EngineStep(Engine& engine, Place place)
-      : Step<Model>(engine.progress(), engine.stop_requested(), engine.metrics(), place), engine_(&engine) {}
+      : Step<Model>(engine.progress(), engine.stop_requested(), engine.metrics(), place),
+        engine_(&engine),
+        log_step_(engine.logged_steps()) {}
 
   /// The model's optimizer.
   FULGURITE_INLINE Handle optimizers() { return {*engine_, *this}; }
@@ -51,12 +53,12 @@ class EngineStep : public Step<Model> {
 
   /// The trainer has a logger.
   static constexpr bool has_logger = Engine::has_logger;
-  /// Loggers get what this batch of training logs, if it steps the optimizers.
+  /// Loggers get what this batch of training logs, if it steps the optimizers. The same in all of its hooks.
   bool logging_due() const {
     return has_logger && this->is_training() && engine_->logbook().due(log_step() + 1);
   }
   /// The x axis of loggers in the running batch: batches that have stepped the optimizers before.
-  std::int64_t log_step() const { return engine_->logged_steps(); }
+  std::int64_t log_step() const { return log_step_; }
   /// Gives loggers a row of values at once, at `log_step()`; metrics are not touched.
   void write_row(std::span<const MetricValue> values) const {
     engine_->template tell_loggers<hooks::log_metrics_hook>(MetricsRow{log_step(), this->epoch(), values});
@@ -69,6 +71,7 @@ class EngineStep : public Step<Model> {
 
  private:
   Engine* engine_;
+  std::int64_t log_step_;
 };
 
 }  // namespace fulgurite::detail

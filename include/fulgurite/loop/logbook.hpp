@@ -24,14 +24,13 @@ class Logbook {
   /// Whether loggers get what batch number `steps` (from 1) of those that step logs.
   bool due(std::int64_t steps) const { return steps % interval_.steps == 0; }
 
-  /// After a batch of training: what it logged on_step, if it stepped and is due. `place`: the batch's;
-  /// `before`: steps before it.
-  template <class Engine>
-  void after_batch(Engine& engine, std::int64_t place, std::int64_t before) {
-    if (engine.logged_steps() == before || !due(engine.logged_steps())) return;
+  /// After a batch of training: what it logged on_step, if it stepped and is due.
+  template <class Engine, class Step>
+  void after_batch(Engine& engine, const Step& step) {
+    if (engine.logged_steps() == step.log_step() || !due(engine.logged_steps())) return;
     row_.clear();
     for (const Metric& metric : engine.metrics().all()) {
-      const bool here = metric.stage == Stage::training && metric.place >= place;
+      const bool here = metric.stage == Stage::training && metric.place >= step.place_number();
       if (here && metric.flags.has(on_step)) row_.push_back({metric.step_name, metric.last});
     }
     write(engine);
