@@ -6,7 +6,7 @@
 #include "callbacks/early_stopping.hpp"
 #include "data/batches.hpp"
 #include "hooks.hpp"
-#include "logging/metrics.hpp"
+#include "logging.hpp"
 #include "loop/errors.hpp"
 #include "loop/loss.hpp"
 #include "policies.hpp"

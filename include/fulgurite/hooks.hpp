@@ -7,5 +7,6 @@
 #include "hooks/epoch.hpp"
 #include "hooks/fit.hpp"
 #include "hooks/gradients.hpp"
+#include "hooks/logging.hpp"
 #include "hooks/misspelt.hpp"
 #include "hooks/validation.hpp"

@@ -11,6 +11,7 @@
 #include "optim/asgd.hpp"
 #include "optim/betas.hpp"
 #include "optim/clipping.hpp"
+#include "optim/gradient_norms.hpp"
 #include "optim/gradients.hpp"
 #include "optim/lbfgs.hpp"
 #include "optim/lion.hpp"

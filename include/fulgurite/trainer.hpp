@@ -16,6 +16,7 @@
 //           } }                                   optim/: the update itself
 //           schedules                             loop/configured_optimizer.hpp, schedulers/
 //           on_train_batch_end
+//           loggers, if it is their turn          loop/logbook.hpp
 //         a validation, if one is due             policies/validation.hpp, loop/passes.hpp
 //         plateau schedules by step
 //       the epoch's validation, on_train_epoch_end, plateau schedules by epoch
@@ -43,6 +44,8 @@
 #include "data/batches.hpp"
 #include "detail/inline.hpp"
 #include "detail/nothing.hpp"
+#include "hooks/logging.hpp"
+#include "logging/hyperparameters.hpp"
 #include "loop/checks.hpp"
 #include "loop/engine.hpp"
 #include "loop/fit_end.hpp"
@@ -225,6 +228,7 @@ class Trainer {
       (take_limit(values), ...);
       (take_rehearsal(detail::pick<GivenPolicies>(values...)), ...);
       (take_rehearsal(values), ...);
+      engine_.logbook().set_interval(limits_.log_every);
     }
   }
 
@@ -274,15 +278,25 @@ class Trainer {
     return engine_.loss_scale();
   }
 
-  /// A logged metric: the running epoch's mean if it is logged on_epoch, else its last value; nothing if unknown.
+  /// A logged metric: the running epoch's value if it is logged on_epoch, else its last value; nothing if unknown. All of
+  /// them by name: `metrics().values()`.
   std::optional<double> metric(std::string_view name) const { return engine_.metrics().value(name); }
   const Metrics& metrics() const { return engine_.metrics(); }
+
+  /// Keeps what the run was configured with, and gives it to the loggers:
+  /// `trainer.log_hyperparameters({{"lr", 3e-3}, {"model", "mlp"}})`.
+  void log_hyperparameters(Hyperparameters parameters) {
+    hyperparameters_ = std::move(parameters);
+    if constexpr (works) engine_.template tell_loggers<hooks::log_hyperparameters_hook>(std::as_const(hyperparameters_));
+  }
+  const Hyperparameters& hyperparameters() const { return hyperparameters_; }
 
   /// Changes a limit: `trainer.set_limit(fg::MaxEpochs{40})`.
   template <Limit Value>
   void set_limit(const Value& value) {
     detail::require_sensible(value);
     limits_.set(value);
+    if constexpr (works) engine_.logbook().set_interval(limits_.log_every);
   }
 
   /// A callback as it stands in the trainer: `trainer.callback<fg::ExponentialAverage>()`.
@@ -480,6 +494,7 @@ class Trainer {
 
   std::shared_ptr<Model> owner_;
   Limits limits_;
+  Hyperparameters hyperparameters_;
   Engine engine_;
 };
 

@@ -36,6 +36,7 @@ struct Busy : toy::Model {
 
   auto training_step(double batch, auto& step) {
     step.log("a metric with a name too long for a small string", batch);
+    step.log("one for batches and epochs, with a long name too", batch, fg::on_step | fg::epoch_max);
     return toy::Loss{&weight, batch};
   }
   void on_train_batch_start(double, auto&) { seen += 1.0; }

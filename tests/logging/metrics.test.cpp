@@ -2,8 +2,42 @@
 #include <fulgurite/logging/metrics.hpp>
 
 #include <catch2/catch_test_macros.hpp>
+#include <catch2/matchers/catch_matchers.hpp>
+
+#include <cstddef>
+#include <map>
+#include <span>
+#include <string>
+#include <vector>
 
 namespace fg = fulgurite;
+
+namespace {
+
+/// A number that lies on a device which counts how often it is waited for.
+struct Far {
+  double value = 0.0;
+  static inline int reads = 0;
+  static inline int transfers = 0;
+};
+
+}  // namespace
+
+template <>
+struct fulgurite::to_number<Far> {
+  static double read(const Far& far) {
+    ++Far::reads;
+    return far.value;
+  }
+  static bool is_far(const Far&) { return true; }
+  static Far keep(const Far& far) { return far; }
+  static void read(std::span<const Far> kept, double* values) {
+    ++Far::transfers;
+    for (const Far& far : kept) *values++ = far.value;
+  }
+};
+
+static_assert(fg::ReadLater<Far> && !fg::ReadLater<double>);
 
 TEST_CASE("a metric is a weighted mean over the epoch, or the last value") {
   fg::Metrics metrics;
@@ -23,4 +57,158 @@ TEST_CASE("a metric is found by its name and knows how often it was logged") {
   REQUIRE(metrics.find("loss") != nullptr);
   CHECK(metrics.find("loss")->count == 2);
   CHECK(metrics.find("loss")->last == 2.0);
+}
+
+TEST_CASE("a metric logged for batches and epochs has three names") {
+  fg::Metrics metrics;
+  for (const double value : {1.0, 3.0}) {
+    metrics.begin_place(false);
+    metrics.log("x", value, 1.0, fg::on_step | fg::on_epoch, fg::Stage::training);
+    metrics.log("alone", value, 1.0, fg::on_step, fg::Stage::training);
+  }
+  CHECK(metrics.value("x") == 2.0);
+  CHECK(metrics.value("x_step") == 3.0);
+  CHECK(metrics.value("x_epoch") == 2.0);
+  CHECK(metrics.batch_value("x") == 3.0);
+  CHECK(metrics.batch_value("x_step") == 3.0);
+  CHECK(metrics.batch_value("x_epoch") == 2.0);
+  CHECK_FALSE(metrics.value("alone_step"));
+  CHECK_FALSE(metrics.value("_step"));
+  CHECK(metrics.values() ==
+        std::map<std::string, double>{{"alone", 3.0}, {"x", 2.0}, {"x_epoch", 2.0}, {"x_step", 3.0}});
+}
+
+TEST_CASE("one name in two stages is two metrics, and the one logged last answers") {
+  fg::Metrics metrics;
+  metrics.begin_place(false);
+  metrics.log("loss", 1.0, 1.0, fg::on_epoch, fg::Stage::training);
+  metrics.begin_place(false);
+  metrics.log("loss", 9.0, 1.0, fg::on_epoch, fg::Stage::validation);
+  CHECK(metrics.value("loss") == 9.0);
+  metrics.begin_place(false);
+  metrics.log("loss", 3.0, 1.0, fg::on_epoch, fg::Stage::training);
+  CHECK(metrics.value("loss") == 2.0);  // a validation in the middle of an epoch takes nothing away
+  CHECK(metrics.values().size() == 1);
+}
+
+TEST_CASE("other flags for one name in one epoch are refused by name") {
+  fg::Metrics metrics;
+  const auto log = [&](fg::LogFlags flags) { metrics.log("loss", 1.0, 1.0, flags, fg::Stage::training); };
+  const std::string sentence =
+      "fulgurite: loss was logged twice in one epoch, with different flags: log it in one way, or under two "
+      "names";
+  metrics.begin_place(false);
+  log(fg::on_step);
+  log(fg::on_step);  // aggregated
+  CHECK_THROWS_WITH(log(fg::on_step | fg::prog_bar), sentence);
+  metrics.begin_place(false);
+  CHECK_THROWS_WITH(log(fg::on_epoch), sentence);
+  metrics.begin_place(true);
+  log(fg::on_epoch);  // the epoch's edge may
+  CHECK(metrics.find("loss")->epoch_value() == 1.0);
+  CHECK_THROWS_WITH(log(fg::epoch_sum), sentence);
+  metrics.begin_epoch(fg::Stage::training);
+  metrics.begin_place(false);
+  log(fg::on_step);
+  CHECK(metrics.find("loss")->count == 4);
+}
+
+TEST_CASE("two reductions for one name are refused") {
+  fg::Metrics metrics;
+  CHECK_THROWS_WITH(metrics.log("loss", 1.0, 1.0, fg::epoch_sum | fg::epoch_max, fg::Stage::training),
+                    "fulgurite: loss is logged with two of fg::epoch_sum, fg::epoch_min and fg::epoch_max: "
+                    "keep one, or log "
+                    "it under two names");
+}
+
+TEST_CASE("values on a device are waited for when somebody looks, all at once") {
+  fg::Metrics metrics;
+  Far::reads = Far::transfers = 0;
+  for (int i = 1; i <= 100; ++i) {
+    Far far{static_cast<double>(i)};
+    metrics.begin_place(false);
+    metrics.log("far", far, 2.0, fg::on_step | fg::on_epoch, fg::Stage::training);
+    metrics.log("near", 10.0 * i, 1.0, fg::on_step, fg::Stage::training);
+    far.value = -1.0;
+  }
+  CHECK(Far::transfers == 0);
+  CHECK(metrics.value("far") == 50.5);
+  CHECK(metrics.value("far_step") == 100.0);
+  CHECK(metrics.value("near") == 1000.0);
+  CHECK(Far::transfers == 1);
+  CHECK(Far::reads == 0);
+}
+
+TEST_CASE("near and far values of one metric are taken in the order in which they were logged") {
+  fg::Metrics metrics;
+  metrics.log("x", Far{1.0}, 1.0, fg::on_step, fg::Stage::training);
+  metrics.log("x", 2.0, 1.0, fg::on_step, fg::Stage::training);
+  CHECK(metrics.value("x") == 2.0);
+}
+
+TEST_CASE("only so many values are kept on a device") {
+  fg::Metrics metrics;
+  Far::transfers = 0;
+  for (std::size_t i = 0; i < fg::Metrics::most_kept; ++i) {
+    metrics.log("far", Far{1.0}, 1.0, fg::on_step, fg::Stage::training);
+  }
+  CHECK(Far::transfers == 1);
+  CHECK(metrics.value("far") == 1.0);
+  CHECK(Far::transfers == 1);
+}
+
+TEST_CASE("an epoch gets what was kept in it") {
+  fg::Metrics metrics;
+  metrics.log("far", Far{4.0}, 1.0, fg::on_epoch, fg::Stage::training);
+  metrics.begin_epoch(fg::Stage::training);
+  metrics.log("far", Far{6.0}, 1.0, fg::on_epoch, fg::Stage::training);
+  CHECK(metrics.value("far") == 6.0);
+}
+
+namespace {
+/// Remembers where the numbers of a step lie, and logs what lies there again: as a replayed step does.
+struct Recorder final : fg::LogListener {
+  struct Call {
+    std::string name;
+    const Far* source;
+    double weight;
+    fg::LogFlags flags;
+    fg::Stage stage;
+  };
+  std::vector<Call> calls;
+  int others = 0;
+
+  void on_log(const fg::LogCall& call) override {
+    if (const Far* source = call.number.source<Far>()) {
+      calls.push_back({std::string(call.name), source, call.weight, call.flags, call.stage});
+    } else {
+      ++others;
+    }
+  }
+  void replay(fg::Metrics& metrics) const {
+    metrics.begin_place(false);
+    for (const Call& call : calls) metrics.log(call.name, *call.source, call.weight, call.flags, call.stage);
+  }
+};
+}  // namespace
+
+TEST_CASE("a listener sees what it needs to log a step again") {
+  fg::Metrics metrics;
+  Recorder recorder;
+  Far loss{1.0};  // at its fixed address
+  metrics.log("loss", loss, 2.0, fg::on_epoch, fg::Stage::training);
+  metrics.set_listener(&recorder);
+  metrics.begin_place(false);
+  loss.value = 2.0;
+  metrics.log("loss", loss, 2.0, fg::on_epoch, fg::Stage::training);
+  metrics.log("count", 5, 1.0, fg::on_step, fg::Stage::training);
+  metrics.set_listener(nullptr);
+  CHECK(recorder.calls.size() == 1);
+  CHECK(recorder.others == 1);
+  loss.value = 6.0;
+  recorder.replay(metrics);
+  CHECK(metrics.value("loss") == 3.0);
+  CHECK(metrics.find("loss")->count == 3);
+  CHECK(metrics.find("loss")->weight == 6.0);
+  CHECK(recorder.calls.size() == 1);
 }

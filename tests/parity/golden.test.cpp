@@ -132,9 +132,9 @@ Outcome run(const Json& config, Accumulation accumulation, Clipping clipping) {
   outcome.record.progress = &trainer.progress();
 
   Arguments options(config.value("trainer", Json::object()),
-                    {"accumulate_grad_batches", "gas", "gradient_clip_val", "gradient_clip_algorithm",
-                     "log_every_n_steps", "early_stopping"});
+                    {"accumulate_grad_batches", "gas", "gradient_clip_val", "gradient_clip_algorithm", "early_stopping"});
   set_limits(trainer, options);
+  trainer.set_limit(fg::LogEvery{options.get("log_every_n_steps", std::int64_t{50})});
   const Json epochs = config.value("trainer", Json::object()).value("check_val_every_n_epoch", Json(1));
   set_validation_times(trainer, options, epochs.is_null());
   if (const Json* value = options.find("fast_dev_run")) {
@@ -153,7 +153,7 @@ Outcome run(const Json& config, Accumulation accumulation, Clipping clipping) {
 
   outcome.progress = trainer.progress();
   outcome.record.progress = nullptr;
-  outcome.record.metrics = Record::callback_metrics(trainer.metrics());
+  outcome.record.metrics = trainer.metrics().values();
   for (std::int64_t group = 0; group < trainer.optimizer().group_count(); ++group) {
     outcome.lrs.push_back(trainer.optimizer().lr(group));
   }
@@ -307,6 +307,27 @@ void require_metrics(const std::map<std::string, double>& ours, const Json& thei
   }
 }
 
+/// What the logger got, and the gradient norms.
+void require_logs(const Record& ours, const Json& trace, double tolerance) {
+  const auto require_same = [&](const std::map<std::string, double>& values, const Json& expected) {
+    REQUIRE(values.size() == expected.size());
+    require_metrics(values, expected, tolerance);
+  };
+  if (const auto logged = trace.find("logged"); logged != trace.end()) {
+    REQUIRE(ours.logged.size() == logged->size());
+    for (std::size_t i = 0; i < ours.logged.size(); ++i) {
+      INFO("logged, row " << i);
+      REQUIRE(ours.logged[i].first == logged->at(i).at(0));
+      require_same(ours.logged[i].second, logged->at(i).at(1));
+    }
+  }
+  if (trace.contains("extra") && trace.at("extra").contains("grad_norm")) {
+    const Json& norms = trace.at("extra").at("grad_norm");
+    REQUIRE(ours.gradient_norms.size() == norms.size());
+    for (std::size_t i = 0; i < norms.size(); ++i) require_same(ours.gradient_norms[i], norms[i]);
+  }
+}
+
 void require_parameters(const Outcome& ours, const Json& theirs, double tolerance) {
   REQUIRE(ours.parameters.size() == theirs.size());
   for (const auto& [name, values] : theirs.items()) {
@@ -426,6 +447,7 @@ void require_match(const Json& file, const Outcome& ours) {
   for (std::size_t i = 0; i < ours.lrs.size(); ++i)
     CHECK(agree(ours.lrs[i], final.at("lr").at(i), tolerance));
   require_metrics(record.metrics, final.at("callback_metrics"), tolerance);
+  require_logs(record, trace, tolerance);
   require_parameters(ours, final.at("params"), tolerance);
   require_counts(record, trace.at("counts"));
   if (trace.contains("hooks")) require_hooks(record, trace.at("hooks"), file.at("config"));
@@ -461,7 +483,7 @@ void require_known(const Json& file) {
   static const std::set<std::string> known{"optimizers",   "schedulers", "trainer", "mode",
                                            "program",      "every_n",    "skip",    "frozen",
                                            "warmup_steps", "val",        "ret",     "stop_epoch_at_batch",
-                                           "resume"};
+                                           "resume",       "log",        "logger",  "grad_norm"};
   Arguments(file.at("config"), known).done(file.at("name"));
   if (file.at("model") != "mlp" || file.at("config").at("mode") != "auto" ||
       file.at("config").at("optimizers").size() != 1) {

@@ -6,13 +6,68 @@
 #include <catch2/catch_test_macros.hpp>
 #include <catch2/matchers/catch_matchers.hpp>
 
+#include <fulgurite/logging/metrics.hpp>
+
+#include <span>
+#include <vector>
+
 namespace fg = fulgurite;
+
+namespace {
+/// A tensor that is treated as if it lay on a device: on a host all of the way but the waiting can be walked.
+struct AsIfFar {
+  torch::Tensor tensor;
+};
+}  // namespace
+
+template <>
+struct fulgurite::to_number<AsIfFar> {
+  using Tensors = fulgurite::to_number<at::Tensor>;
+  static double read(const AsIfFar& far) { return Tensors::read(far.tensor); }
+  static bool is_far(const AsIfFar&) { return true; }
+  static AsIfFar keep(const AsIfFar& far) { return {Tensors::keep(far.tensor)}; }
+  static void read(std::span<const AsIfFar> kept, double* values) {
+    std::vector<at::Tensor> tensors;
+    for (const AsIfFar& far : kept) tensors.push_back(far.tensor);
+    Tensors::read(std::span<const at::Tensor>(tensors), values);
+  }
+};
 
 TEST_CASE("a number is read from a tensor of any format") {
   CHECK(fg::Number(torch::tensor(1.5f)).value() == 1.5);
   CHECK(fg::Number(torch::tensor({2.5}, torch::kDouble)).value() == 2.5);
   CHECK(fg::Number(torch::tensor(0.5f).to(torch::kBFloat16)).value() == 0.5);
+  CHECK(fg::Number(torch::tensor(0.25f).to(torch::kHalf)).value() == 0.25);
   CHECK(fg::Number(torch::tensor(7)).value() == 7.0);
-  CHECK_THROWS_WITH(fg::Number(torch::ones({2})),
-                    "fulgurite: step.log takes a tensor with one element, and this one has 2: log its mean() or sum()");
+  CHECK(fg::Number(torch::tensor(7).to(torch::kInt)).value() == 7.0);
+  CHECK(fg::Number(torch::tensor(3).to(torch::kByte)).value() == 3.0);
+  CHECK(fg::Number(torch::tensor(1.0) > 0.0).value() == 1.0);
+  CHECK_THROWS_WITH(
+      fg::Number(torch::ones({2})),
+      "fulgurite: step.log takes a tensor with one element, and this one has 2: log its mean() or sum()");
+}
+
+TEST_CASE("a tensor on the host is read at once, and known by its address") {
+  auto tensor = torch::tensor(1.5, torch::kDouble);
+  const fg::Number number(tensor);
+  CHECK_FALSE(number.is_far());
+  tensor.fill_(9.0);
+  CHECK(number.value() == 1.5);
+  CHECK(number.source<at::Tensor>() == &tensor);
+  CHECK(number.source<double>() == nullptr);
+}
+
+TEST_CASE("tensors that are read later are kept as they were, without graph, and read together") {
+  fg::Metrics metrics;
+  auto weight = torch::tensor({2.0f}, torch::requires_grad());
+  const auto counter = torch::tensor(0, torch::kLong);
+  for (int i = 1; i <= 3; ++i) {
+    const auto loss = weight * i;  // of shape [1]
+    counter.add_(1);               // overwritten
+    metrics.log("loss", AsIfFar{loss}, 1.0, fg::on_epoch, fg::Stage::training);
+    metrics.log("counter", AsIfFar{counter}, 1.0, fg::epoch_sum, fg::Stage::training);
+  }
+  CHECK(metrics.value("loss") == 4.0);
+  CHECK(metrics.value("counter") == 6.0);
+  CHECK_FALSE(fg::to_number<at::Tensor>::keep(weight).requires_grad());
 }

@@ -64,8 +64,7 @@ struct ProgressBar {
     }
     for (const Metric& metric : step.metrics().all()) {
       if (!metric.flags.has(prog_bar)) continue;
-      const double value = metric.flags.has(on_epoch) && metric.weight > 0.0 ? metric.mean() : metric.last;
-      std::snprintf(text, sizeof text, "  %s %.4g", metric.name.c_str(), value);
+      std::snprintf(text, sizeof text, "  %s %.4g", metric.name.c_str(), metric.value());
       line += text;
     }
     std::fputs(line.c_str(), out);

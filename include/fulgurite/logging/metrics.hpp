@@ -4,116 +4,231 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <limits>
+#include <map>
 #include <optional>
+#include <span>
+#include <stdexcept>
 #include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
 
+#include "log_flags.hpp"
+#include "metric.hpp"
+#include "number.hpp"
+
 namespace fulgurite {
 
-/// Where a logged value is to be seen. Combine with `|`.
-class LogFlags {
- public:
-  constexpr LogFlags() = default;
-  constexpr explicit LogFlags(unsigned bits) : bits_(bits) {}
-
-  friend constexpr LogFlags operator|(LogFlags a, LogFlags b) { return LogFlags(a.bits_ | b.bits_); }
-  constexpr bool has(LogFlags flags) const { return (bits_ & flags.bits_) == flags.bits_; }
-
-  friend constexpr bool operator==(LogFlags, LogFlags) = default;
-
- private:
-  unsigned bits_ = 0;
-};
-
-inline constexpr LogFlags prog_bar{1};  ///< shown in the progress bar
-inline constexpr LogFlags on_step{2};   ///< the value of each batch; what training hooks log unless told otherwise
-inline constexpr LogFlags on_epoch{4};  ///< the epoch's mean, weighted by batch size; what validation hooks log
-
-/// The passes over data in which something is logged, each with epochs of its own.
-enum class Stage { training, validation };
-
-/// A logged quantity: its last value, and its mean over the epoch so far.
-struct Metric {
-  std::string name;
+/// One call of `step.log`.
+struct LogCall {
+  std::string_view name;
+  const Number&
+      number;  ///< `number.source<at::Tensor>()` is the tensor itself, for as long as the call lasts
+  double weight;
   LogFlags flags;
-  Stage stage = Stage::training;  ///< where it was logged last
-  double last = std::numeric_limits<double>::quiet_NaN();
-  double weighted_sum = 0.0;  ///< over the epoch: value times batch size
-  double weight = 0.0;        ///< over the epoch: batch sizes
-  double other_sum = 0.0;     ///< the same two for the other stage, where it was logged there too
-  double other_weight = 0.0;
-  std::int64_t count = 0;  ///< how often it has been logged
-
-  double mean() const { return weighted_sum / weight; }
+  Stage stage;
 };
 
-/// The metrics of a training, in the order in which they were first logged. Nothing is allocated once each is known.
+/// Is told of every call of `step.log`, before it is carried out. For who repeats a step without running its
+/// code.
+class LogListener {
+ public:
+  virtual void on_log(const LogCall& call) = 0;
+
+ protected:
+  ~LogListener() = default;
+};
+
+/// The metrics of a training, in the order in which they were first logged. A name that is logged in two
+/// stages is a metric in each; where one is asked for by name, it is the one that was logged last. Nothing is
+/// allocated once each is known, and no value on a device is waited for before somebody asks.
 class Metrics {
  public:
-  /// Logs `value` with its weight in the epoch's mean (the batch size).
-  void log(std::string_view name, double value, double weight, LogFlags flags, Stage stage) {
-    Metric& metric = find_or_add(name);
-    if (metric.stage != stage) {  // one name in two stages: two means
-      std::swap(metric.weighted_sum, metric.other_sum);
-      std::swap(metric.weight, metric.other_weight);
-    }
-    metric.flags = flags;
-    metric.stage = stage;
-    metric.last = value;
-    metric.weighted_sum += value * weight;
-    metric.weight += weight;
+  /// Values on a device that are kept before they are read without anybody having asked.
+  static constexpr std::size_t most_kept = 256;
+
+  /// Logs a value with its weight in the epoch's mean (the batch size). Throws std::invalid_argument if other
+  /// batches of the epoch (or other edges) logged the name with other flags.
+  void log(std::string_view name, const Number& number, double weight, LogFlags flags, Stage stage) {
+    if (listener_) listener_->on_log({name, number, weight, flags, stage});
+    const std::size_t index = find_or_add(name, stage);
+    Metric& metric = metrics_[index];
+    if (metric.flags != flags) change_flags(index, flags);
+    metric.place = place_;
+    metric.at_edge = at_edge_;
     ++metric.count;
+    if (!number.is_far() && kept_.empty()) {
+      metric.add(number.value(), weight);
+    } else {
+      keep(index, number, weight);
+    }
   }
 
-  /// Nothing if the name was never logged.
+  /// Nothing if the name was never logged. `x_step` and `x_epoch` find an `x` that is logged both on_step and
+  /// on_epoch.
   const Metric* find(std::string_view name) const {
-    for (const Metric& metric : metrics_) {
-      if (metric.name == name) return &metric;
+    read_kept();
+    if (const Metric* metric = last_logged(name)) return metric;
+    for (const std::string_view suffix : {step_suffix, epoch_suffix}) {
+      if (!name.ends_with(suffix)) continue;
+      const Metric* metric = last_logged(name.substr(0, name.size() - suffix.size()));
+      if (metric && metric->has_both()) return metric;
     }
     return nullptr;
   }
 
-  /// The epoch's mean for what is logged `on_epoch` and has been logged in this epoch, else the last value; nothing if
-  /// the name was never logged.
+  /// The epoch's value for what is logged `on_epoch` (the last epoch's until this one has one), else the last
+  /// value; nothing if the name was never logged. `x_step` is the last value of an `x` that has both.
   std::optional<double> value(std::string_view name) const {
     const Metric* metric = find(name);
     if (!metric) return std::nullopt;
-    return metric->flags.has(on_epoch) && metric->weight > 0.0 ? metric->mean() : metric->last;
+    return metric->name != name && metric->step_name == name ? metric->last : metric->value();
   }
 
-  /// Starts the means of one stage anew.
-  void begin_epoch(Stage stage) {
-    for (Metric& metric : metrics_) {
-      if (metric.stage == stage) {
-        metric.weighted_sum = metric.weight = 0.0;
-      } else {
-        metric.other_sum = metric.other_weight = 0.0;
+  /// The same, but the last value of what is logged `on_step`, unless `x_epoch` is asked for.
+  std::optional<double> batch_value(std::string_view name) const {
+    const Metric* metric = find(name);
+    if (!metric) return std::nullopt;
+    const bool of_epoch = metric->name != name && metric->epoch_name == name;
+    return metric->flags.has(on_step) && !of_epoch ? metric->last : metric->value();
+  }
+
+  /// All values by name, `x`, `x_step` and `x_epoch` for what has both: Lightning's `callback_metrics`.
+  std::map<std::string, double> values() const {
+    std::map<std::string, double> all;
+    for (const Metric& metric : this->all()) {
+      if (&metric != last_logged(metric.name)) continue;
+      all[metric.name] = metric.value();
+      if (metric.has_both()) {
+        all[metric.step_name] = metric.last;
+        all[metric.epoch_name] = metric.value();
       }
+    }
+    return all;
+  }
+
+  const std::vector<Metric>& all() const {
+    read_kept();
+    return metrics_;
+  }
+
+  /// Starts the epoch's values of one stage anew.
+  void begin_epoch(Stage stage) {
+    read_kept();
+    for (Metric& metric : metrics_) {
+      if (metric.stage == stage) metric.begin_epoch();
     }
   }
 
-  const std::vector<Metric>& all() const { return metrics_; }
+  /// Begins another place in which things are logged: a batch, or an edge of an epoch. Places are numbered
+  /// from 1.
+  std::int64_t begin_place(bool at_edge) {
+    at_edge_ = at_edge;
+    return ++place_;
+  }
+  std::int64_t place() const { return place_; }
+
+  /// Who is told of every call of `log`; nullptr: nobody.
+  void set_listener(LogListener* listener) { listener_ = listener; }
+
+  /// Waits for the values on a device that have not been read yet, if there are any.
+  void read_kept() const {
+    if (!kept_.empty()) read_all_kept();
+  }
 
  private:
-  Metric& find_or_add(std::string_view name) {
+  static constexpr std::string_view step_suffix = "_step";
+  static constexpr std::string_view epoch_suffix = "_epoch";
+
+  /// A value that waits to be read; one on the host waits behind those that came before it.
+  struct Kept {
+    std::size_t metric;
+    double weight;
+    double value;               // of a number on the host
+    detail::KeptNumber number;  // of one on a device, and how it is read
+    const detail::NumberKind* kind;
+  };
+
+  std::size_t find_or_add(std::string_view name, Stage stage) {
     // A step logs the same names in the same order as the one before it: look at the expected place first.
     if (next_ >= metrics_.size()) next_ = 0;
     for (std::size_t i = 0; i < metrics_.size(); ++i) {
       const std::size_t at = next_ + i < metrics_.size() ? next_ + i : next_ + i - metrics_.size();
-      if (metrics_[at].name == name) {
+      if (metrics_[at].stage == stage && metrics_[at].name == name) {
         next_ = at + 1;
-        return metrics_[at];
+        return at;
       }
     }
     next_ = metrics_.size() + 1;
-    return metrics_.emplace_back(Metric{std::string(name), {}});
+    metrics_.push_back(Metric{.name = std::string(name), .stage = stage});
+    return metrics_.size() - 1;
   }
 
-  std::vector<Metric> metrics_;
+  void change_flags(std::size_t index, LogFlags flags) {
+    const bool is_new = metrics_[index].count == 0;
+    if (!is_new) read_kept();
+    Metric& metric = metrics_[index];
+    const bool same_epoch = metric.in_epoch() && metric.at_edge == at_edge_;
+    if (!is_new && (same_epoch || metric.place == place_)) {
+      throw std::invalid_argument("fulgurite: " + metric.name +
+                                  " was logged twice in one epoch, with different flags: log it "
+                                  "in one way, or under two names");
+    }
+    if (!detail::reduces_in_one_way(flags)) {
+      throw std::invalid_argument("fulgurite: " + metric.name +
+                                  " is logged with two of fg::epoch_sum, fg::epoch_min and "
+                                  "fg::epoch_max: keep one, or log it under two names");
+    }
+    metric.change_flags(flags);
+  }
+
+  const Metric* last_logged(std::string_view name) const {
+    const Metric* found = nullptr;
+    for (const Metric& metric : metrics_) {
+      if (metric.name == name && (!found || metric.place > found->place)) found = &metric;
+    }
+    return found;
+  }
+
+  void keep(std::size_t metric, const Number& number, double weight) {
+    if (number.is_far()) {
+      kept_.push_back({metric, weight, 0.0, number.keep(), number.kind()});
+    } else {
+      kept_.push_back({metric, weight, number.value(), nullptr, nullptr});
+    }
+    if (kept_.size() >= most_kept) read_all_kept();
+  }
+
+  void read_all_kept() const {
+    std::vector<detail::KeptNumber> numbers;
+    std::vector<double> values;
+    for (const Kept& first : kept_) {
+      if (!first.number) continue;
+      const detail::NumberKind* kind = first.kind;
+      numbers.clear();  // those of one kind, read together
+      for (const Kept& each : kept_) {
+        if (each.number && each.kind == kind) numbers.push_back(each.number);
+      }
+      values.resize(numbers.size());
+      kind->read_all(numbers, values.data());
+      std::size_t next = 0;
+      for (Kept& each : kept_) {
+        if (!each.number || each.kind != kind) continue;
+        each.value = values[next++];
+        each.number = nullptr;
+      }
+    }
+    for (const Kept& each : kept_) metrics_[each.metric].add(each.value, each.weight);
+    kept_.clear();
+  }
+
+  mutable std::vector<Metric>
+      metrics_;  // mutable, as the next: reading what was kept changes nothing that can be seen
+  mutable std::vector<Kept> kept_;
   std::size_t next_ = 0;  // where the next name is expected
+  std::int64_t place_ = 0;
+  bool at_edge_ = false;
+  LogListener* listener_ = nullptr;
 };
 
 }  // namespace fulgurite

@@ -66,8 +66,7 @@ class AttachedSchedule {
       if (is_strict()) throw std::invalid_argument(missing_metric(metrics));
       return std::nullopt;
     }
-    if (after_step && found->flags.has(on_step)) return found->last;
-    return metrics.value(found->name);
+    return after_step ? metrics.batch_value(schedule().monitor()) : metrics.value(schedule().monitor());
   }
 
   /// The same, but nothing also if it was not logged since the last call.

@@ -43,7 +43,7 @@ concept CallbackWithHook =
                hooks::on_before_zero_grad_hook, hooks::on_before_backward_hook, hooks::on_after_backward_hook,
                hooks::on_before_optimizer_step_hook, hooks::on_validation_start_hook, hooks::validation_scope_hook,
                hooks::on_validation_epoch_start_hook, hooks::on_validation_batch_start_hook,
-               hooks::on_validation_batch_end_hook, hooks::on_validation_epoch_end_hook, hooks::on_validation_end_hook>;
+               hooks::on_validation_batch_end_hook, hooks::on_validation_epoch_end_hook, hooks::on_validation_end_hook, hooks::log_metrics_hook>;
 
 template <class... Given>
 inline constexpr bool callbacks_have_hooks = decltype(hana::unpack(PolicySet<Given...>::callbacks, [](auto... callback) {

@@ -30,6 +30,7 @@
 #include "engine_step.hpp"
 #include "errors.hpp"
 #include "handles.hpp"
+#include "logbook.hpp"
 #include "loss.hpp"
 #include "optimizer_index.hpp"
 #include "progress.hpp"
@@ -74,6 +75,8 @@ class Engine {
   static constexpr bool scales_loss = ScalesLoss<Precision>;
   static constexpr bool checks_finite =
       std::remove_cvref_t<decltype(std::declval<const Policies&>().non_finite())>::checks;
+
+  static constexpr bool has_logger = (hooks::present<hooks::log_metrics_hook, Callbacks> || ...);
 
   template <class Batch>
   using TakenBatch = std::remove_cvref_t<decltype(std::declval<Backend&>().take(std::declval<const Batch&>()))>;
@@ -140,6 +143,7 @@ class Engine {
     ++progress_.batches;
     result.global_step = progress_.global_step;
     notify<hooks::on_train_batch_end_hook>(std::as_const(result), batch, step);
+    if constexpr (has_logger) logbook_.after_batch(*this, step);
     ++progress_.batch;
     note_steps(step);
     return result;
@@ -241,6 +245,7 @@ class Engine {
     close_windows();
     advance_metric_schedules_after_step();
     notify<hooks::on_train_epoch_end_hook>(edge(Stage::training));
+    if constexpr (has_logger) logbook_.after_epoch(*this, Stage::training);
     if constexpr (follows_metrics) {
       if (completed) detail::advance_metric_schedules_after_epoch(*this);
     }
@@ -286,7 +291,17 @@ class Engine {
     }(std::make_index_sequence<optimizer_count>{});
   }
 
-  Step edge(Stage stage) { return Step(*this, {stage, progress_.batch, false, 1.0}); }
+  Step edge(Stage stage) { return Step(*this, {stage, progress_.batch, false, 1.0, true}); }
+
+  /// Batches in which the optimizers have been stepped: the x axis of logs.
+  FULGURITE_INLINE std::int64_t logged_steps() const { return manual ? progress_.batches : progress_.windows; }
+  Logbook& logbook() { return logbook_; }
+
+  /// Calls a hook of loggers, which a model does not have.
+  template <class Hook, class Argument>
+  void tell_loggers(const Argument& argument) {
+    boost::hana::for_each(callbacks_, [&](auto& callback) { hooks::call<Hook>(callback, argument); });
+  }
 
   template <std::size_t I>
   FULGURITE_INLINE auto& running(OptimizerIndex<I>) {
@@ -558,6 +573,7 @@ class Engine {
   [[no_unique_address]] Toggles toggles_;
   Progress progress_;
   Metrics metrics_;
+  Logbook logbook_;
   std::optional<std::int64_t> epoch_size_;  // batches in the running epoch, if known
   bool epoch_open_ = false;
   bool epoch_schedules_done_ = false;

@@ -6,11 +6,14 @@
 #include <cstddef>
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <tuple>
 #include <utility>
 
 #include <fulgurite/detail/inline.hpp>
 #include <fulgurite/hooks/gradients.hpp>
+#include <fulgurite/hooks/logging.hpp>
+#include <fulgurite/logging/logger.hpp>
 #include "handles.hpp"
 #include "optimizer_index.hpp"
 #include "schedule_steps.hpp"
@@ -28,7 +31,9 @@ class EngineStep : public Step<Model> {
   using Handle = OptimizerHandle<Engine, EngineStep, I>;
 
   FULGURITE_INLINE EngineStep(Engine& engine, Place place)
-      : Step<Model>(engine.progress(), engine.stop_requested(), engine.metrics(), place), engine_(&engine) {}
+      : Step<Model>(engine.progress(), engine.stop_requested(), engine.metrics(), place),
+        engine_(&engine),
+        log_step_(engine.logged_steps()) {}
 
   /// The model's optimizer; of several a tuple: `auto [generator, discriminator] = step.optimizers();`.
   FULGURITE_INLINE auto optimizers() {
@@ -78,6 +83,19 @@ class EngineStep : public Step<Model> {
   /// model advances its schedules itself.)
   void suspend_schedules() const { engine_->suspend_schedules(); }
 
+  /// The trainer has a logger.
+  static constexpr bool has_logger = Engine::has_logger;
+  /// Loggers get what this batch of training logs, if it steps the optimizers. The same in all of its hooks.
+  bool logging_due() const {
+    return has_logger && this->is_training() && engine_->logbook().due(log_step() + 1);
+  }
+  /// The x axis of loggers in the running batch: batches that have stepped the optimizers before.
+  std::int64_t log_step() const { return log_step_; }
+  /// Gives loggers a row of values at once, at `log_step()`; metrics are not touched.
+  void write_row(std::span<const MetricValue> values) const {
+    engine_->template tell_loggers<hooks::log_metrics_hook>(MetricsRow{log_step(), this->epoch(), values});
+  }
+
   /// Number of batches in this epoch of training, if it is known.
   std::optional<std::int64_t> batch_count() const {
     return this->is_training() ? engine_->epoch_size() : std::nullopt;
@@ -87,6 +105,7 @@ class EngineStep : public Step<Model> {
   friend Engine;
 
   Engine* engine_;
+  std::int64_t log_step_;
   // What the engine keeps of a batch, and of no other.
   StepsTaken<Engine::optimizer_count> taken_{};
   std::array<BatchWindow, Engine::optimizer_count> windows_;

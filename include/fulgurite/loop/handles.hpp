@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <optional>
+#include <string>
 #include <tuple>
 #include <type_traits>
 
@@ -58,12 +59,25 @@ class OptimizerHandle {
   std::int64_t step_count() const { return engine_->running(which).step_count(); }
 
   std::int64_t group_count() const { return wrapped().group_count(); }
-  double lr(std::int64_t group = 0) const { return wrapped().lr(group); }
+  double lr(std::int64_t group = 0) const
+    requires HasLearningRate<Wrapped>
+  {
+    return wrapped().lr(group);
+  }
   /// Sets the learning rate of every group.
   void set_lr(double lr) const {
     for (std::int64_t group = 0; group < group_count(); ++group) set_lr(group, lr);
   }
   void set_lr(std::int64_t group, double lr) const { wrapped().set_lr(group, lr); }
+
+  /// Momentum, or beta1 in the Adam family.
+  double momentum(std::int64_t group = 0) const
+    requires HasMomentum<Wrapped>
+  {
+    return wrapped().momentum(group);
+  }
+  /// Its name in logs: "SGD".
+  std::string name() const { return optimizer_name(wrapped()); }
 
   /// The optimizer itself. A step made on it is not counted, not clipped and runs no hook.
   auto& unsafe_raw() const {

@@ -48,6 +48,7 @@ void validate(Engine& engine, Range& range, std::optional<std::int64_t> limit) {
   engine.template notify<hooks::on_validation_start_hook>(engine.edge(Stage::validation));
   validate_batches(engine, range, limit.value_or(data::no_limit));
   engine.template notify<hooks::on_validation_end_hook>(engine.edge(Stage::validation));
+  if constexpr (Engine::has_logger) engine.logbook().after_epoch(engine, Stage::validation);
 }
 
 /// What is logged in its scope is forgotten.

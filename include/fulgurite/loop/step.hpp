@@ -3,11 +3,16 @@
 // epoch. Neither knows the policies, so a model in a .cpp file can take `fg::Step<Model>&` without being a template.
 #pragma once
 
+#include <cmath>
 #include <cstdint>
 #include <initializer_list>
+#include <stdexcept>
+#include <string>
 #include <string_view>
 #include <utility>
 
+#include <fulgurite/logging/log_flags.hpp>
+#include <fulgurite/logging/metric.hpp>
 #include <fulgurite/logging/metrics.hpp>
 #include <fulgurite/logging/number.hpp>
 #include <fulgurite/policies/policy.hpp>
@@ -43,28 +48,45 @@ class Step : public Run {
     std::int64_t batch;  ///< index in its epoch
     bool last;           ///< last batch of the epoch
     double batch_size;   ///< weight of this batch in an epoch's mean
+    bool edge = false;   ///< no batch: an edge of an epoch
   };
 
   Step(const Progress& progress, bool& stop, Metrics& metrics, Place place)
-      : Run(progress, stop), metrics_(&metrics), place_(place) {}
+      : Run(progress, stop), metrics_(&metrics), place_(place), place_number_(metrics.begin_place(place.edge)) {}
 
   std::int64_t batch_index() const { return place_.batch; }  ///< in the epoch, from 0
   bool is_last_batch() const { return place_.last; }         ///< of the epoch, as far as the loop was told
   bool is_training() const { return place_.stage == Stage::training; }
 
-  /// Logs a number or a tensor of one element. In training the value of the batch counts (`on_step`), in validation the
-  /// epoch's mean weighted by batch size (`on_epoch`), unless `flags` say otherwise. A tensor on a GPU is waited for.
+  /// Logs a number or a tensor of one element. In batches of training the batch's value counts (`on_step`), elsewhere the
+  /// epoch's mean weighted by batch size (`on_epoch`), unless `flags` say otherwise; with both, loggers get `name_step`
+  /// and `name_epoch`. A tensor on a GPU is not waited for before its value is shown or stored somewhere.
+  /// Throws std::invalid_argument for on_step at an edge of an epoch, and for a name that was logged with other flags.
   void log(std::string_view name, const Number& value, LogFlags flags = {}) const {
-    if (!flags.has(on_step) && !flags.has(on_epoch)) flags = flags | (is_training() ? on_step : on_epoch);
-    metrics_->log(name, value.value(), place_.batch_size, flags, place_.stage);
+    metrics_->log(name, value, place_.batch_size, flags_for(name, flags), place_.stage);
+  }
+  /// The same with a weight of its own in the epoch's mean.
+  void log(std::string_view name, const Number& value, LogFlags flags, Weight weight) const {
+    if (!(weight.value > 0.0 && std::isfinite(weight.value))) {
+      throw std::invalid_argument("fulgurite: " + std::string(name) + " is logged with a weight of " +
+                                  std::to_string(weight.value) + ": a weight is finite and above 0");
+    }
+    metrics_->log(name, value, weight.value, flags_for(name, flags), place_.stage);
   }
 
   /// Several at once: `step.log_dict({{"a", x}, {"b", y}}, fg::prog_bar)`.
   void log_dict(std::initializer_list<std::pair<std::string_view, Number>> values, LogFlags flags = {}) const {
     for (const auto& [name, value] : values) log(name, value, flags);
   }
+  /// The same from a range of names and values: a map, or what `fg::gradient_norms(model)` gives.
+  template <class Range>
+  void log_dict(const Range& values, LogFlags flags = {}) const {
+    for (const auto& [name, value] : values) log(name, value, flags);
+  }
 
   const Metrics& metrics() const { return *metrics_; }
+  /// What `Metrics` knows this batch or edge by: what has been logged here has this number, or a later one.
+  std::int64_t place_number() const { return place_number_; }
 
   /// Clips the gradients of an optimizer by a policy, and returns what the policy does: for `ClipNorm` the norm before,
   /// to be logged: `step.log("grad_norm", step.clip_gradients(optimizer, fg::ClipNorm{.max = 0.5}));`.
@@ -76,8 +98,18 @@ class Step : public Run {
   }
 
  private:
+  LogFlags flags_for(std::string_view name, LogFlags flags) const {
+    if (place_.edge && flags.has(on_step)) {
+      throw std::invalid_argument("fulgurite: " + std::string(name) + " is logged on_step, but not in a batch: in the hooks "
+                                  "around epochs use fg::on_epoch");
+    }
+    if (flags.has(on_step) || flags.has(on_epoch)) return flags;
+    return flags | (is_training() && !place_.edge ? on_step : on_epoch);
+  }
+
   Metrics* metrics_;
   Place place_;
+  std::int64_t place_number_;
 };
 
 }  // namespace fulgurite

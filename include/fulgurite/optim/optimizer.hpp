@@ -4,6 +4,7 @@
 
 #include <concepts>
 #include <cstdint>
+#include <string>
 
 namespace fulgurite {
 
@@ -43,6 +44,16 @@ concept ScalesGradients = HasGradients<O> && requires(O& optimizer, double facto
 /// Divides its gradients by a loss scale, and skips a step for which `found_inf` is 1: `set_loss_scale(scale, found_inf)`.
 template <class O>
 concept TakesLossScale = !NeedsClosure<O> && requires(O& optimizer) { optimizer.set_loss_scale({}, {}); };
+
+/// What an optimizer is called in logs: its `name`, if it has one.
+template <class O>
+std::string optimizer_name(const O& optimizer) {
+  if constexpr (requires { std::string(optimizer.name); }) {
+    return std::string(optimizer.name);
+  } else {
+    return "optimizer";
+  }
+}
 
 /// How an object that `configure_optimizers` returns becomes an `Optimizer`. Specialised for foreign ones
 /// (`torch::optim::Optimizer` in optim/torch_optimizer.hpp).

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <ATen/core/Tensor.h>
+#include <c10/util/Type.h>
 #include <torch/optim/adam.h>
 #include <torch/optim/adamw.h>
 #include <torch/optim/lbfgs.h>
@@ -13,6 +14,8 @@
 #include <concepts>
 #include <cstdint>
 #include <stdexcept>
+#include <string>
+#include <typeinfo>
 #include <utility>
 #include <vector>
 
@@ -33,6 +36,12 @@ class TorchOptimizer {
   static constexpr bool has_momentum = std::derived_from<O, torch::optim::SGD> || std::derived_from<O, torch::optim::Adam> ||
                                        std::derived_from<O, torch::optim::AdamW> ||
                                        std::derived_from<O, torch::optim::RMSprop>;
+
+  /// The class without its namespaces: "SGD".
+  static inline const std::string name = [] {
+    const std::string whole = c10::demangle(typeid(O).name());
+    return whole.substr(whole.rfind(':') + 1);
+  }();
 
   explicit TorchOptimizer(O optimizer) : optimizer_(std::move(optimizer)) {}
 

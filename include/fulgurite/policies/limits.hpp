@@ -23,6 +23,7 @@ struct MinEpochs;
 struct MinSteps;
 struct LimitBatches;
 struct FastDevRun;
+struct LogEvery;
 }  // namespace slots
 
 /// `fit` ends after so many epochs in all. Without any of `MaxEpochs`, `MaxSteps` and `MaxTime` it ends after 1000.
@@ -129,6 +130,19 @@ struct FastDevRun {
   }
 };
 
+/// Loggers get what every `steps`-th of the batches logs that step the optimizers.
+struct LogEvery {
+  using slot = slots::LogEvery;
+  std::int64_t steps = 50;  ///< at least 1
+
+  constexpr const char* problem() const { return steps >= 1 ? nullptr : "LogEvery must be 1 or more steps"; }
+
+  friend constexpr bool operator==(LogEvery, LogEvery) = default;
+  friend std::ostream& operator<<(std::ostream& out, LogEvery limit) {
+    return detail::print(out, "LogEvery", detail::field("steps", limit.steps));
+  }
+};
+
 /// All limits of a trainer, as the loop reads them.
 struct Limits {
   std::optional<std::int64_t> max_epochs;
@@ -140,6 +154,7 @@ struct Limits {
   ValidationTimes validation;
   std::int64_t sanity_batches = 0;
   bool is_rehearsal = false;
+  LogEvery log_every;
 
   void set(MaxEpochs limit) { max_epochs = limit.count; }
   void set(MaxSteps limit) { max_steps = limit.count; }
@@ -157,6 +172,7 @@ struct Limits {
     batches = {.train = Batches{run.batches}, .validation = Batches{run.batches}};
     is_rehearsal = true;
   }
+  void set(LogEvery limit) { log_every = limit; }
 
   /// 1000 unless some limit was given; nothing means no end.
   std::optional<std::int64_t> epochs() const {
@@ -182,6 +198,7 @@ struct LimitBatches : MaxEpochs {};
 struct Validation : MaxEpochs {};
 struct SanityCheck : MaxEpochs {};
 struct FastDevRun : MaxEpochs {};
+struct LogEvery : MaxEpochs {};
 }  // namespace slots
 
 }  // namespace fulgurite

@@ -41,7 +41,7 @@ inline constexpr auto engine_slots =
                   slots::Device, slots::NonFinite>;
 inline constexpr auto limit_slots =
     hana::tuple_t<slots::MaxEpochs, slots::MaxSteps, slots::MaxTime, slots::MinEpochs, slots::MinSteps, slots::LimitBatches,
-                  slots::Validation, slots::SanityCheck, slots::FastDevRun>;
+                  slots::Validation, slots::SanityCheck, slots::FastDevRun, slots::LogEvery>;
 inline constexpr auto single_slots = hana::concat(engine_slots, limit_slots);
 
 template <class Slot>

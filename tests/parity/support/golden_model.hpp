@@ -24,6 +24,8 @@
 
 #include <fulgurite/callbacks/early_stopping.hpp>
 #include <fulgurite/data/example.hpp>
+#include <fulgurite/logging/logger.hpp>
+#include <fulgurite/optim/gradient_norms.hpp>
 #include <fulgurite/trainer.hpp>
 
 #include "any_optimizer.hpp"
@@ -41,6 +43,8 @@ struct Record {
   std::vector<Row> training_steps, training_step_lr, optimizer_steps, batch_end, scheduler_steps, validation;
   std::vector<std::pair<Row, std::map<std::string, double>>> epoch_end;
   std::map<std::string, double> metrics;  // at the end
+  std::vector<std::pair<std::int64_t, std::map<std::string, double>>> logged;  // rows that the logger got
+  std::vector<std::map<std::string, double>> gradient_norms;                   // at each step, if the case asks for them
   std::vector<std::string> events;
   std::map<std::pair<std::int64_t, std::int64_t>, std::size_t> batch_starts, batch_ends;  // indices of events
 
@@ -58,25 +62,18 @@ struct Record {
                                as_double(progress->global_step), metric, lr});
     event("sched" + std::to_string(index) + ".step");
   }
-
-  template <class Metrics>
-  static std::map<std::string, double> callback_metrics(const Metrics& metrics) {
-    std::map<std::string, double> values;
-    for (const fg::Metric& metric : metrics.all()) {
-      const bool both = metric.flags.has(fg::on_step | fg::on_epoch);
-      values[metric.name] = *metrics.value(metric.name);
-      if (both) values[metric.name + "_epoch"] = metric.mean();
-      if (both) values[metric.name + "_step"] = metric.last;
-    }
-    return values;
-  }
 };
 
-/// Writes down when each hook of a callback comes.
+/// Writes down when each hook of a callback comes, and as a logger what it is given.
 struct Witness {
   using slot = fg::slots::Callback;
   Record* record = nullptr;
 
+  void log_metrics(const fg::MetricsRow& row) {
+    std::map<std::string, double> values{{"epoch", Record::as_double(row.epoch)}};
+    for (const auto& [name, value] : row.values) values[std::string(name)] = value;
+    record->logged.emplace_back(row.step, std::move(values));
+  }
   void setup() { record->event("cb.setup"); }
   void on_fit_start(auto&) { record->event("cb.on_fit_start"); }
   void on_train_start(auto&) { record->event("cb.on_train_start"); }
@@ -223,7 +220,16 @@ struct Mlp : torch::nn::Module {
     auto value = loss(batch);
     row.back() = value.template item<double>();
     record->training_steps.push_back(std::move(row));
-    step.log("train_loss", value, fg::on_step | fg::on_epoch);
+    if (config.value("log", "") == "many") {
+      step.log("a_step", value);
+      step.log("b_both", value, fg::on_step | fg::on_epoch);
+      step.log("c_epoch_sum", value, fg::epoch_sum);
+      step.log("d_epoch_max", value, fg::epoch_max);
+      step.log("e_epoch_min", value, fg::epoch_min);
+      step.log("f_weighted", value, fg::on_epoch, fg::Weight{step.batch_index() + 1});
+    } else {
+      step.log("train_loss", value, fg::on_step | fg::on_epoch);
+    }
     return Result{std::move(value)};
   }
   void validation_step(const fg::Example& batch, auto& step) {
@@ -249,7 +255,14 @@ struct Mlp : torch::nn::Module {
   void on_before_zero_grad(auto&, auto&) { record->event("on_before_zero_grad"); }
   void on_before_backward(const auto&, auto&) { record->event("on_before_backward"); }
   void on_after_backward(auto&) { record->event("on_after_backward"); }
-  void on_before_optimizer_step(auto&, auto&) { record->event("on_before_optimizer_step"); }
+  void on_before_optimizer_step(auto&, auto&) {
+    record->event("on_before_optimizer_step");
+    if (!config.contains("grad_norm")) return;
+    record->gradient_norms.emplace_back();
+    for (const auto& [name, norm] : fg::gradient_norms(*this, number(config.at("grad_norm")))) {
+      record->gradient_norms.back()[name] = norm.template item<double>();
+    }
+  }
   void on_train_batch_end(const auto& result, const fg::Example&, auto& step) {
     double sum = 0.0;
     double squares = 0.0;
@@ -275,7 +288,7 @@ struct Mlp : torch::nn::Module {
   void on_train_epoch_end(auto& step) {
     record->event("on_train_epoch_end");
     record->epoch_end.push_back({{Record::as_double(step.epoch()), Record::as_double(step.global_step())},
-                                 Record::callback_metrics(step.metrics())});
+                                 step.metrics().values()});
   }
   void on_train_end(auto&) { record->event("on_train_end"); }
   void on_fit_end(auto&) { record->event("on_fit_end"); }

@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: MIT
+#include <fulgurite/logging/log_file.hpp>
+
+#include <catch2/catch_test_macros.hpp>
+#include <catch2/matchers/catch_matchers.hpp>
+#include <catch2/matchers/catch_matchers_string.hpp>
+
+#include <filesystem>
+#include <fstream>
+#include <limits>
+#include <sstream>
+#include <string>
+#include <vector>
+
+#include "support/temporary_folder.hpp"
+
+namespace fg = fulgurite;
+using Catch::Matchers::ContainsSubstring;
+
+TEST_CASE("a number is written so that it can be read back") {
+  CHECK(fg::detail::text_of(0.1) == "0.1");
+  CHECK(fg::detail::text_of(3.0) == "3");
+  CHECK(std::stod(fg::detail::text_of(1.0 / 3.0)) == 1.0 / 3.0);
+  CHECK(fg::detail::text_of(-std::numeric_limits<double>::infinity()) == "-inf");
+  CHECK(fg::detail::json_number(0.5) == "0.5");
+  CHECK(fg::detail::json_number(std::numeric_limits<double>::quiet_NaN()) == "\"nan\"");
+}
+
+TEST_CASE("a record of any texts reads as it was written") {
+  const std::vector<std::string> fields{"plain", "a, b", "say \"a\"", "two\nlines", "", "\""};
+  std::string text;
+  for (const auto& field : fields) text += (text.empty() ? "" : ",") + fg::detail::csv_field(field);
+  std::istringstream input(text + "\nnext,1\n");
+  CHECK(fg::detail::read_csv_record(input) == fields);
+  CHECK(fg::detail::read_csv_record(input) == std::vector<std::string>{"next", "1"});
+  CHECK_FALSE(fg::detail::read_csv_record(input));
+}
+
+TEST_CASE("a text in JSON is escaped") {
+  CHECK(fg::detail::json_text("a\"b\\c\n") == "\"a\\\"b\\\\c\\u000a\"");
+}
+
+TEST_CASE("what becomes of a file that is there") {
+  const support::TemporaryFolder folder;
+  const auto path = folder.path / "deep" / "log.txt";
+  CHECK_FALSE(fg::detail::begin_file(path, fg::ExistingFile::refuse));
+  CHECK(std::filesystem::exists(path.parent_path()));
+  std::ofstream(path) << "cut off";
+  CHECK_THROWS_WITH(fg::detail::begin_file(path, fg::ExistingFile::refuse),
+                    ContainsSubstring("log.txt is there already: choose another path"));
+  CHECK_FALSE(fg::detail::begin_file(path, fg::ExistingFile::replace));
+  CHECK(fg::detail::begin_file(path, fg::ExistingFile::append));
+  CHECK(std::filesystem::file_size(path) == 8);  // a line of its own
+  CHECK(fg::detail::begin_file(path, fg::ExistingFile::append));
+  CHECK(std::filesystem::file_size(path) == 8);
+}

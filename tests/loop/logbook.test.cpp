@@ -1,0 +1,179 @@
+// SPDX-License-Identifier: MIT
+// What loggers are told, and when.
+#include <fulgurite/loop/logbook.hpp>
+
+#include <catch2/catch_test_macros.hpp>
+#include <catch2/matchers/catch_matchers.hpp>
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <stdexcept>
+#include <string>
+#include <vector>
+
+#include "support/toy.hpp"
+
+namespace fg = fulgurite;
+
+namespace {
+
+struct Row {
+  std::int64_t step;
+  std::int64_t epoch;
+  std::map<std::string, double> values;
+
+  friend bool operator==(const Row&, const Row&) = default;
+};
+using Rows = std::vector<Row>;
+
+/// A logger that remembers. (A trainer takes several callbacks of different types.)
+template <int number = 0>
+struct Memory {
+  using slot = fg::slots::Callback;
+  std::shared_ptr<Rows> rows = std::make_shared<Rows>();
+  std::shared_ptr<fg::Hyperparameters> parameters = std::make_shared<fg::Hyperparameters>();
+
+  void log_metrics(const fg::MetricsRow& row) {
+    Row copy{row.step, row.epoch, {}};
+    for (const auto& [name, value] : row.values) copy.values[std::string(name)] = value;
+    rows->push_back(copy);
+  }
+  void log_hyperparameters(const fg::Hyperparameters& given) { *parameters = given; }
+};
+
+struct Model : toy::Model {
+  auto training_step(double batch, auto& step) {
+    step.log("batch", batch);
+    step.log("both", batch, fg::on_step | fg::on_epoch);
+    if (batch == 1.0) step.log("first", batch);
+    return toy::Loss{&weight, batch};
+  }
+  void validation_step(double batch, auto& step) { step.log("val", batch); }
+  void on_train_epoch_end(auto& step) { step.log("end", step.epoch()); }
+};
+
+}  // namespace
+
+TEST_CASE("loggers get every n-th batch, then the validation, then the epoch") {
+  Model model;
+  const Memory<> memory;
+  fg::Trainer trainer{model, memory, fg::LogEvery{2}, fg::MaxEpochs{2}};
+  trainer.fit(toy::counting(3), toy::Range{5.0, 7.0});
+  CHECK(*memory.rows == Rows{
+                            {1, 0, {{"batch", 2.0}, {"both_step", 2.0}}},
+                            {2, 0, {{"val", 6.0}}},
+                            {2, 0, {{"both_epoch", 2.0}, {"end", 0.0}}},
+                            {3, 1, {{"batch", 1.0}, {"both_step", 1.0}, {"first", 1.0}}},
+                            {5, 1, {{"batch", 3.0}, {"both_step", 3.0}}},
+                            {5, 1, {{"val", 6.0}}},
+                            {5, 1, {{"both_epoch", 2.0}, {"end", 1.0}}},
+                        });
+}
+
+TEST_CASE("in a window of batches the last one's values count, and steps are windows") {
+  Model model;
+  const Memory<> memory;
+  fg::Trainer trainer{model, fg::Accumulate<2>{}, memory, fg::LogEvery{1}, fg::MaxEpochs{1}};
+  trainer.fit(toy::counting(5));
+  CHECK(*memory.rows == Rows{
+                            {0, 0, {{"batch", 2.0}, {"both_step", 2.0}}},
+                            {1, 0, {{"batch", 4.0}, {"both_step", 4.0}}},
+                            {2, 0, {{"batch", 5.0}, {"both_step", 5.0}}},
+                            {2, 0, {{"both_epoch", 3.0}, {"end", 0.0}}},
+                        });
+}
+
+TEST_CASE("several loggers, in manual mode, 50 batches from one row to the next") {
+  struct Manual : toy::Model {
+    void training_step(double batch, fg::Step<Manual>& step) { step.log("batch", batch); }
+  } model;
+  const Memory<1> one;
+  const Memory<2> two;
+  fg::Trainer trainer{model, fg::ManualOptimization{}, one, two, fg::MaxEpochs{1}};
+  trainer.fit(toy::counting(120));
+  CHECK(*one.rows == Rows{{49, 0, {{"batch", 50.0}}}, {99, 0, {{"batch", 100.0}}}});
+  CHECK(*two.rows == *one.rows);
+}
+
+namespace {
+/// Writes a row of its own whenever loggers get the batch.
+struct Writes {
+  using slot = fg::slots::Callback;
+  void on_train_batch_start(double batch, auto& step) { write("start", batch, step); }
+  void on_train_batch_end(const auto&, double batch, auto& step) { write("end", batch, step); }
+
+ private:
+  static void write(const char* name, double batch, auto& step) {
+    const fg::MetricValue value{name, batch};
+    if (step.logging_due()) step.write_row({&value, 1});
+  }
+};
+}  // namespace
+
+TEST_CASE("a callback's rows are written at once, and whether a batch is due is the same in all of its hooks") {
+  toy::Model model;
+  const Memory<> memory;
+  fg::Trainer trainer{model, Writes{}, memory, fg::LogEvery{2}, fg::MaxEpochs{1}};
+  trainer.fit(toy::counting(3));
+  CHECK(*memory.rows == Rows{{1, 0, {{"start", 2.0}}}, {1, 0, {{"end", 2.0}}}});
+}
+
+TEST_CASE("in a loop that the program owns, and by a validation alone") {
+  Model model;
+  const Memory<> memory;
+  fg::Trainer trainer{model, memory, fg::LogEvery{2}};
+  auto loop = trainer.loop();
+  for (const double batch : {2.0, 4.0}) loop.step(batch);
+  loop.end_epoch();
+  trainer.validate(toy::Range{5.0});
+  CHECK(*memory.rows == Rows{{1, 0, {{"batch", 4.0}, {"both_step", 4.0}}},
+                             {1, 0, {{"both_epoch", 3.0}, {"end", 0.0}}},
+                             {1, 1, {{"val", 5.0}}}});
+}
+
+TEST_CASE("an interval of no batches is refused") {
+  toy::Model model;
+  CHECK_THROWS_WITH((fg::Trainer{model, fg::LogEvery{0}}), "fulgurite: LogEvery must be 1 or more steps");
+}
+
+TEST_CASE("hyper-parameters reach loggers and stay in the trainer") {
+  toy::Model model;
+  const Memory<> memory;
+  fg::Trainer trainer{model, memory};
+  trainer.log_hyperparameters({{"lr", 3e-3}, {"model", "mlp"}});
+  CHECK(memory.parameters->size() == 2);
+  CHECK(*memory.parameters == trainer.hyperparameters());
+}
+
+namespace {
+struct Edges : toy::Model {
+  fg::LogFlags flags;
+  void on_train_epoch_end(auto& step) { step.log("x", 1.0, flags); }
+};
+struct Weighted : toy::Model {
+  auto training_step(double batch, auto& step) {
+    step.log("mean", batch, fg::on_epoch, fg::Weight{batch});
+    return toy::Loss{&weight, batch};
+  }
+};
+}  // namespace
+
+TEST_CASE("around an epoch there is no batch to log on_step") {
+  Edges model;
+  model.flags = fg::on_step;
+  fg::Trainer trainer{model, fg::MaxEpochs{1}};
+  CHECK_THROWS_WITH(
+      trainer.fit(toy::counting(1)),
+      "fulgurite: x is logged on_step, but not in a batch: in the hooks around epochs use fg::on_epoch");
+}
+
+TEST_CASE("a value may have a weight of its own, above 0") {
+  Weighted model;
+  fg::Trainer trainer{model, fg::MaxEpochs{1}};
+  trainer.fit(toy::Range{1.0, 3.0});
+  CHECK(trainer.metric("mean") == 2.5);
+  trainer.set_limit(fg::MaxEpochs{2});
+  CHECK_THROWS_WITH(trainer.fit(toy::Range{-1.0}),
+                    "fulgurite: mean is logged with a weight of -1.000000: a weight is finite and above 0");
+}
