@@ -5,12 +5,14 @@
 //   loops <case> <trainer|hand> <passes>    over 1000 batches each; prints the weights
 #include <fulgurite/core.hpp>
 
+#include <algorithm>
 #include <cmath>
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
 #include <stdexcept>
+#include <string>
 #include <vector>
 
 namespace fg = fulgurite;
@@ -104,11 +106,13 @@ struct Two {
 
 // --- through the trainer --------------------------------------------------------------------------------------------
 
+using Samples = std::vector<Sample>;
+
 // The loops that are counted. Not inlined, so that their code can be looked at.
 template <class Trainer>
-__attribute__((noinline)) void train(Trainer& trainer, const Sample* begin, const Sample* end) {
+__attribute__((noinline)) void train(Trainer& trainer, const Samples& samples) {
   auto loop = trainer.loop();
-  for (; begin != end; ++begin) loop.step(*begin);
+  for (const Sample& batch : samples) loop.step(batch);
 }
 
 // --- by hand --------------------------------------------------------------------------------------------------------
@@ -117,10 +121,12 @@ struct Books {
   std::int64_t epoch = 0, batch = 0, batches = 0, windows = 0, global_step = 0, skipped_steps = 0;
   std::int64_t step_count[2] = {0, 0};
   bool epoch_open = false;
+  fg::Metrics metrics;  // whose epoch begins with the first batch
 
   void begin_epoch() {
     if (epoch_open) return;
     epoch_open = true;
+    metrics.begin_epoch(fg::Stage::training);
   }
   void count_step(int optimizer) {
     ++global_step;
@@ -153,9 +159,9 @@ inline void step_by_hand(Books& books, Line& line, const Sgd& sgd, const Sample&
 }
 
 struct PlainByHand {
-  Plain model;
+  Plain& model;
   Sgd sgd{&model.line, rate};
-  Books books;
+  Books books{};
 
   template <bool Clip = false>
   void step(const Sample& batch) {
@@ -167,13 +173,14 @@ struct PlainByHand {
 };
 
 struct ClippedByHand : PlainByHand {
+  explicit ClippedByHand(Plain& trained) : PlainByHand{trained} {}
   void step(const Sample& batch) { PlainByHand::step<true>(batch); }
 };
 
 struct AccumulatedByHand {
-  Plain model;
+  Plain& model;
   Sgd sgd{&model.line, rate};
-  Books books;
+  Books books{};
   std::int64_t in_window = 0;
   std::int64_t divisor = 4;  // less for a short last window
 
@@ -197,9 +204,9 @@ struct AccumulatedByHand {
 };
 
 struct TwoByHand {
-  Two model;
+  Two& model;
   Sgd sgd{&model.line, rate}, second_sgd{&model.second, 2.0 * rate};
-  Books books;
+  Books books{};
 
   void step(const Sample& batch) {
     books.begin_epoch();
@@ -211,9 +218,9 @@ struct TwoByHand {
 };
 
 struct HookedByHand {
-  Hooked model;
+  Hooked& model;
   Sgd sgd{&model.line, rate};
-  Books books;
+  Books books{};
 
   void step(const Sample& batch) {
     books.begin_epoch();
@@ -233,8 +240,8 @@ struct HookedByHand {
 };
 
 template <class ByHand>
-__attribute__((noinline)) void train_by_hand(ByHand& by_hand, const Sample* begin, const Sample* end) {
-  for (; begin != end; ++begin) by_hand.step(*begin);
+__attribute__((noinline)) void train_by_hand(ByHand& by_hand, const Samples& samples) {
+  for (const Sample& batch : samples) by_hand.step(batch);
 }
 
 // --- running them ---------------------------------------------------------------------------------------------------
@@ -251,19 +258,17 @@ void print(const Two& model) {
 }
 
 template <class Model, class ByHand, class... Policies>
-int run(const char* how, int passes, const std::vector<Sample>& samples, Policies... policies) {
-  const Sample* begin = samples.data();
-  const Sample* end = begin + samples.size();
+int run(const char* how, int passes, const Samples& samples, Policies... policies) {
+  Model model;
   if (std::strcmp(how, "trainer") == 0) {
-    Model model;
     fg::Trainer trainer{model, policies...};
-    for (int i = 0; i < passes; ++i) train(trainer, begin, end);
+    for (int i = 0; i < passes; ++i) train(trainer, samples);
     print(model);
     std::printf("%lld\n", static_cast<long long>(trainer.progress().global_step));
   } else {
-    ByHand by_hand;
-    for (int i = 0; i < passes; ++i) train_by_hand(by_hand, begin, end);
-    print(by_hand.model);
+    ByHand by_hand{model};
+    for (int i = 0; i < passes; ++i) train_by_hand(by_hand, samples);
+    print(model);
     std::printf("%lld\n", static_cast<long long>(by_hand.books.global_step));
   }
   return 0;
@@ -274,7 +279,7 @@ int run(const char* how, int passes, const std::vector<Sample>& samples, Policie
 int main(int argc, char** argv) {
   if (argc != 4) return 2;
   const char* name = argv[1];
-  std::vector<Sample> samples;
+  Samples samples;
   for (int i = 0; i < 1000; ++i) {
     const double x = static_cast<double>(i % 17) / 17.0;
     samples.push_back({x, 2.0 * x - 0.5});

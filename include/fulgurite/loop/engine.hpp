@@ -123,15 +123,13 @@ class Engine {
     // Here and not with the batch before: a validation may have come in between.
     advance_metric_schedules_after_step();
     decltype(auto) batch = backend_.take(given);
-    Step step(*this, {Stage::training, progress_.batch, last, backend_.batch_size(batch)});
+    Step step(*this, {Stage::training, &progress_.batch, last, backend_.batch_size(batch)});
     Result<Batch> result;
-    result.epoch = progress_.epoch;
-    result.batch = progress_.batch;
 
     if (wants_to_end_epoch(batch, step)) {
       close_windows();  // what they had gathered is dropped, as in PyTorch Lightning
       result.ends_epoch = true;
-      result.global_step = progress_.global_step;
+      note_place(result);
       return result;
     }
     if constexpr (manual) {
@@ -141,7 +139,7 @@ class Engine {
     }
     for_each_optimizer([&](auto index) FULGURITE_INLINE { result.stepped |= step.taken_[index]; });
     ++progress_.batches;
-    result.global_step = progress_.global_step;
+    note_place(result);
     notify<hooks::on_train_batch_end_hook>(std::as_const(result), batch, step);
     if constexpr (has_logger) logbook_.after_batch(*this, step);
     ++progress_.batch;
@@ -291,7 +289,7 @@ class Engine {
     }(std::make_index_sequence<optimizer_count>{});
   }
 
-  Step edge(Stage stage) { return Step(*this, {stage, progress_.batch, false, 1.0, true}); }
+  Step edge(Stage stage) { return Step(*this, {stage, &progress_.batch, false, 1.0, true}); }
 
   /// Batches in which the optimizers have been stepped: the x axis of logs.
   FULGURITE_INLINE std::int64_t logged_steps() const { return manual ? progress_.batches : progress_.windows; }
@@ -436,7 +434,7 @@ class Engine {
 
   /// Steps on the gradients of windows whose epoch has ended.
   void close_open_windows() {
-    Step step(*this, {Stage::training, progress_.batch, true, 1.0});
+    Step step(*this, {Stage::training, &progress_.batch, true, 1.0});
     bool closed = false;
     for_each_optimizer([&](auto index) {
       if (!running(index).window().is_open()) return;
@@ -501,6 +499,12 @@ class Engine {
     }
   }
 
+  FULGURITE_INLINE void note_place(StepOutcome& outcome) const {
+    outcome.epoch = progress_.epoch;
+    outcome.batch = progress_.batch;
+    outcome.global_step = progress_.global_step;
+  }
+
   FULGURITE_INLINE void close_windows() {
     if constexpr (accumulates) for_each_optimizer([&](auto index) { running(index).window().close(); });
   }
@@ -545,7 +549,7 @@ class Engine {
   template <std::size_t I>
   FULGURITE_INLINE void correct_mean(OptimizerIndex<I> index, Step& step) {
     if constexpr (ScalesGradients<OptimizerAt<I>>) {
-      if (const double correction = window(index, step).take_correction(policies_.accumulation()); correction != 1.0) {
+      if (const double correction = window(index, step).take_correction(policies_.accumulation(), step.is_last_batch()); correction != 1.0) {
         running(index).optimizer().gradients().scale(correction);
       }
     }
