@@ -31,7 +31,7 @@ class Run {
   std::int64_t global_step() const { return progress_->global_step; }  ///< optimizer steps so far
   const Progress& progress() const { return *progress_; }
 
-  /// Ends the fit after the running batch.
+  /// Ends the fit after the running batch, or as soon as `MinEpochs` and `MinSteps` are reached.
   void stop() const { *stop_ = true; }
 
  private:
