@@ -203,17 +203,13 @@ class Engine {
 
   /// Applies the non-finite policy; true goes on as if nothing had happened. Throws before a parameter is changed.
   template <class Loss>
-  bool on_non_finite(Loss& loss, double value) {
+  FULGURITE_INLINE bool on_non_finite(Loss& loss, double value) {
     switch (policies_.non_finite().on_non_finite({progress_.epoch, progress_.batch, value})) {
       case NonFiniteAction::ignore: return true;
       case NonFiniteAction::skip: return false;
       case NonFiniteAction::stop: break;
     }
-    backend_.backward(loss, 1);  // only to find out where it comes from
-    const std::string gradient = backend_.first_non_finite_gradient(*model_);
-    for_each_optimizer([&](auto index) { running(index).optimizer().zero_grad(); });
-    close_windows();
-    throw NonFiniteLoss(progress_.epoch, progress_.batch, value, gradient);
+    stop_on_non_finite(loss, value);
   }
 
   // --- the edges of an epoch -----------------------------------------------------------------------------------------
@@ -342,6 +338,15 @@ class Engine {
   std::optional<std::int64_t>& epoch_size() { return epoch_size_; }
 
  private:
+  template <class Loss>
+  [[noreturn]] __attribute__((noinline, cold)) void stop_on_non_finite(Loss& loss, double value) {
+    backend_.backward(loss, 1);  // only to find out where it comes from
+    const std::string gradient = backend_.first_non_finite_gradient(*model_);
+    for_each_optimizer([&](auto index) { running(index).optimizer().zero_grad(); });
+    close_windows();
+    throw NonFiniteLoss(progress_.epoch, progress_.batch, value, gradient);
+  }
+
   using Toggles = typename Backend::Toggles;
   using RunningOptimizers = running_optimizers_of<Configuration>;
 
