@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: MIT
 # cmake -DPROGRAM=... -DCASE=... -DVALGRIND=... -DOBJDUMP=... -DALLOWED_MORE=n -P CountInstructions.cmake
 #
-# Counts the instructions of 1000 batches in tests/codegen/loops.cpp under callgrind, through the trainer and by hand. Passes if both print the same numbers and the trainer needs at most ALLOWED_MORE instructions a batch
-# more, or at most ALLOWED_RATIO thousandths of the hand-written loop's; and if no loop has an indirect call.
+# Counts the instructions of 1000 batches in tests/codegen/loops.cpp under callgrind, through the trainer and by hand.
+# Passes if both print the same numbers, the trainer needs at most ALLOWED_MORE instructions a batch more, and no loop has
+# an indirect call.
 
 function(count how batches out_count out_text)
   execute_process(
