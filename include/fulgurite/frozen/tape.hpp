@@ -8,11 +8,11 @@
 #include <c10/core/impl/LocalDispatchKeySet.h>
 
 #include <cstddef>
-#include <functional>
 #include <memory>
 #include <ostream>
 #include <stdexcept>
 #include <string>
+#include <type_traits>
 #include <unordered_map>
 #include <unordered_set>
 #include <utility>
@@ -29,6 +29,22 @@
 #include <fulgurite/frozen/frozen_refusal.hpp>
 
 namespace fulgurite {
+
+namespace detail {
+
+class Comparison;
+
+template <class Step>
+at::Tensor result_of(Step& step) {
+  if constexpr (std::is_convertible_v<decltype(step()), at::Tensor>) {
+    return step();
+  } else {
+    step();
+    return {};
+  }
+}
+
+}  // namespace detail
 
 /// What a step was recorded with, and what it can be replayed with.
 ///
@@ -47,18 +63,20 @@ class Tape {
   /// tensors that batches are copied into. Gradients of `parameters` are where the recorded step left them after each
   /// replay; if it started without gradients, a replay does not look at any. Throws FrozenRefusal for what no replay can
   /// repeat; what the step did until then is done.
+  /// A tensor that `step()` returns is `result()`.
   template <class Step>
   static Tape record(Step&& step, const std::vector<at::Tensor>& inputs, std::vector<at::Tensor> parameters = {}) {
     auto changing = inputs;
     changing.insert(changing.end(), parameters.begin(), parameters.end());
     detail::Recorder recorder(changing);
     detail::GradientPlaces gradients(std::move(parameters));
+    at::Tensor result;
     {
       const detail::Listening listening(recorder);
-      step();
+      result = detail::same_memory(detail::result_of(step));
     }
     recorder.finish();
-    return Tape(recorder, std::move(gradients));
+    return Tape(recorder, std::move(gradients), std::move(result));
   }
 
   /// The step once more, without autograd.
@@ -66,8 +84,11 @@ class Tape {
     run([](const detail::Instruction&) {});
   }
 
+  /// What the recorded step returned: its loss, at a fixed address.
+  const at::Tensor& result() const { return result_; }
+
   std::size_t size() const { return instructions_.size(); }          ///< operators that a replay executes
-  std::size_t recorded() const { return recorded_; }                 ///< operators that the step executed, without views
+  std::size_t recorded() const { return recorded_.size(); }          ///< operators that the step executed, without views
   std::size_t views() const { return views_; }                       ///< operators that a replay does not need
   std::size_t shared_bytes() const { return memory_.bytes(); }       ///< memory of all short-lived tensors
   std::size_t bytes_before() const { return memory_.bytes_before(); }  ///< and if each had its own
@@ -85,19 +106,26 @@ class Tape {
   }
 
  private:
-  friend class Verification;
+  friend class detail::Comparison;
 
-  Tape(detail::Recorder& recorder, detail::GradientPlaces gradients)
-      : gradients_(std::move(gradients)), recorded_(recorder.operators().size()), views_(recorder.views()) {
+  Tape(detail::Recorder& recorder, detail::GradientPlaces gradients, at::Tensor result)
+      : gradients_(std::move(gradients)), result_(std::move(result)), views_(recorder.views()) {
     const c10::NoGradGuard no_grad;
     const auto held = held_elsewhere(recorder);
     instructions_ = detail::make_instructions(recorder);
     detail::DirectGradients(instructions_, recorder).run();
     memory_ = detail::MemoryPlan(instructions_, recorder, held);
+    for (const detail::RecordedOperator& recorded : recorder.operators()) recorded_.push_back(detail::numbers_of(recorded));
     std::unordered_set<const c10::StorageImpl*> touched;
+    std::unordered_set<const c10::StorageImpl*> written;
     for (detail::Instruction& instruction : instructions_) {
-      instruction.for_each_tensor(
-          [&](const at::Tensor& tensor, bool) { touched.insert(tensor.storage().unsafeGetStorageImpl()); });
+      instruction.for_each_tensor([&](const at::Tensor& tensor, bool writes) {
+        const c10::StorageImpl* storage = tensor.storage().unsafeGetStorageImpl();
+        touched.insert(storage);
+        if (writes && !recorder.memory(tensor).made && written.insert(storage).second) {
+          lasting_.push_back({instruction.name(), tensor});
+        }
+      });
       instruction.call = make_call(instruction);
     }
     gradients_.finish(
@@ -154,7 +182,10 @@ class Tape {
   std::vector<detail::Instruction> instructions_;
   detail::MemoryPlan memory_;
   detail::GradientPlaces gradients_;
-  std::size_t recorded_;
+  at::Tensor result_;
+  std::vector<std::pair<std::string, at::Tensor>> lasting_;  // a tensor in each memory that is older than the step and
+                                                             // written by it, and the first operator that writes it
+  std::vector<detail::OperatorNumbers> recorded_;
   std::size_t views_;
 };
 

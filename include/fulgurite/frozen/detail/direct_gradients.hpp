@@ -3,6 +3,7 @@
 #pragma once
 
 #include <ATen/core/Tensor.h>
+#include <c10/core/alignment.h>
 
 #include <cstddef>
 #include <cstdint>
@@ -40,7 +41,7 @@ class DirectGradients {
   DirectGradients(std::vector<Instruction>& instructions, const Recorder& recorder)
       : instructions_(instructions), recorder_(recorder) {}
 
-  /// `zero_(g); made = f(…); g.add_(made)` becomes `f.out(…, g)`, and then zeros in g lose their sign, as in 0 + made.
+  /// `zero_(g); made = f(…); g.add_(made)` becomes `f.out(…, g)` and `g = 0 + g`, or at least `g = 0 + made`.
   void run() {
     for (std::size_t i = 0; i < instructions_.size(); ++i) shorten(i);
     std::vector<Instruction> kept;
@@ -58,20 +59,23 @@ class DirectGradients {
     const at::Tensor home = instructions_[add].arguments[0].toTensor();
     const at::Tensor made = instructions_[add].arguments[1].toTensor();
     if (recorder_.memory(home).made || !recorder_.memory(made).made || !alike(home, made)) return;
-    const auto maker = maker_of(made, add);
-    if (!maker) return;
     const Extent extent(home);
-    for (std::size_t i = *maker; i < add; ++i) {
-      if (touches(instructions_[i], extent)) return;
-    }
-    const auto zero = last_touch(extent, *maker);
+    const auto zero = last_touch(extent, add);
     if (!zero || !is_zeroing(instructions_[*zero], extent)) return;
-    retarget(instructions_[*maker], made, home);
+    const auto maker = maker_of(made, add);
+    const bool direct = maker && *maker > *zero && is_aligned(home);
+    if (direct) retarget(instructions_[*maker], made, home);
     Instruction& after = instructions_[add];
-    after.how = Instruction::How::without_sign;
+    after.how = Instruction::How::plus_zero;
     after.arguments.clear();
+    if (!direct) after.arguments.push_back(made);
     after.places = {home};
     covered_[*zero] += extent.size();
+  }
+
+  /// A matrix product may depend on how its result is aligned, and what eager steps make is aligned like this.
+  static bool is_aligned(const at::Tensor& tensor) {
+    return reinterpret_cast<std::uintptr_t>(tensor.const_data_ptr()) % c10::gAlignment == 0;
   }
 
   static bool is_plain_add(const Instruction& instruction) {
@@ -87,8 +91,7 @@ class DirectGradients {
 
   static bool alike(const at::Tensor& home, const at::Tensor& made) {
     return home.sizes() == made.sizes() && home.strides() == made.strides() && home.scalar_type() == made.scalar_type() &&
-           home.is_non_overlapping_and_dense() && at::isFloatingType(home.scalar_type()) &&
-           made.storage().nbytes() == made.nbytes();
+           home.is_non_overlapping_and_dense() && at::isFloatingType(home.scalar_type());
   }
 
   /// The same elements in the same order, perhaps under another shape: a bias and a sum that keeps its dimensions.
@@ -112,6 +115,7 @@ class DirectGradients {
 
   /// The instruction that makes `made` as one of its results, if nothing else but `add` ever touches it.
   std::optional<std::size_t> maker_of(const at::Tensor& made, std::size_t add) const {
+    if (made.storage().nbytes() != made.nbytes()) return std::nullopt;
     std::optional<std::size_t> maker;
     const Extent extent(made);
     for (std::size_t i = 0; i < instructions_.size(); ++i) {

@@ -8,15 +8,12 @@
 
 #include <cstddef>
 #include <memory>
-#include <optional>
 #include <string>
-#include <unordered_set>
 #include <utility>
 #include <vector>
 
 #include "call.hpp"
 #include "operators.hpp"
-#include "out_variants.hpp"
 #include "recorder.hpp"
 
 namespace fulgurite::detail {
@@ -24,10 +21,10 @@ namespace fulgurite::detail {
 /// An operator on its way to a `Call`.
 struct Instruction {
   enum class How {
-    in_place,      ///< the operator writes into its own arguments
-    out,           ///< its out= variant does; the last arguments are `places`
-    copying,       ///< what the operator makes is copied to `places`
-    without_sign,  ///< `places` hold zeros without a sign, as 0 + x does; no operator
+    in_place,   ///< the operator writes into its own arguments
+    out,        ///< its out= variant does; the last arguments are `places`
+    copying,    ///< what the operator makes is copied to `places`
+    plus_zero,  ///< `places` become 0 + the argument, or 0 + themselves; no operator
   };
 
   How how;
@@ -39,7 +36,7 @@ struct Instruction {
 
   std::string name() const {
     switch (how) {
-      case How::without_sign: return "zeros lose their sign";
+      case How::plus_zero: return "0 + gradient";
       case How::copying: return full_name(op.schema()) + " (copied)";
       default: return full_name(op.schema());
     }
@@ -50,7 +47,7 @@ struct Instruction {
   void for_each_tensor(F&& f) const {
     const std::size_t own = how == How::out ? arguments.size() - places.size() : arguments.size();
     for (std::size_t i = 0; i < own; ++i) {
-      const bool written = writes(op.schema(), i);
+      const bool written = how != How::plus_zero && writes(op.schema(), i);
       for_each_tensor_in(arguments[i], [&](const at::Tensor& tensor) { f(tensor, written); });
     }
     for (const c10::IValue& place : places) {
@@ -76,25 +73,14 @@ inline std::vector<c10::IValue> fresh_results(const RecordedOperator& recorded) 
   return fresh;
 }
 
-inline bool all_defined(const std::vector<c10::IValue>& values) {
-  for (const c10::IValue& value : values) {
-    if (!value.isTensor() || !value.toTensor().defined()) return false;
-  }
-  return true;
-}
-
 /// The cheapest way to execute an operator again.
 inline Instruction make_instruction(const RecordedOperator& recorded, std::size_t index) {
   const std::vector<c10::IValue> fresh = fresh_results(recorded);
   if (fresh.empty()) return {Instruction::How::in_place, index, recorded.op, recorded.arguments};
-  if (all_defined(fresh)) {
-    const auto variant = find_out_variant(recorded.op, recorded.arguments);
-    const bool loops = recorded.op.schema().name() == "aten::stack";  // its variant is written over cat's
-    if (variant && (loops || variant->op.hasKernelForDispatchKey(c10::DispatchKey::CPU))) {
-      auto arguments = variant->arguments;
-      arguments.insert(arguments.end(), fresh.begin(), fresh.end());
-      return {Instruction::How::out, index, variant->op, std::move(arguments), fresh};
-    }
+  if (recorded.variant) {
+    auto arguments = recorded.variant->arguments;
+    arguments.insert(arguments.end(), fresh.begin(), fresh.end());
+    return {Instruction::How::out, index, recorded.variant->op, std::move(arguments), fresh};
   }
   Instruction copying{Instruction::How::copying, index, recorded.op, recorded.arguments};
   for (std::size_t i = 0; i < recorded.results.size(); ++i) {

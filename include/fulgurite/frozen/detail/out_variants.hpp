@@ -5,6 +5,9 @@
 #include <ATen/core/dispatch/Dispatcher.h>
 #include <ATen/core/function_schema.h>
 #include <ATen/core/ivalue.h>
+#include <ATen/core/stack.h>
+#include <ATen/ops/empty_strided.h>
+#include <c10/util/Exception.h>
 
 #include <cstddef>
 #include <optional>
@@ -13,7 +16,9 @@
 #include <utility>
 #include <vector>
 
+#include "fingerprint.hpp"
 #include "operators.hpp"
+#include "same_memory.hpp"
 
 namespace fulgurite::detail {
 
@@ -64,6 +69,43 @@ inline std::optional<std::vector<c10::IValue>> match_arguments(const c10::Functi
   return matched;
 }
 
+/// Warnings of a trial are nobody's.
+class Quiet {
+ public:
+  Quiet() : guard_(&handler_) {}
+
+ private:
+  struct Handler : c10::WarningHandler {
+    void process(const c10::Warning&) override {}
+  };
+  Handler handler_;
+  c10::WarningUtils::WarningHandlerGuard guard_;
+};
+
+/// Right after the operator, with its inputs as they were: does the variant write the same bits into memory of the same
+/// layout? Some resize what they are given on the way.
+inline bool is_exact(const OutVariant& variant, const std::vector<c10::IValue>& results) {
+  const Quiet quiet;
+  torch::jit::Stack stack(variant.arguments.begin(), variant.arguments.end());
+  std::vector<at::Tensor> outs;
+  std::vector<at::Tensor> views;
+  for (const c10::IValue& value : results) {
+    const at::Tensor& result = value.toTensor();
+    outs.push_back(at::empty_strided(result.sizes(), result.strides(), result.options()));
+    views.push_back(same_memory(outs.back()));
+    stack.emplace_back(outs.back());
+  }
+  variant.op.callBoxed(&stack);
+  for (std::size_t i = 0; i < outs.size(); ++i) {
+    const at::Tensor& result = results[i].toTensor();
+    if (outs[i].sizes() != result.sizes() || outs[i].strides() != result.strides() ||
+        outs[i].storage().nbytes() != views[i].storage().nbytes() || !same_bits(outs[i], result)) {
+      return false;
+    }
+  }
+  return true;
+}
+
 inline std::optional<OutVariant> find_out_variant(const c10::OperatorHandle& op, const std::vector<c10::IValue>& arguments) {
   const c10::FunctionSchema& plain = op.schema();
   std::size_t outs = 0;
@@ -88,6 +130,24 @@ inline std::optional<OutVariant> find_out_variant(const c10::OperatorHandle& op,
     if (direct) break;
   }
   return best;
+}
+
+/// The variant that a replay can use: it writes by itself, and what it writes is right.
+inline std::optional<OutVariant> usable_out_variant(const c10::OperatorHandle& op,
+                                                    const std::vector<c10::IValue>& arguments,
+                                                    const std::vector<c10::IValue>& results) {
+  for (std::size_t i = 0; i < results.size(); ++i) {
+    if (!is_fresh(op.schema().returns()[i])) return std::nullopt;
+    if (!results[i].isTensor() || !results[i].toTensor().defined()) return std::nullopt;
+  }
+  auto variant = find_out_variant(op, arguments);
+  // Without a kernel of the backend a variant calls the plain overload and copies, except for stack's.
+  if (!variant || !(variant->op.hasKernelForDispatchKey(c10::DispatchKey::CPU) || op.schema().name() == "aten::stack")) {
+    return std::nullopt;
+  }
+  if (op.schema().name() == "aten::native_batch_norm") return variant;  // a trial would move the running statistics
+  if (is_random(op) || writes_anything(op.schema()) || !is_exact(*variant, results)) return std::nullopt;
+  return variant;
 }
 
 }  // namespace fulgurite::detail

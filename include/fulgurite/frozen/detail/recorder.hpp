@@ -8,21 +8,25 @@
 #include <ATen/core/stack.h>
 #include <c10/core/DispatchKey.h>
 #include <c10/core/DispatchKeySet.h>
+#include <c10/core/GradMode.h>
 #include <c10/core/Storage.h>
 #include <c10/core/impl/LocalDispatchKeySet.h>
 #include <torch/library.h>
 
 #include <cstddef>
 #include <cstdint>
-#include <functional>
 #include <optional>
+#include <sstream>
 #include <stdexcept>
 #include <string>
 #include <unordered_map>
 #include <utility>
 #include <vector>
 
+#include "fingerprint.hpp"
 #include "operators.hpp"
+#include "out_variants.hpp"
+#include "same_memory.hpp"
 #include "refusals.hpp"
 
 namespace fulgurite::detail {
@@ -31,29 +35,41 @@ namespace fulgurite::detail {
 /// the backends.
 constexpr c10::DispatchKey recorder_key = c10::DispatchKey::Fake;
 
-/// The same memory as `tensor`, in a tensor object of its own: the recorded step must not find its own tensors in use, or
-/// autograd copies gradients instead of handing them over.
-inline at::Tensor same_memory(const at::Tensor& tensor) {
-  if (!tensor.defined()) return tensor;
-  return at::Tensor(tensor.unsafeGetTensorImpl()->shallow_copy_and_detach(c10::VariableVersion(0),
-                                                                          /*allow_tensor_metadata_change=*/true));
-}
-
-inline c10::IValue same_memory(const c10::IValue& value) {
-  if (value.isTensor()) return same_memory(value.toTensor());
-  if (!value.isList() || !has_tensors(value)) return value;
-  c10::impl::GenericList copy(value.toList().elementType());
-  for (const c10::IValue& element : value.toListRef()) copy.push_back(same_memory(element));
-  return copy;
-}
-
 /// One operator as it was executed.
 struct RecordedOperator {
   c10::OperatorHandle op;
   std::vector<c10::IValue> arguments;
   std::vector<c10::IValue> results;
-  std::uint64_t fingerprint = 0;  // of what it wrote, if the recorder was asked for it
+  std::optional<OutVariant> variant{};  // with which a replay writes the results
+  std::uint64_t fingerprint = 0;  // of what it wrote, if the recorder compares
 };
+
+/// What a recording keeps of an operator for later: its name and its arguments that are no tensors.
+struct OperatorNumbers {
+  std::string name;
+  std::vector<std::pair<std::string, std::string>> arguments;  // name and value
+
+  friend bool operator==(const OperatorNumbers&, const OperatorNumbers&) = default;
+};
+
+inline OperatorNumbers numbers_of(const RecordedOperator& recorded) {
+  const c10::FunctionSchema& schema = recorded.op.schema();
+  OperatorNumbers numbers{full_name(schema), {}};
+  for (std::size_t i = 0; i < recorded.arguments.size(); ++i) {
+    std::ostringstream text;
+    text.precision(17);
+    const c10::IValue& value = recorded.arguments[i];
+    const bool is_number = value.isTensor() && value.toTensor().defined() &&
+                           value.toTensor().unsafeGetTensorImpl()->is_wrapped_number();
+    if (is_number) {
+      text << value.toTensor().item();
+    } else {
+      print_value(text, value);
+    }
+    numbers.arguments.emplace_back(schema.arguments()[i].name(), text.str());
+  }
+  return numbers;
+}
 
 /// What is known about a memory.
 struct RecordedMemory {
@@ -73,8 +89,8 @@ class Recorder {
     }
   }
 
-  /// Called with each operator after it is written down, while its results are as it left them.
-  std::function<void(RecordedOperator&)> after_each;
+  /// Fingerprints what each operator writes, and refuses nothing: to tell where a replay differs.
+  bool compares = false;
 
   std::vector<RecordedOperator>& operators() { return operators_; }
   std::size_t views() const { return views_; }
@@ -98,7 +114,7 @@ class Recorder {
     }
     const auto count = static_cast<std::ptrdiff_t>(schema.arguments().size());
     std::vector<c10::IValue> arguments(stack->end() - count, stack->end());
-    refuse_if_not_replayable(schema, arguments);
+    if (!compares) refuse_if_not_replayable(schema, arguments);
     {
       const c10::impl::ExcludeDispatchKeyGuard not_within(recorder_key);
       op.redispatchBoxed(below, stack);
@@ -188,7 +204,9 @@ class Recorder {
       return;
     }
     for (const c10::IValue& result : results) {
-      for_each_tensor_in(result, [&](const at::Tensor& tensor) { require_replayable(schema, tensor); });
+      for_each_tensor_in(result, [&](const at::Tensor& tensor) {
+        if (!compares) require_replayable(schema, tensor);
+      });
     }
     if (only_changes_metadata(op) || is_view(schema, arguments, results)) {
       ++views_;
@@ -203,11 +221,28 @@ class Recorder {
     RecordedOperator recorded{op, {}, {}};
     for (const c10::IValue& argument : arguments) recorded.arguments.push_back(same_memory(argument));
     for (const c10::IValue& result : results) recorded.results.push_back(same_memory(result));
-    operators_.push_back(std::move(recorded));
-    if (after_each) {
+    {
       const c10::impl::ExcludeDispatchKeyGuard not_within(recorder_key);
-      after_each(operators_.back());
+      if (compares) {
+        recorded.fingerprint = fingerprint_of_written(recorded);
+      } else {
+        const c10::NoGradGuard no_grad;
+        recorded.variant = usable_out_variant(op, recorded.arguments, recorded.results);
+      }
     }
+    operators_.push_back(std::move(recorded));
+  }
+
+  static std::uint64_t fingerprint_of_written(const RecordedOperator& recorded) {
+    const c10::FunctionSchema& schema = recorded.op.schema();
+    Fingerprint fingerprint;
+    for (std::size_t i = 0; i < recorded.arguments.size(); ++i) {
+      if (writes(schema, i)) for_each_tensor_in(recorded.arguments[i], fingerprint);
+    }
+    for (std::size_t i = 0; i < recorded.results.size(); ++i) {
+      if (is_fresh(schema.returns()[i])) for_each_tensor_in(recorded.results[i], fingerprint);
+    }
+    return fingerprint.value;
   }
 
   // Nothing is written, and every result lies in the memory of an argument.
