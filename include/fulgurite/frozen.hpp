@@ -1,0 +1,8 @@
+// SPDX-License-Identifier: MIT
+// One training step, recorded and replayed.
+#pragma once
+
+#include "frozen/batch_signature.hpp"
+#include "frozen/frozen_refusal.hpp"
+#include "frozen/tape.hpp"
+#include "frozen/verification.hpp"
