@@ -4,5 +4,6 @@
 
 #include "frozen/batch_signature.hpp"
 #include "frozen/frozen_refusal.hpp"
+#include "frozen/frozen_steps.hpp"
 #include "frozen/tape.hpp"
 #include "frozen/verification.hpp"

@@ -8,6 +8,7 @@
 #include <boost/hana/tuple.hpp>
 #include <boost/hana/unpack.hpp>
 
+#include <array>
 #include <concepts>
 #include <cstddef>
 #include <cstdint>
@@ -29,6 +30,7 @@
 #include "configured_optimizers.hpp"
 #include "engine_step.hpp"
 #include "errors.hpp"
+#include "frozen_closure.hpp"
 #include "handles.hpp"
 #include "logbook.hpp"
 #include "loss.hpp"
@@ -73,9 +75,13 @@ class Engine {
       !std::same_as<std::remove_cvref_t<decltype(std::declval<const Policies&>().accumulation())>, NoAccumulation>;
   static constexpr bool follows_metrics = !manual && Facts::follow_metrics;
   static constexpr bool scales_loss = ScalesLoss<Precision>;
+  static constexpr bool freezes = std::remove_cvref_t<decltype(std::declval<const Policies&>().execution())>::freezes;
   static constexpr bool checks_finite =
       std::remove_cvref_t<decltype(std::declval<const Policies&>().non_finite())>::checks;
 
+  /// Of the model and its callbacks one has a hook between forward and backward pass.
+  static constexpr bool hosts_act_within_closure =
+      hooks::act_within_closure<Model> || (hooks::act_within_closure<Callbacks> || ...);
   static constexpr bool has_logger = (hooks::present<hooks::log_metrics_hook, Callbacks> || ...);
 
   template <class Batch>
@@ -106,7 +112,10 @@ class Engine {
         callbacks_(std::move(callbacks)),
         backend_(policies_.device().place(), policies_.precision()),
         running_(prepare_and_configure()),
-        toggles_(boost::hana::unpack(running_, [](auto&... running) { return Toggles(running.optimizer()...); })) {
+        toggles_(boost::hana::unpack(running_, [](auto&... running) { return Toggles(running.optimizer()...); })),
+        frozen_(boost::hana::unpack(running_, [&](auto&... running) {
+          return std::array{(static_cast<void>(running), FrozenMember(policies_.execution()))...};
+        })) {
     for_each_optimizer([&](auto index) {
       if constexpr (scales_loss) backend_.loss_scale().attach(running(index).optimizer());
       running(index).configured().attach_schedules();
@@ -186,12 +195,17 @@ class Engine {
     if constexpr (manual) finish_step(index, step, !overflowed(index));
   }
 
-  /// What the first batch of an accumulation window does after its forward pass.
   template <std::size_t I>
-  FULGURITE_INLINE void begin_window(OptimizerIndex<I> index, Step& step) {
+  FULGURITE_INLINE void open_window(OptimizerIndex<I> index) {
     if constexpr (accumulates) {
       running(index).window().open(policies_.accumulation(), progress_.epoch, remaining_batches());
     }
+  }
+
+  /// What the first batch of an accumulation window does after its forward pass.
+  template <std::size_t I>
+  FULGURITE_INLINE void begin_window(OptimizerIndex<I> index, Step& step) {
+    open_window(index);
     auto handle = step.optimizer(index);
     notify<hooks::on_before_zero_grad_hook>(handle, step);
     if constexpr (hooks::present<hooks::optimizer_zero_grad_hook, Model>) {
@@ -209,7 +223,13 @@ class Engine {
       case NonFiniteAction::skip: return false;
       case NonFiniteAction::stop: break;
     }
-    stop_on_non_finite(loss, value);
+    backend_.backward(loss, 1);  // only to find out where it comes from
+    stop_on_non_finite(value);
+  }
+  /// The same after a replay, which has left gradients that cannot be taken back.
+  void on_non_finite_replay(double value) {
+    if (policies_.non_finite().on_non_finite({progress_.epoch, progress_.batch, value}) == NonFiniteAction::ignore) return;
+    stop_on_non_finite(value);
   }
 
   // --- the edges of an epoch -----------------------------------------------------------------------------------------
@@ -316,6 +336,16 @@ class Engine {
     }
   }
 
+  /// The tapes of one of the optimizers.
+  template <std::size_t I>
+  auto& frozen(OptimizerIndex<I>) {
+    return frozen_[I];
+  }
+  template <std::size_t I>
+  const auto& frozen(OptimizerIndex<I>) const {
+    return frozen_[I];
+  }
+
   /// What step.toggle returns.
   template <std::size_t I>
   auto toggle(OptimizerIndex<I>) {
@@ -338,9 +368,7 @@ class Engine {
   std::optional<std::int64_t>& epoch_size() { return epoch_size_; }
 
  private:
-  template <class Loss>
-  [[noreturn]] __attribute__((noinline, cold)) void stop_on_non_finite(Loss& loss, double value) {
-    backend_.backward(loss, 1);  // only to find out where it comes from
+  [[noreturn]] __attribute__((noinline, cold)) void stop_on_non_finite(double value) {
     const std::string gradient = backend_.first_non_finite_gradient(*model_);
     for_each_optimizer([&](auto index) { running(index).optimizer().zero_grad(); });
     close_windows();
@@ -349,6 +377,7 @@ class Engine {
 
   using Toggles = typename Backend::Toggles;
   using RunningOptimizers = running_optimizers_of<Configuration>;
+  using FrozenMember = typename frozen_member<Backend, freezes>::type;
 
   template <class Hook, class Host>
   static constexpr bool comes_after_model =
@@ -408,7 +437,9 @@ class Engine {
   template <std::size_t I, class Batch, class Loss>
   FULGURITE_INLINE bool train_one(OptimizerIndex<I> index, const Batch& batch, Step& step, std::optional<Loss>& loss,
                                   bool last) {
-    Closure<Engine, I, Batch, Step, Loss> closure(*this, index, batch, step, loss);
+    using ThisClosure = std::conditional_t<freezes, FrozenClosure<Engine, I, Batch, Step, Loss>,
+                                           Closure<Engine, I, Batch, Step, Loss>>;
+    ThisClosure closure(*this, index, batch, step, loss);
     if constexpr (accumulates) {
       if (!running(index).window().closes(policies_.accumulation(), progress_.epoch, last)) {
         closure();
@@ -580,6 +611,7 @@ class Engine {
   Backend backend_;
   typename RunningOptimizers::type running_;
   [[no_unique_address]] Toggles toggles_;
+  std::array<FrozenMember, optimizer_count> frozen_;
   Progress progress_;
   Metrics metrics_;
   Logbook logbook_;
