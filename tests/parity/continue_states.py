@@ -15,6 +15,7 @@ import tempfile
 
 import torch
 
+sys.dont_write_bytecode = True  # no __pycache__ among the sources
 from make_traces import Problem, make_optimizer, run_optimizer, state_configs
 
 
