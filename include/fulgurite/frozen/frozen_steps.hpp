@@ -6,15 +6,16 @@
 #include <ATen/core/Tensor.h>
 #include <c10/core/GradMode.h>
 #include <c10/util/Exception.h>
+#include <torch/nn/module.h>
 
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
 #include <list>
+#include <memory>
 #include <optional>
 #include <string>
-#include <tuple>
 #include <type_traits>
 #include <utility>
 #include <vector>
@@ -45,7 +46,8 @@ class FrozenModel {
     }
     state_.tensors = state_.parameters;
     for (const auto& buffer : model.named_buffers()) state_.tensors.emplace_back(buffer.key(), buffer.value());
-    for (const auto& module : model.modules()) modules_.push_back(module.get());
+    modules_.push_back(&model);
+    for (const auto& module : model.modules(/*include_self=*/false)) modules_.push_back(module.get());
   }
 
   const FrozenState& state() const { return state_; }
@@ -120,7 +122,12 @@ class FrozenSteps {
     auto found = std::find_if(entries_.begin(), entries_.end(), [&](const Entry& entry) {
       return entry.fingerprint == fingerprint && entry.place == place && entry.signature == signature;
     });
-    if (found == entries_.end()) return record(metrics, Entry{signature, fingerprint, place}, batch, pass);
+    if (found == entries_.end()) {  // the first of its kind: it may make what the next ones find, and is not recorded
+      if (entries_.size() >= policy_.tapes) entries_.pop_front();
+      entries_.push_back(Entry{signature, fingerprint, place});
+      return pass(batch);
+    }
+    if (!found->tape) return record(*found, metrics, batch, pass);
     if (!found->checked) return check(*found, batch, pass);
     fill(found->inputs, batch);
     found->tape->replay();
@@ -145,7 +152,7 @@ class FrozenSteps {
   };
 
   template <class Batch, class Pass>
-  at::Tensor record(Metrics& metrics, Entry entry, const Batch& batch, Pass& pass) {
+  at::Tensor record(Entry& entry, Metrics& metrics, const Batch& batch, Pass& pass) {
     const detail::StateCopy before(model_->state());
     for_each_tensor(batch, [&](const at::Tensor& tensor) {
       entry.inputs.push_back(tensor.defined() ? tensor.detach().clone() : tensor);
@@ -162,9 +169,7 @@ class FrozenSteps {
       const c10::AutoGradMode grad(true);
       return pass(batch);
     }
-    if (entries_.size() >= policy_.tapes) entries_.pop_front();
-    entries_.push_back(std::move(entry));
-    return entries_.back().tape->result().clone();
+    return entry.tape->result().clone();
   }
 
   template <class Batch, class Pass>
@@ -243,7 +248,7 @@ struct frozen_steps_of<TensorBackend<Precision>> {
   static constexpr bool knows = requires(Model& model) {
     model.named_parameters();
     model.named_buffers();
-    model.modules();
+    model.modules(false);
   };
   template <class Batch>
   static constexpr bool holds_only_tensors = only_tensors<std::remove_cv_t<Batch>>;

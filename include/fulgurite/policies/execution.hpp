@@ -23,8 +23,8 @@ struct Eager {
   friend std::ostream& operator<<(std::ostream& out, Eager) { return out << "Eager"; }
 };
 
-/// The first batch of each shape is recorded, the second is checked bit for bit against an eager one, and from then on
-/// forward and backward pass are replayed without an autograd graph. training_step does not run again: what it does on the
+/// The first batch of each shape runs as ever, the second is recorded, the third is checked bit for bit against an eager one,
+/// and from then on forward and backward pass are replayed without an autograd graph. training_step does not run again: what it does on the
 /// host (counting, branching, printing) is not repeated, what it logs as a tensor is. Clipping, update, schedules and the
 /// hooks around the step run as ever. Where a step cannot be frozen, the trainer says why and goes on eagerly.
 struct Frozen {

@@ -8,10 +8,12 @@
 #include <ATen/ops/isfinite.h>
 #include <ATen/ops/ones.h>
 
+#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <stdexcept>
 #include <string>
+#include <vector>
 
 #include <fulgurite/detail/inline.hpp>
 #include <fulgurite/detail/nothing.hpp>
@@ -122,15 +124,11 @@ class TensorBackend {
   /// Adds the gradient of loss / divisor to the parameters'. The division is done on the gradient that backward starts
   /// from: the same numbers without an operator and a node of its own.
   void backward(const at::Tensor& loss, std::int64_t divisor) {
-    if (!seed_.defined() || seed_divisor_ != divisor || seed_.scalar_type() != loss.scalar_type() ||
-        seed_.device() != loss.device() || seed_.sizes() != loss.sizes()) {
-      seed_ = at::ones(loss.sizes(), loss.options().requires_grad(false)) / divisor;
-      seed_divisor_ = divisor;
-    }
+    const at::Tensor& seed = seed_for(loss, divisor);
     if constexpr (ScalesLoss<PrecisionPolicy>) {
-      loss.backward(seed_.mul(loss_scale_.factor()).to(loss.scalar_type()));
+      loss.backward(seed.mul(loss_scale_.factor()).to(loss.scalar_type()));
     } else {
-      loss.backward(seed_);
+      loss.backward(seed);
     }
   }
 
@@ -178,6 +176,19 @@ class TensorBackend {
     return at::globalContext().hasCUDA() ? static_cast<int>(at::detail::getCUDAHooks().deviceCount()) : 0;
   }
 
+  /// 1 / divisor in the shape and format of the loss. Those of the last few are kept: a training uses one or two.
+  const at::Tensor& seed_for(const at::Tensor& loss, std::int64_t divisor) {
+    for (const Seed& seed : seeds_) {
+      if (seed.divisor == divisor && seed.value.scalar_type() == loss.scalar_type() && seed.value.device() == loss.device() &&
+          seed.value.sizes() == loss.sizes()) {
+        return seed.value;
+      }
+    }
+    if (seeds_.size() == most_seeds) seeds_.erase(seeds_.begin());
+    seeds_.push_back({divisor, at::ones(loss.sizes(), loss.options().requires_grad(false)) / divisor});
+    return seeds_.back().value;
+  }
+
   at::TensorOptions target(const at::Tensor& tensor) const {
     auto options = tensor.options().device(device_);
     return converts && tensor.is_floating_point() ? options.dtype(scalar_type(parameters)) : options;
@@ -220,8 +231,12 @@ class TensorBackend {
   }
 
   at::Device device_;
-  at::Tensor seed_;  // the gradient that backward starts from
-  std::int64_t seed_divisor_ = 0;
+  struct Seed {  // the gradient that backward starts from
+    std::int64_t divisor;
+    at::Tensor value;
+  };
+  static constexpr std::size_t most_seeds = 16;
+  std::vector<Seed> seeds_;
   [[no_unique_address]] std::conditional_t<ScalesLoss<PrecisionPolicy>, LossScale, detail::Nothing> loss_scale_;
 };
 
