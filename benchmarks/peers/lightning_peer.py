@@ -80,14 +80,16 @@ class Fit(protocol.Training):
         self.trainer().fit(self.module, Batches(timed))
         return clock[1] - clock[0]
 
-    def exactly(self, count):
+    def steps(self, count):
         self.trainer().fit(self.module, Batches(lambda: self.stream(count)))
 
     def loss(self):
         return torch_models.mean_loss(self.module.model, self.batches)
 
 
-class Batches(torch.utils.data.IterableDataset):
+class Batches:
+    """What Lightning walks over, once a fit."""
+
     def __init__(self, make):
         self.make = make
 

@@ -167,7 +167,7 @@ void for_each_problem(const std::filesystem::path& digits, Visit visit) {
   visit.template operator()<Transformer, Device::cpu>("transformer", [] { return sentences(8); });
   if (torch::cuda::is_available()) {
     visit.template operator()<Mlp, Device::gpu>(
-        "gpu", [] { return vectors(4096, 1024); }, std::int64_t{1024}, std::int64_t{8192}, std::int64_t{10});
+        "gpu", [] { return vectors(16384, 256); }, std::int64_t{256}, std::int64_t{4096}, std::int64_t{10});
   }
 }
 

@@ -6,7 +6,7 @@ import numpy
 POOL = 16  # batches, taken in turn
 TOKENS, LENGTH, WIDTH, HEADS = 64, 16, 64, 4
 MLPS = {"mlp-16": (32, 16, 10), "mlp-64": (32, 64, 10), "mlp-256": (32, 256, 10)}
-GPU_MLP = (1024, 8192, 10)
+GPU_MLP = (256, 4096, 10)
 
 
 def hashed(stream, count):
@@ -60,5 +60,5 @@ def batches_of(model, digits):
     if model == "transformer":
         return sentences(8)
     if model == "gpu":
-        return vectors(4096, GPU_MLP[0])
+        return vectors(16384, GPU_MLP[0])
     return vectors(32, MLPS[model][0])

@@ -2,10 +2,11 @@
 // A peer is a process that trains on request, so that compare.py can give each its turn. A line in, a line out:
 //
 //   hello                              what it is, as JSON
-//   run <contender> <model> <steps>    seconds for so many further steps
-//   loss <contender> <model> <steps>   the mean loss over all batches, after so many steps from the beginning
+//   train <contender> <model> <steps>  so many further steps, then the mean loss over all batches
+//   run <contender> <model> <steps>    so many further steps (a few more may come untimed), and the seconds they took
 //
-// What cannot be done is answered by `error <reason>`. The end of the input ends the process.
+// A contender's training of a model begins when it is first named, and goes on where its last turn ended: what is timed is
+// the very training whose losses were checked. What cannot be done is answered by `error <reason>`. The end of the input ends the process.
 #pragma once
 
 #include <torch/torch.h>
@@ -89,23 +90,25 @@ class Peer {
     words >> verb;
     if (verb == "hello") return description();
     if (!(words >> contender >> model >> steps)) throw std::invalid_argument("not understood: " + line);
-    const auto of_contender = makers_.find(contender);
-    if (of_contender == makers_.end()) throw std::invalid_argument("not in this build");
-    const auto make = of_contender->second.find(model);
-    if (make == of_contender->second.end()) throw std::invalid_argument("this model is not trained here");
-    if (verb == "run") {
-      auto& training = in_training_[contender + ' ' + model];  // goes on where its last turn ended
-      if (!training) training = make->second();
-      const auto start = std::chrono::steady_clock::now();
-      training->run(steps);
-      return printed(std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count());
-    }
-    if (verb == "loss") {
-      const auto training = make->second();
-      training->run(steps);
-      return printed(training->mean_loss());
-    }
+    Training& training = training_of(contender, model);
+    const auto start = std::chrono::steady_clock::now();
+    training.run(steps);
+    const std::chrono::duration<double> elapsed = std::chrono::steady_clock::now() - start;
+    if (verb == "run") return printed(elapsed.count());
+    if (verb == "train") return printed(training.mean_loss());
     throw std::invalid_argument("not understood: " + line);
+  }
+
+  Training& training_of(const std::string& contender, const std::string& model) {
+    auto& training = in_training_[contender + ' ' + model];
+    if (!training) {
+      const auto of_contender = makers_.find(contender);
+      if (of_contender == makers_.end()) throw std::invalid_argument("not in this build");
+      const auto make = of_contender->second.find(model);
+      if (make == of_contender->second.end()) throw std::invalid_argument("this model is not trained here");
+      training = make->second();
+    }
+    return *training;
   }
 
   std::string description() const {

@@ -8,10 +8,10 @@ import time
 
 
 class Training:
-    """A model in training. Subclasses have `steps(count)` and `loss()`, the mean over all batches."""
+    """A model in training. Subclasses have `steps(count)`, and `loss()`, the mean over all batches."""
 
     def run(self, count):
-        """Seconds for so many further steps."""
+        """So many further steps, and the seconds they took."""
         start = time.perf_counter()
         self.steps(count)
         return time.perf_counter() - start
@@ -29,19 +29,20 @@ def serve(versions, contenders, models):
         words = line.split()
         if words == ["hello"]:
             return json.dumps({"versions": versions, "contenders": list(contenders), "models": list(models)})
+        if len(words) != 4:
+            raise ValueError(f"not understood: {line.strip()}")
         verb, contender, model, steps = words
         if model not in models:
             raise ValueError("this model is not trained here")
+        if (contender, model) not in in_training:
+            in_training[contender, model] = contenders[contender](model)
+        training = in_training[contender, model]
         if verb == "run":
-            if (contender, model) not in in_training:  # goes on where its last turn ended
-                in_training[contender, model] = contenders[contender](model)
-            return f"{in_training[contender, model].run(int(steps)):.9g}"
-        if verb == "loss":
-            training = contenders[contender](model)
-            if int(steps):
-                training.run(int(steps))
+            return f"{training.run(int(steps)):.9g}"
+        if verb == "train":
+            training.steps(int(steps))
             return f"{training.loss():.9g}"
-        raise ValueError(f"not understood: {line}")
+        raise ValueError(f"not understood: {line.strip()}")
 
     for line in sys.stdin:
         try:

@@ -23,7 +23,7 @@ class Loop(protocol.Training):
         self.parameters = list(self.model.parameters())
         self.optimizer = torch.optim.AdamW(self.parameters, lr=1e-3, **({"fused": True} if fused else {}))
         self.clipping = {"foreach": True} if fused else {}
-        self.loss_of = torch.compile(self.model, dynamic=False) if compiled else self.model
+        self.loss_of = torch.compile(self.model, dynamic=False, fullgraph=True) if compiled else self.model
 
     def steps(self, count):
         for _ in range(count):
