@@ -4,7 +4,9 @@
 
 Each peer is a process of its own on one core, with one thread, that waits for its turn. All begin with the same
 parameters and batches; after some steps their losses have to agree, else a contender has skipped work and is left out.
-Then come the rounds: in each, every contender trains for about the same time, in an order drawn anew.
+Then come the rounds: in each, every contender trains for about the same time, in an order drawn anew. What is compared is
+the processor's time of the whole process, all its threads: on a quiet machine that is the time on the wall, and on a busy
+one it leaves out most of what the neighbours take. On a GPU it is the time on the wall.
 
 Writes peers.json (every measurement), peers.md and peers.svg. benchmarks/peers/install makes the environment of the peers
 in Python; those that are missing are left out, and the tables say so. This program needs Python's standard library alone.
@@ -67,12 +69,22 @@ class Peer:
             raise Failed(answer[len("error ") :].strip())
         return answer.strip()
 
-    def number(self, *words):
+    def numbers(self, count, *words):
         answer = self.ask(*words)
         try:
-            return float(answer)
+            found = tuple(float(word) for word in answer.split())
         except ValueError:
-            raise Failed(f"the peer answered {answer!r}") from None
+            found = ()
+        if len(found) != count:
+            raise Failed(f"the peer answered {answer!r}")
+        return found
+
+    def loss_after(self, contender, model, steps):
+        return self.numbers(1, "train", contender, model, steps)[0]
+
+    def run(self, contender, model, steps):
+        """Seconds by the clock on the wall, and of the processor's time."""
+        return self.numbers(2, "run", contender, model, steps)
 
     def last_words(self):
         try:
@@ -162,7 +174,7 @@ def measure_model(model, contenders, peers, options, say):
         peer = peers[contender.peer]
         try:
             losses[contender.name] = tuple(
-                peer.number("train", contender.name, model, steps) for steps in (0, CHECKED_STEPS)
+                peer.loss_after(contender.name, model, steps) for steps in (0, CHECKED_STEPS)
             )
         except Failed as error:
             absent[contender.name] = str(error)
@@ -171,11 +183,12 @@ def measure_model(model, contenders, peers, options, say):
     def left():
         return [c for c in contenders if c.name not in absent]
 
+    clock = 0 if model == "gpu" else 1  # the processor's time says nothing about a GPU
     steps, times = {}, {}
     for contender in left():
         peer = peers[contender.peer]
         try:
-            steps[contender.name] = calibrated(lambda n: peer.number("run", contender.name, model, n), options.slice)
+            steps[contender.name] = calibrated(lambda n: peer.run(contender.name, model, n)[clock], options.slice)
             times[contender.name] = []
         except Failed as error:
             absent[contender.name] = str(error)
@@ -185,15 +198,14 @@ def measure_model(model, contenders, peers, options, say):
         order.shuffle(turns)
         for contender in turns:
             try:
-                seconds = peers[contender.peer].number("run", contender.name, model, steps[contender.name])
-                times[contender.name].append(seconds / steps[contender.name] * 1e6)
+                times[contender.name].append(peers[contender.peer].run(contender.name, model, steps[contender.name]))
             except Failed as error:
                 absent[contender.name] = str(error)
     entries = {}
     for contender in left():
         first, checked = losses[contender.name]
         try:
-            last = peers[contender.peer].number("train", contender.name, model, 0)
+            last = peers[contender.peer].loss_after(contender.name, model, 0)
         except Failed as error:
             absent[contender.name] = str(error)
             continue
@@ -204,12 +216,17 @@ def measure_model(model, contenders, peers, options, say):
             "steps_a_turn": steps[contender.name],
             "first_loss": first,
             "checked_loss": checked,
-            "microseconds": [float(f"{t:.5g}") for t in times[contender.name]],
+            "microseconds": [microseconds(turn[clock], steps[contender.name]) for turn in times[contender.name]],
+            "wall_microseconds": [microseconds(turn[0], steps[contender.name]) for turn in times[contender.name]],
         }
     say(f"{report.MODELS[model]}: {len(entries)} contenders, {options.rounds} rounds")
     for name, reason in absent.items():
         say(f"  n/a: {report.label_of(name)}: {reason}")
     return entries, absent
+
+
+def microseconds(seconds, steps):
+    return float(f"{seconds / steps * 1e6:.5g}")
 
 
 def processor():

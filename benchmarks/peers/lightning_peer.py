@@ -11,7 +11,6 @@ tear-down of a fit do not count.
 import logging
 import sys
 import tempfile
-import time
 import warnings
 
 import lightning
@@ -74,11 +73,11 @@ class Fit(protocol.Training):
                 if i in (WARM_UP, WARM_UP + count):
                     if self.name == "gpu":
                         torch.cuda.synchronize()
-                    clock.append(time.perf_counter())
+                    clock.append(protocol.now())
                 yield batch
 
         self.trainer().fit(self.module, Batches(timed))
-        return clock[1] - clock[0]
+        return protocol.between(*clock)
 
     def steps(self, count):
         self.trainer().fit(self.module, Batches(lambda: self.stream(count)))

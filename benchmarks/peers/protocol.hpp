@@ -3,13 +3,16 @@
 //
 //   hello                              what it is, as JSON
 //   train <contender> <model> <steps>  so many further steps, then the mean loss over all batches
-//   run <contender> <model> <steps>    so many further steps (a few more may come untimed), and the seconds they took
+//   run <contender> <model> <steps>    so many further steps (a few more may come untimed): seconds by the clock on the
+//                                      wall, and seconds of the processor's time
 //
 // A contender's training of a model begins when it is first named, and goes on where its last turn ended: what is timed is
 // the very training whose losses were checked. What cannot be done is answered by `error <reason>`. The end of the input ends the process.
 #pragma once
 
 #include <torch/torch.h>
+
+#include <time.h>
 
 #include <chrono>
 #include <cstddef>
@@ -91,11 +94,18 @@ class Peer {
     if (verb == "hello") return description();
     if (!(words >> contender >> model >> steps)) throw std::invalid_argument("not understood: " + line);
     Training& training = training_of(contender, model);
-    const auto start = std::chrono::steady_clock::now();
-    training.run(steps);
-    const std::chrono::duration<double> elapsed = std::chrono::steady_clock::now() - start;
-    if (verb == "run") return printed(elapsed.count());
-    if (verb == "train") return printed(training.mean_loss());
+    if (verb == "run") {
+      const auto start = std::chrono::steady_clock::now();
+      const double start_of_process = process_seconds();
+      training.run(steps);
+      const double of_process = process_seconds() - start_of_process;
+      const std::chrono::duration<double> elapsed = std::chrono::steady_clock::now() - start;
+      return printed(elapsed.count()) + ' ' + printed(of_process);
+    }
+    if (verb == "train") {
+      training.run(steps);
+      return printed(training.mean_loss());
+    }
     throw std::invalid_argument("not understood: " + line);
   }
 
@@ -120,6 +130,12 @@ class Peer {
     }
     return "{\"versions\": {\"LibTorch\": \"" TORCH_VERSION "\", \"compiler\": \"" PEERS_COMPILER "\"}, \"contenders\": [" +
            contenders + "], \"models\": [" + models + "]}";
+  }
+
+  static double process_seconds() {
+    timespec time{};
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &time);
+    return static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_nsec) * 1e-9;
   }
 
   static std::string printed(double value) {

@@ -2,7 +2,7 @@
 """From measurements to ratios, and to tables in text and Markdown. Nothing here measures.
 
 A measurement is what compare.py writes as JSON: for each model and contender the microseconds of a step, one a round, in
-which every contender had its turn. A ratio is taken within a round, and what is shown is the median over rounds; ± is
+which every contender had its turn ("wall_microseconds": the same by the clock on the wall). A ratio is taken within a round, and what is shown is the median over rounds; ± is
 half of the interquartile range.
 """
 
@@ -132,6 +132,18 @@ def absences(measurement):
     return [(name, models, reason) for (name, reason), models in found.items()]
 
 
+def share_of_wall(measurement):
+    """The processor's time as a share of the time on the wall, median over all turns: 1 on a quiet machine."""
+    shares = [
+        time / wall
+        for model in measured_models(measurement)
+        if model != "gpu"
+        for entry in measurement["models"][model].values()
+        for time, wall in zip(entry["microseconds"], entry["wall_microseconds"])
+    ]
+    return statistics.median(shares) if shares else 1.0
+
+
 def loss_spread(measurement, model):
     """The relative distance between the largest and the smallest loss after the checked steps."""
     losses = [entry["checked_loss"] for entry in measurement["models"][model].values()]
@@ -149,7 +161,8 @@ def sentences(measurement):
         lines.append(f"**{measurement['note']}**")
     lines.append(
         f"{machine['cpu']}, one core, one thread; {measurement['date']}. Medians of {settings['rounds']} rounds, in each of "
-        f"which every contender trains for about {settings['slice'] * 1000:.0f} ms; ± is half of the interquartile range."
+        f"which every contender trains for about {settings['slice'] * 1000:.0f} ms; ± is half of the interquartile range. "
+        f"Time is the processor's, {share_of_wall(measurement):.0%} of the time on the wall in this run."
     )
     versions = {}
     for peer in measurement["versions"].values():
