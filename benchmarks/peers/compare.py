@@ -101,6 +101,7 @@ class Peer:
         except (OSError, subprocess.TimeoutExpired):
             self.process.kill()
             self.process.wait()
+        self.process.stdout.close()
 
 
 # ------------------------------------------------------------------------------------------------------- peers
@@ -219,6 +220,9 @@ def measure_model(model, contenders, peers, options, say):
             "microseconds": [microseconds(turn[clock], steps[contender.name]) for turn in times[contender.name]],
             "wall_microseconds": [microseconds(turn[0], steps[contender.name]) for turn in times[contender.name]],
         }
+    if model == "gpu" and not entries:
+        say(report.NO_GPU)
+        return entries, absent
     say(f"{report.MODELS[model]}: {len(entries)} contenders, {options.rounds} rounds")
     for name, reason in absent.items():
         say(f"  n/a: {report.label_of(name)}: {reason}")
@@ -267,12 +271,11 @@ def measure(options, found, log_folder, say):
     finally:
         for peer in peers.values():
             peer.stop()
-    # A problem that nobody could train here is no contender's fault.
     for model in [m for m in options.models if not models[m]]:
         del models[model]
-        if model == "gpu":
-            for reasons in absent.values():
-                reasons.pop(model, None)
+    if "gpu" in options.models and "gpu" not in models:  # one sentence, instead of one for each contender
+        for reasons in absent.values():
+            reasons.pop("gpu", None)
     return {
         "date": datetime.date.today().isoformat(),
         "note": options.note,
@@ -311,14 +314,14 @@ def arguments(given):
     parser.add_argument("--out", type=pathlib.Path, help="where to write; default: <build>/peers")
     parser.add_argument("--models", nargs="+", choices=list(report.MODELS), default=list(report.MODELS))
     parser.add_argument("--contenders", nargs="+", choices=[c.name for c in report.CONTENDERS])
-    parser.add_argument("--rounds", type=int, help="default 21, with --quick 5")
-    parser.add_argument("--slice", type=float, help="seconds of a turn; default 0.1, with --quick 0.04")
+    parser.add_argument("--rounds", type=int, help="default 21, with --quick 3")
+    parser.add_argument("--slice", type=float, help="seconds of a turn; default 0.1, with --quick 0.03")
     parser.add_argument("--core", type=int, help="the core on which the peers run; default: the last one")
     parser.add_argument("--note", default="", help="a sentence to print beside the figures")
     parser.add_argument("--from", dest="source", type=pathlib.Path, help="measure nothing, show this peers.json again")
     options = parser.parse_args(given)
-    options.rounds = options.rounds or (5 if options.quick else 21)
-    options.slice = options.slice or (0.04 if options.quick else 0.1)
+    options.rounds = options.rounds or (3 if options.quick else 21)
+    options.slice = options.slice or (0.03 if options.quick else 0.1)
     options.out = options.out or options.build / "peers"
     return options
 

@@ -38,9 +38,9 @@ STYLE = """
   }
 """
 
-MARGIN, NAMES, PANEL, GAP = 20, 158, 232, 18  # widths
+MARGIN, NAMES, PANEL, GAP = 20, 142, 244, 12  # widths
 HEAD, TITLE, PITCH, BAR, AXIS = 64, 26, 21, 13, 34  # heights
-VALUE = 44  # room for the figure at a bar's end
+VALUE = 38  # room for the figure at a bar's end
 COLUMNS = 3
 
 
@@ -138,7 +138,8 @@ def draw(measurement):
             beyond = place(left, high) if median >= 1 else place(left, low)
             label_style = "ours" if contender.ours else ""
             if median >= 1:
-                drawing.text(beyond + 4, middle + 4, figure(median), label_style)
+                written = "1" if contender.name == reference else figure(median)
+                drawing.text(beyond + 4, middle + 4, written, label_style)
             else:
                 drawing.text(beyond - 4, middle + 4, figure(median), f"name {label_style}".strip())
     machine = measurement["machine"]

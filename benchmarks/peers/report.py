@@ -40,6 +40,11 @@ MODELS = {
     "gpu": "GPU-bound MLP",
 }
 
+NO_GPU = (
+    "The GPU-bound panel, where everybody should be equally fast, was not measured: no GPU that the peers can use. Its code "
+    "has not run yet."
+)
+
 
 class Ratio(NamedTuple):
     median: float
@@ -186,8 +191,11 @@ def sentences(measurement):
     elif references(measurement):
         lines.append("Fulgurite is nowhere the slower one.")
     for name, models, reason in absences(measurement):
-        where = "" if len(models) == len(MODELS) else " on " + ", ".join(MODELS[m] for m in models)
+        everywhere = set(models) >= set(measured_models(measurement))
+        where = "" if everywhere else " on " + ", ".join(MODELS[m] for m in models)
         lines.append(f"n/a: {label_of(name)}{where}: {reason}.")
+    if "gpu" not in measurement["models"]:
+        lines.append(NO_GPU)
     return lines
 
 
