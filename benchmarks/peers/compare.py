@@ -189,7 +189,7 @@ def measure_model(model, contenders, peers, options, say):
     for contender in left():
         peer = peers[contender.peer]
         try:
-            steps[contender.name] = calibrated(lambda n: peer.run(contender.name, model, n)[clock], options.slice)
+            steps[contender.name] = calibrated(lambda n: peer.run(contender.name, model, n)[0], options.slice)
             times[contender.name] = []
         except Failed as error:
             absent[contender.name] = str(error)

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""Tests of compare.py, report.py and picture.py against peers that only pretend to train. Nothing is installed, nothing timed."""
+"""Tests of compare.py, report.py and picture.py with peers that only pretend to train: nothing installed, nothing timed."""
 
 import contextlib
 import io

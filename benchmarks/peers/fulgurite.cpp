@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Fulgurite as its README writes it: fg::Trainer with fg::ClipNorm and fg::AdamW, gradients where autograd leaves them (no
-// fg::Contiguous), the default guard against a loss that is not finite, driven by `loop.step(batch)`. Frozen is one policy more.
+// fg::Contiguous), the default guard against a loss that is not finite, driven by `loop.step(batch)`. Frozen is one policy
+// more, in a tree that has it.
 #include <torch/torch.h>
 
 #include <memory>

@@ -143,13 +143,15 @@ def draw(measurement):
             else:
                 drawing.text(beyond - 4, middle + 4, figure(median), f"name {label_style}".strip())
     machine = measurement["machine"]
-    foot = f"{machine['cpu']}; median of {measurement['settings']['rounds']} interleaved rounds, thin lines: quartiles; {measurement['date']}."
+    rounds = measurement["settings"]["rounds"]
+    foot = f"{machine['cpu']}; median of {rounds} interleaved rounds, thin lines: quartiles; {measurement['date']}."
     if measurement.get("note"):
         foot += " " + measurement["note"]
     drawing.text(MARGIN, height - 16, foot, "quiet")
     body = "\n".join(drawing.parts)
     return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" width="{width}" height="{height}" role="img">\n'
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" '
+        f'width="{width}" height="{height}" role="img">\n'
         f"<title>How fast a training step is, beside {escape(report.label_of(reference))}</title>\n"
         f"<style>{STYLE}</style>\n"
         f'<rect class="card" x="0.5" y="0.5" width="{width - 1}" height="{height - 1}" rx="8"/>\n{body}\n</svg>\n'

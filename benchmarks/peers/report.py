@@ -2,8 +2,8 @@
 """From measurements to ratios, and to tables in text and Markdown. Nothing here measures.
 
 A measurement is what compare.py writes as JSON: for each model and contender the microseconds of a step, one a round, in
-which every contender had its turn ("wall_microseconds": the same by the clock on the wall). A ratio is taken within a round, and what is shown is the median over rounds; ± is
-half of the interquartile range.
+which every contender had its turn ("wall_microseconds": the same by the clock on the wall). A ratio is taken within a
+round, and what is shown is the median over rounds; ± is half of the interquartile range.
 """
 
 import statistics
