@@ -8,6 +8,7 @@ Needs torch for Python. The program given measures ours on request (--serve); ea
 what is printed is the median over rounds of how many times faster than Python's default ours and the others are.
 """
 
+import os
 import statistics
 import subprocess
 import sys
@@ -16,7 +17,7 @@ import time
 import torch
 
 SIZES = [(8, 1_000), (160, 1_000), (160, 64_000)]
-ROUNDS = 11
+ROUNDS = int(os.environ.get("FULGURITE_BENCHMARK_ROUNDS", 11))
 SLICE = 0.04  # seconds
 
 OPTIMIZERS = {

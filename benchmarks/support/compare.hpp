@@ -7,6 +7,7 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdio>
+#include <cstdlib>
 #include <functional>
 #include <string>
 #include <vector>
@@ -31,8 +32,15 @@ inline double median(std::vector<double> values) {
   return *middle;
 }
 
+/// FULGURITE_BENCHMARK_ROUNDS, or enough for a median to stand still.
+inline std::size_t wished_rounds() {
+  const char* wish = std::getenv("FULGURITE_BENCHMARK_ROUNDS");
+  const int rounds = wish ? std::atoi(wish) : 0;
+  return rounds > 0 ? static_cast<std::size_t>(rounds) : 15;
+}
+
 /// Each round gives every contender about `slice`. The first round warms up and is not counted.
-inline std::vector<Outcome> compare(const std::vector<Contender>& contenders, std::size_t rounds = 15,
+inline std::vector<Outcome> compare(const std::vector<Contender>& contenders, std::size_t rounds = wished_rounds(),
                                     std::chrono::duration<double> slice = std::chrono::milliseconds(40)) {
   using Clock = std::chrono::steady_clock;
   std::vector<std::vector<double>> times(contenders.size());

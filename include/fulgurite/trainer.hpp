@@ -278,6 +278,15 @@ class Trainer {
     return engine_.loss_scale();
   }
 
+  /// The tapes of `fg::Frozen`: how many there are, and why a step could not be frozen (`refusal()`). Of several optimizers,
+  /// `trainer.frozen(fg::optimizer_index<1>)`.
+  template <std::size_t I = 0, class E = Engine>
+  const auto& frozen(OptimizerIndex<I> index = {}) const
+    requires(E::freezes)
+  {
+    return engine_.frozen(index);
+  }
+
   /// A logged metric: the running epoch's value if it is logged on_epoch, else its last value; nothing if unknown. All of
   /// them by name: `metrics().values()`.
   std::optional<double> metric(std::string_view name) const { return engine_.metrics().value(name); }

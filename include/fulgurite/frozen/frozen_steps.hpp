@@ -42,7 +42,6 @@ class FrozenModel {
   explicit FrozenModel(Model& model) {
     for (const auto& parameter : model.named_parameters()) {
       state_.parameters.emplace_back(parameter.key(), parameter.value());
-      parameters_.push_back(parameter.value());
     }
     state_.tensors = state_.parameters;
     for (const auto& buffer : model.named_buffers()) state_.tensors.emplace_back(buffer.key(), buffer.value());
@@ -51,7 +50,14 @@ class FrozenModel {
   }
 
   const FrozenState& state() const { return state_; }
-  const std::vector<at::Tensor>& parameters() const { return parameters_; }
+  /// Those that gradients are computed for at the moment.
+  std::vector<at::Tensor> trained_parameters() const {
+    std::vector<at::Tensor> trained;
+    for (const auto& [name, parameter] : state_.parameters) {
+      if (parameter.requires_grad()) trained.push_back(parameter);
+    }
+    return trained;
+  }
 
   /// Another number if a tensor lies elsewhere, another parameter requires gradients, or a module changed its mode.
   std::size_t fingerprint() const {
@@ -66,7 +72,6 @@ class FrozenModel {
 
  private:
   FrozenState state_;
-  std::vector<at::Tensor> parameters_;
   std::vector<const torch::nn::Module*> modules_;
 };
 
@@ -161,7 +166,7 @@ class FrozenSteps {
     entry.logs = std::make_unique<detail::LoggedTensors>();
     try {
       const Listening listening(metrics, *entry.logs);
-      entry.tape.emplace(Tape::record([&] { return pass(fixed); }, inputs_of(entry), model_->parameters()));
+      entry.tape.emplace(Tape::record([&] { return pass(fixed); }, inputs_of(entry), model_->trained_parameters()));
     } catch (const FrozenRefusal& refusal) {
       give_up(refusal.what());
       const c10::NoGradGuard no_grad;

@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: MIT
+// Fulgurite as its README writes it: fg::Trainer with fg::ClipNorm and fg::AdamW, gradients where autograd leaves them (no
+// fg::Contiguous), the default guard against a loss that is not finite, driven by `loop.step(batch)`. Frozen is one policy
+// more, in a tree that has it.
+#include <torch/torch.h>
+
+#include <memory>
+#include <string>
+
+#include <fulgurite/fulgurite.hpp>
+#if __has_include(<fulgurite/policies/execution.hpp>)
+#include <fulgurite/policies/execution.hpp>
+#define PEERS_HAVE_FROZEN 1
+#endif
+
+#include "peers/problems.hpp"
+#include "peers/protocol.hpp"
+
+namespace {
+
+namespace fg = fulgurite;
+
+template <class Network>
+struct Trained : Network {
+  using Network::Network;
+
+  at::Tensor training_step(const fg::Example& batch, auto&) { return this->loss(batch); }
+  auto configure_optimizers() { return fg::AdamW(this->parameters(), {.lr = 1e-3}); }
+};
+
+template <class Network, class... Policies, class... Sizes>
+std::unique_ptr<peers::Training> trained(std::vector<peers::Batch> batches, Sizes... sizes) {
+  using Model = Trained<Network>;
+  auto model = std::make_shared<Model>(sizes...);
+  peers::initialize(*model);
+  auto trainer = std::make_shared<fg::Trainer<Model, fg::ClipNorm, Policies...>>(model, fg::ClipNorm{.max = 1.0});
+  auto training = std::make_unique<peers::Training>();
+  training->batches = std::move(batches);
+  training->loss = [model](const peers::Batch& batch) { return model->loss(batch); };
+  training->step = [trainer, loop = trainer->loop()](const peers::Batch& batch) mutable { loop.step(batch); };
+  return training;
+}
+
+template <peers::Device device>
+using Place = std::conditional_t<device == peers::Device::gpu, fg::Cuda<0>, fg::Cpu>;
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  if (argc != 2) return std::fputs("usage: benchmark.peers.fulgurite <digits.csv>\n", stderr), 2;
+  peers::Peer peer;
+  peers::for_each_problem(
+      argv[1], [&]<class Network, peers::Device device>(const std::string& model, auto make_batches, auto... sizes) {
+        const auto batches = [=] { return peers::placed<device>(make_batches()); };
+        peer.add("fulgurite-eager", model, [=] { return trained<Network, Place<device>>(batches(), sizes...); });
+#ifdef PEERS_HAVE_FROZEN
+        peer.add("fulgurite-frozen", model, [=] { return trained<Network, Place<device>, fg::Frozen>(batches(), sizes...); });
+#endif
+      });
+  return peer.serve();
+}

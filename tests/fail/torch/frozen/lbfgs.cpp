@@ -1,0 +1,18 @@
+// SPDX-License-Identifier: MIT
+// EXPECT: an optimizer that re-evaluates its closure \(LBFGS\): remove the policy
+// EXPECT: See docs/errors/frozen\.md
+#include <fulgurite/fulgurite.hpp>
+
+namespace fg = fulgurite;
+
+struct Model : torch::nn::Module {
+  torch::nn::Linear layer = register_module("layer", torch::nn::Linear(2, 1));
+  torch::Tensor training_step(const torch::Tensor& batch, auto&) { return layer->forward(batch).mean(); }
+  auto configure_optimizers() { return fg::LBFGS(parameters(), {}); }
+};
+
+int main() {
+  Model model;
+  fg::Trainer trainer{model, fg::Frozen{}};
+  trainer.fit(std::vector<torch::Tensor>{torch::ones({4, 2})});
+}

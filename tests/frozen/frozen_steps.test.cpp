@@ -1,0 +1,228 @@
+// SPDX-License-Identifier: MIT
+// fg::Frozen in a trainer: the same training as an eager one, bit for bit, whatever stands around the step.
+#include <fulgurite/frozen/frozen_steps.hpp>
+
+#include <torch/torch.h>
+
+#include <catch2/catch_test_macros.hpp>
+#include <catch2/matchers/catch_matchers.hpp>
+#include <catch2/matchers/catch_matchers_string.hpp>
+
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include <fulgurite/fulgurite.hpp>
+
+namespace fg = fulgurite;
+namespace nn = torch::nn;
+using Catch::Matchers::ContainsSubstring;
+
+namespace {
+/// Convolution, batch norm, dropout; what else a test wants is done in `extra`.
+struct Net : nn::Module {
+  nn::Sequential features = register_module(
+      "features", nn::Sequential{nn::Conv2d(nn::Conv2dOptions(1, 4, 3).padding(1)), nn::BatchNorm2d(4), nn::ReLU(),
+                                 nn::Dropout(0.25), nn::Flatten()});
+  nn::Linear head = register_module("head", nn::Linear(4 * 36, 3));
+  std::function<void(const torch::Tensor& loss, std::int64_t global_step)> extra = [](const torch::Tensor&, std::int64_t) {};
+  bool log_number = false;
+  int calls = 0;
+  std::vector<double> losses, validation_losses;
+
+  torch::Tensor training_step(const fg::Example& batch, auto& step) {
+    ++calls;
+    auto loss = nn::functional::cross_entropy(head->forward(features->forward(batch.data)), batch.target);
+    step.log("train_loss", loss, fg::on_step | fg::on_epoch);
+    if (log_number) step.log("batch", static_cast<double>(step.batch_index()));
+    extra(loss, step.global_step());
+    return loss;
+  }
+  void on_train_batch_end(const auto& result, const fg::Example&, auto&) {
+    losses.push_back(result.loss->template item<double>());
+  }
+  void validation_step(const fg::Example& batch, auto& step) {
+    step.log("val_loss", nn::functional::cross_entropy(head->forward(features->forward(batch.data)), batch.target));
+  }
+  auto configure_optimizers() {
+    return fg::optimizer(fg::AdamW(parameters(), {.lr = 1e-2})).with(fg::CosineAnnealing{.period = 20}, fg::EveryStep{});
+  }
+};
+
+/// The same with an optimizer whose formulas take numbers that change from step to step, in one memory.
+struct Other : Net {
+  auto configure_optimizers() { return fg::optimizer(fg::NAdam(parameters(), {.lr = 1e-2}, fg::Contiguous{})); }
+};
+
+struct Adversaries : nn::Module {
+  nn::Linear generator = register_module("generator", nn::Linear(4, 6));
+  nn::Linear critic = register_module("critic", nn::Linear(6, 1));
+
+  torch::Tensor training_step(const torch::Tensor& noise, auto&, fg::OptimizerIndex<0>) {
+    return critic->forward(torch::tanh(generator->forward(noise))).mean();
+  }
+  torch::Tensor training_step(const torch::Tensor& noise, auto&, fg::OptimizerIndex<1>) {
+    return nn::functional::softplus(-critic->forward(torch::tanh(generator->forward(noise)).detach())).mean();
+  }
+  auto configure_optimizers() {
+    return fg::optimizers(fg::Adam(generator->parameters(), {.lr = 1e-2}), fg::SGD(critic->parameters(), {.lr = 0.1}));
+  }
+};
+
+/// Nine batches of eight examples and one of five.
+std::vector<fg::Example> batches() {
+  torch::manual_seed(3);
+  std::vector<fg::Example> all;
+  for (int i = 0; i < 10; ++i) {
+    const std::int64_t size = i < 9 ? 8 : 5;
+    const auto data = torch::randn({size, 1, 6, 6});
+    all.emplace_back(data, torch::randint(3, {size}));
+  }
+  return all;
+}
+
+struct Outcome {
+  torch::Tensor state;  // parameters and buffers
+  std::vector<double> losses;
+  std::optional<double> train_loss, val_loss;
+  int calls;
+  std::size_t tapes = 0;
+  std::optional<std::string> refusal{};
+};
+
+torch::Tensor state_of(const nn::Module& model) {
+  std::vector<torch::Tensor> all;
+  for (const auto& tensor : model.parameters()) all.push_back(tensor.detach().to(torch::kDouble).flatten());
+  for (const auto& tensor : model.buffers()) all.push_back(tensor.to(torch::kDouble).flatten());
+  return torch::cat(all);
+}
+
+template <class Model, class Execution, class... Policies>
+Outcome train(Execution execution, const std::function<void(Net&)>& prepare, Policies... policies) {
+  const auto data = batches();
+  torch::manual_seed(11);
+  Model model;
+  prepare(model);
+  fg::Trainer trainer{model, execution, policies..., fg::MaxEpochs{4}};
+  trainer.fit(data, std::vector<fg::Example>{data[0], data[9]});
+  Outcome outcome{state_of(model), model.losses, trainer.metric("train_loss"), trainer.metric("val_loss"), model.calls};
+  if constexpr (Execution::freezes) {
+    outcome.tapes = trainer.frozen().tapes();
+    outcome.refusal = trainer.frozen().refusal();
+  }
+  return outcome;
+}
+
+const auto as_it_is = [](Net&) {};
+
+void require_equal(const Outcome& eager, const Outcome& frozen) {
+  CHECK(torch::equal(eager.state, frozen.state));
+  CHECK(eager.losses == frozen.losses);
+  CHECK(eager.train_loss == frozen.train_loss);
+  CHECK(eager.val_loss == frozen.val_loss);
+}
+
+template <class Model, class... Policies>
+Outcome require_frozen_equals_eager(Policies... policies) {
+  const auto eager = train<Model>(fg::Eager{}, as_it_is, policies...);
+  const auto frozen = train<Model>(fg::Frozen{.strict = true}, as_it_is, policies...);
+  require_equal(eager, frozen);
+  CHECK_FALSE(frozen.refusal);
+  CHECK(frozen.calls < eager.calls);  // or nothing was replayed
+  return frozen;
+}
+}  // namespace
+
+TEST_CASE("a frozen training equals an eager one, short last batches and validations included") {
+  CHECK(require_frozen_equals_eager<Net>(fg::ClipNorm{.max = 0.5}).tapes == 2);
+}
+
+TEST_CASE("with accumulation each place in the window has its tape") {
+  // Windows of 4, 4 and 2 batches; the last batch is short.
+  CHECK(require_frozen_equals_eager<Net>(fg::Accumulate<4>{}, fg::ClipValue{.max = 0.01}).tapes == 4);
+}
+
+TEST_CASE("an optimizer that no tape could hold steps beside it") { require_frozen_equals_eager<Other>(fg::ClipNorm{.max = 0.5}); }
+
+TEST_CASE("mixed precision is frozen with its casts, and a loss scale changes under the tape") {
+  require_frozen_equals_eager<Net>(fg::Bfloat16Mixed{});
+  require_frozen_equals_eager<Net>(fg::Float16Mixed{.initial_scale = 1024.0, .growth_interval = 3}, fg::ClipNorm{.max = 0.5});
+}
+
+TEST_CASE("each of several optimizers has tapes of its own") {
+  const auto run = [](auto execution) {
+    torch::manual_seed(5);
+    Adversaries model;
+    std::vector<torch::Tensor> noise;
+    for (int i = 0; i < 12; ++i) noise.push_back(torch::randn({8, 4}));
+    fg::Trainer trainer{model, execution, fg::MaxEpochs{2}};
+    trainer.fit(noise);
+    if constexpr (decltype(execution)::freezes) {
+      CHECK(trainer.frozen(fg::optimizer_index<0>).tapes() == 1);
+      CHECK(trainer.frozen(fg::optimizer_index<1>).tapes() == 1);
+    }
+    return state_of(model);
+  };
+  CHECK(torch::equal(run(fg::Eager{}), run(fg::Frozen{.strict = true})));
+}
+
+TEST_CASE("a step that reads its loss is named, and trained eagerly") {
+  const auto reads = [](Net& model) {
+    model.extra = [](const torch::Tensor& loss, std::int64_t) { (void)loss.item<double>(); };
+  };
+  const auto eager = train<Net>(fg::Eager{}, reads);
+  const auto frozen = train<Net>(fg::Frozen{}, reads);
+  require_equal(eager, frozen);
+  CHECK(frozen.tapes == 0);
+  REQUIRE(frozen.refusal);
+  CHECK_THAT(*frozen.refusal, ContainsSubstring("_local_scalar_dense"));
+  CHECK_THROWS_AS(train<Net>(fg::Frozen{.strict = true}, reads), fg::FrozenRefusal);
+}
+
+TEST_CASE("a number on the host that changes is found when the tape is checked") {
+  const auto counts = [](Net& model) {
+    model.extra = [](const torch::Tensor& loss, std::int64_t step) { loss.detach().add(static_cast<double>(step)); };
+  };
+  const auto frozen = train<Net>(fg::Frozen{}, counts);
+  require_equal(train<Net>(fg::Eager{}, counts), frozen);
+  CHECK(frozen.refusal);
+}
+
+TEST_CASE("a number that is logged is refused, since it would stay what it was") {
+  const auto logs = [](Net& model) { model.log_number = true; };
+  const auto frozen = train<Net>(fg::Frozen{}, logs);
+  require_equal(train<Net>(fg::Eager{}, logs), frozen);
+  REQUIRE(frozen.refusal);
+  CHECK_THAT(*frozen.refusal, ContainsSubstring("step.log(\"batch\""));
+}
+
+TEST_CASE("a layer that is frozen, a mode that is changed and a parameter that is moved need another tape") {
+  const auto run = [](auto execution) {
+    const auto data = batches();
+    torch::manual_seed(11);
+    Net model;
+    fg::Trainer trainer{model, execution};
+    auto loop = trainer.loop();
+    const auto steps = [&](int count) {
+      for (int i = 0; i < count; ++i) loop.step(data[static_cast<std::size_t>(i)]);
+    };
+    steps(6);
+    for (auto& parameter : model.features->parameters()) parameter.set_requires_grad(false);
+    steps(6);
+    model.features->eval();
+    steps(6);
+    for (auto& parameter : model.head->parameters()) parameter.set_data(parameter.detach().clone());
+    steps(6);
+    return state_of(model);
+  };
+  CHECK(torch::equal(run(fg::Eager{}), run(fg::Frozen{.strict = true})));
+}
+
+TEST_CASE("the oldest tape goes when there are more kinds of batches than tapes") {
+  const auto frozen = train<Net>(fg::Frozen{.strict = true, .tapes = 1}, as_it_is);
+  require_equal(train<Net>(fg::Eager{}, as_it_is), frozen);
+  CHECK(frozen.tapes == 1);
+}

@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: MIT
+// What the engine does around a frozen pass, with tapes that record nothing.
+#include <fulgurite/loop/frozen_closure.hpp>
+
+#include <catch2/catch_test_macros.hpp>
+
+#include <cstdint>
+#include <limits>
+#include <vector>
+
+#include "support/toy.hpp"
+
+namespace fg = fulgurite;
+
+namespace {
+struct Place {
+  bool first;
+  std::int64_t divisor;
+
+  friend bool operator==(Place, Place) = default;
+};
+
+/// A world of its own, so that it may have tapes.
+struct Backend : fg::PlainBackend {
+  using fg::PlainBackend::PlainBackend;
+};
+
+struct Tapes {
+  explicit Tapes(const fg::Frozen&) {}
+
+  template <class Model, class Batch, class Pass>
+  auto run(Model&, fg::Metrics&, fg::LogPlace, const Batch& batch, Place place, Pass&& pass) {
+    places.push_back(place);
+    return pass(batch);
+  }
+
+  std::vector<Place> places;
+};
+
+struct Sgd : toy::Sgd {
+  template <class>
+  using backend = Backend;
+};
+
+struct Model {
+  toy::Weight weight;
+  int steps = 0;
+
+  auto training_step(double batch, auto&) { return toy::Loss{&weight, batch}; }
+  void on_before_optimizer_step(auto&, auto&) { ++steps; }
+  auto configure_optimizers() { return Sgd{{&weight}}; }
+};
+}  // namespace
+
+template <>
+struct fg::detail::frozen_steps_of<Backend> {
+  using type = Tapes;
+  template <class>
+  static constexpr bool knows = true;
+  template <class>
+  static constexpr bool holds_only_tensors = true;
+};
+
+TEST_CASE("a frozen pass is told its place in the window, and all else goes on around it") {
+  Model model;
+  fg::Trainer trainer{model, fg::Frozen{}, fg::Accumulate<2>{}, fg::ClipValue{.max = 5.0}, fg::MaxEpochs{1}};
+  trainer.fit(toy::Range{1.0, 3.0, 7.0});
+  CHECK(model.weight.value == -(2.0 + 5.0));
+  CHECK(model.steps == 2);
+  CHECK(trainer.frozen().places == std::vector<Place>{{true, 2}, {false, 2}, {true, 1}});
+}
+
+TEST_CASE("a loss that is not finite stops a frozen training before the update") {
+  Model model;
+  fg::Trainer trainer{model, fg::Frozen{}, fg::MaxEpochs{1}};
+  model.weight.value = 1.0;
+  CHECK_THROWS_AS(trainer.fit(toy::Range{std::numeric_limits<double>::infinity()}), fg::NonFiniteLoss);
+  CHECK(model.weight.value == 1.0);
+  CHECK(model.weight.gradient == 0.0);
+}
