@@ -64,7 +64,7 @@ int main() {
   fg::Trainer trainer{model, fg::Float16Mixed{.initial_scale = 1024}, fg::Accumulate<2>{}, fg::ClipNorm{.max = 0.5},
                       fg::MaxEpochs{20}};
   trainer.fit(batches);
-  const double scale = trainer.loss_scale().value();
+  const double scale = trainer.loss_scale().scale();
   const auto overflowed = trainer.progress().skipped_steps;  // they advance neither global_step nor a schedule
   // [/trainer]
   problem::check(scale == 1024 && overflowed == 0, "nothing overflowed");
@@ -82,7 +82,7 @@ int main() {
   // [overflow]
   fg::Trainer two{several, fg::Float16Mixed{.initial_scale = 1e8}, fg::MaxEpochs{5}};  // far too large at first
   two.fit(batches);
-  const bool recovered = two.progress().skipped_steps > 0 && two.loss_scale().value() < 1e8;
+  const bool recovered = two.progress().skipped_steps > 0 && two.loss_scale().scale() < 1e8;
   // [/overflow]
   problem::check(recovered && two.progress().global_step > 0 &&
                      two.progress().global_step + two.progress().skipped_steps == 80,
