@@ -27,27 +27,34 @@ struct Networks : nn::Module {
   explicit Networks(double rate) : lr(rate) {}
 
   double lr;
-  nn::Sequential generator = register_module(
-      "generator", nn::Sequential{nn::Linear(noise_size + digits::classes, 256), leaky(), nn::Linear(256, 256), leaky(),
-                                  nn::Linear(256, digits::pixels), nn::Sigmoid()});
-  nn::Sequential discriminator = register_module(
-      "discriminator", nn::Sequential{nn::Linear(digits::pixels + digits::classes, 256), leaky(), nn::Dropout(0.3),
-                                      nn::Linear(256, 256), leaky(), nn::Dropout(0.3), nn::Linear(256, 1)});
+  nn::Sequential generator =
+      register_module("generator", nn::Sequential{nn::Linear(noise_size + digits::classes, 256), leaky(),
+                                                  nn::Linear(256, 256), leaky(),
+                                                  nn::Linear(256, digits::pixels), nn::Sigmoid()});
+  nn::Sequential discriminator =
+      register_module("discriminator", nn::Sequential{nn::Linear(digits::pixels + digits::classes, 256),
+                                                      leaky(), nn::Dropout(0.3), nn::Linear(256, 256),
+                                                      leaky(), nn::Dropout(0.3), nn::Linear(256, 1)});
 
   static nn::LeakyReLU leaky() { return nn::LeakyReLU(nn::LeakyReLUOptions().negative_slope(0.2)); }
 
   torch::Tensor draw(const torch::Tensor& noise, const torch::Tensor& labels) {
     return generator->forward(torch::cat({noise, nn::functional::one_hot(labels, digits::classes)}, 1));
   }
-  torch::Tensor draw(const torch::Tensor& labels) { return draw(torch::randn({labels.size(0), noise_size}), labels); }
+  torch::Tensor draw(const torch::Tensor& labels) {
+    return draw(torch::randn({labels.size(0), noise_size}), labels);
+  }
 
   /// Near 0 where the images are taken for what `label` says: 1 is real, 0 is drawn.
   torch::Tensor judge(const torch::Tensor& images, const torch::Tensor& labels, double label) {
-    auto judged = discriminator->forward(torch::cat({images, nn::functional::one_hot(labels, digits::classes)}, 1));
+    auto judged =
+        discriminator->forward(torch::cat({images, nn::functional::one_hot(labels, digits::classes)}, 1));
     return nn::functional::binary_cross_entropy_with_logits(judged, torch::full_like(judged, label));
   }
 
-  torch::Tensor generator_loss(const fg::Example& batch) { return judge(draw(batch.target), batch.target, 1); }
+  torch::Tensor generator_loss(const fg::Example& batch) {
+    return judge(draw(batch.target), batch.target, 1);
+  }
   torch::Tensor discriminator_loss(const fg::Example& batch) {
     auto real = judge(batch.data, batch.target, 0.9);  // not quite sure: it trains better
     auto drawn = judge(draw(batch.target).detach(), batch.target, 0);
@@ -56,7 +63,8 @@ struct Networks : nn::Module {
 
   auto configure_optimizers() {
     const fg::AdamOptions options{.lr = lr, .betas = {0.5, 0.999}};
-    return fg::optimizers(fg::Adam(generator->parameters(), options), fg::Adam(discriminator->parameters(), options));
+    return fg::optimizers(fg::Adam(generator->parameters(), options),
+                          fg::Adam(discriminator->parameters(), options));
   }
 };
 
@@ -124,7 +132,8 @@ struct Gallery {
     constexpr std::int64_t zoom = 6, gap = 4;
     std::vector<torch::Tensor> columns;
     for (std::int64_t digit = 0; digit < digits::classes; ++digit) {
-      auto images = model.draw(noise, torch::full({noise.size(0)}, digit, torch::kLong)).view({-1, digits::side, digits::side});
+      auto images = model.draw(noise, torch::full({noise.size(0)}, digit, torch::kLong))
+                        .view({-1, digits::side, digits::side});
       auto zoomed = images.repeat_interleave(zoom, 1).repeat_interleave(zoom, 2);
       columns.push_back(torch::constant_pad_nd(zoomed, {0, gap, 0, gap}).flatten(0, 1));
     }

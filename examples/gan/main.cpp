@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Trains a GAN on the digits, automatically, by hand, or both, and draws what it has learned every few epochs.
+// Trains a GAN on the digits, automatically, by hand, or both, and draws what it has learned every few
+// epochs.
 #include <torch/torch.h>
 
 #include <fulgurite/fulgurite.hpp>
@@ -21,9 +22,11 @@ template <class Gan, class Optimization>
 std::vector<torch::Tensor> train(const Options& options, Optimization form) {
   const auto real = digits::load(options.data).train;
   torch::manual_seed(options.seed);
-  const fg::data::TensorBatches batches(real, {.batch_size = options.batch_size,
-                                               .order = fg::data::Shuffled{.seed = static_cast<std::uint64_t>(options.seed)}});
-  gan::Gallery gallery{.folder = options.images, .every = options.every, .noise = torch::randn({8, gan::noise_size})};
+  const fg::data::TensorBatches batches(
+      real, {.batch_size = options.batch_size,
+             .order = fg::data::Shuffled{.seed = static_cast<std::uint64_t>(options.seed)}});
+  gan::Gallery gallery{
+      .folder = options.images, .every = options.every, .noise = torch::randn({8, gan::noise_size})};
   Gan model(options.lr);
   fg::Trainer trainer{model, form, gallery, fg::ProgressBar{}, fg::MaxEpochs{options.epochs}};
   trainer.fit(batches);
@@ -51,7 +54,8 @@ int main(int argc, char** argv) {
       manual();
     } else {
       const bool equal = same(automatic(), manual());
-      std::cout << "both forms end with " << (equal ? "the same parameters, bit for bit\n" : "different parameters\n");
+      std::cout << "both forms end with "
+                << (equal ? "the same parameters, bit for bit\n" : "different parameters\n");
       return equal ? 0 : 1;
     }
   } catch (const std::exception& error) {

@@ -18,10 +18,12 @@ struct Options {
     Options options;
     CLI::App app{"Learns to draw handwritten digits (UCI, 8x8 pixels) with a GAN."};
     app.option_defaults()->always_capture_default();
-    app.add_option("--epochs", options.epochs, "passes over the training data")->check(CLI::Range(1, 1'000'000));
+    app.add_option("--epochs", options.epochs, "passes over the training data")
+        ->check(CLI::Range(1, 1'000'000));
     app.add_option("--lr", options.lr, "learning rate of both networks")->check(CLI::PositiveNumber);
     app.add_option("--batch-size", options.batch_size, "images a batch")->check(CLI::Range(1, 1'000'000));
-    app.add_option("--seed", options.seed, "of weights, order and noise")->check(CLI::Range(0, 1'000'000'000));
+    app.add_option("--seed", options.seed, "of weights, order and noise")
+        ->check(CLI::Range(0, 1'000'000'000));
     app.add_option("--form", options.form, "who optimizes; both: train twice and compare")
         ->check(CLI::IsMember({"automatic", "manual", "both"}));
     app.add_option("--every", options.every, "epochs between two pictures")->check(CLI::Range(1, 1'000'000));

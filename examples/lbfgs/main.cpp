@@ -12,8 +12,8 @@ namespace fg = fulgurite;
 namespace nn = torch::nn;
 
 // [model]
-/// A polynomial of degree 5. Its powers differ in size and look alike, so a step that suits one coefficient doesn't suit
-/// the next: LBFGS learns that from the gradients that it has seen.
+/// A polynomial of degree 5. Its powers differ in size and look alike, so a step that suits one coefficient
+/// doesn't suit the next: LBFGS learns that from the gradients that it has seen.
 struct Polynomial : nn::Module {
   torch::Tensor coefficients = register_parameter("coefficients", torch::zeros({6}));
   std::int64_t evaluations = 0;
@@ -28,7 +28,9 @@ struct Polynomial : nn::Module {
 };
 
 struct ByLbfgs : Polynomial {
-  auto configure_optimizers() { return fg::LBFGS(parameters(), {.line_search_fn = fg::LineSearch::strong_wolfe}); }
+  auto configure_optimizers() {
+    return fg::LBFGS(parameters(), {.line_search_fn = fg::LineSearch::strong_wolfe});
+  }
 };
 
 struct ByAdam : Polynomial {
@@ -44,7 +46,8 @@ double train(Model& model, std::int64_t steps, const char* name) {
   fg::Trainer trainer{model, fg::Float64{}, fg::MaxSteps{steps}};
   trainer.fit(batches);
   const double loss = trainer.metric("loss").value();
-  std::cout << name << ": loss " << loss << " after " << steps << " steps, " << model.evaluations << " evaluations\n";
+  std::cout << name << ": loss " << loss << " after " << steps << " steps, " << model.evaluations
+            << " evaluations\n";
   return loss;
 }
 
@@ -57,6 +60,7 @@ int main() {
     adam.lr = lr;
     faster = faster && reached < train(adam, 500, "Adam");
   }
-  std::cout << (faster ? "LBFGS reached in 20 steps what Adam did not in 500\n" : "Adam was as good as LBFGS\n");
+  std::cout << (faster ? "LBFGS reached in 20 steps what Adam did not in 500\n"
+                       : "Adam was as good as LBFGS\n");
   return faster ? 0 : 1;
 }

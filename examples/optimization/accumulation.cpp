@@ -74,16 +74,19 @@ int main() {
   torch::manual_seed(0);
   Regression growing;
   // [schedule]
-  fg::AccumulateSchedule windows{.stages = {{.from_epoch = 0, .batches = 1}, {.from_epoch = 2, .batches = 4}}};
+  fg::AccumulateSchedule windows{
+      .stages = {{.from_epoch = 0, .batches = 1}, {.from_epoch = 2, .batches = 4}}};
   fg::Trainer stages{growing, windows, fg::MaxEpochs{4}};
   // [/schedule]
   stages.fit(batches);
-  problem::check(stages.progress().global_step == 8 + 8 + 2 + 2, "two epochs of single batches, then windows of 4");
+  problem::check(stages.progress().global_step == 8 + 8 + 2 + 2,
+                 "two epochs of single batches, then windows of 4");
 
   // The last window of an epoch may be short: 8 batches in windows of 3 are 3, 3 and 2.
   Regression short_windows;
   // [partial]
-  fg::Trainer as_lightning{short_windows, fg::Accumulate<3>{.partial = fg::PartialWindow::full_divisor}, fg::MaxEpochs{1}};
+  fg::Trainer as_lightning{short_windows, fg::Accumulate<3>{.partial = fg::PartialWindow::full_divisor},
+                           fg::MaxEpochs{1}};
   // [/partial]
   as_lightning.fit(batches);
   problem::check(as_lightning.progress().global_step == 3, "an epoch's end closes the window that is open");

@@ -18,7 +18,8 @@ struct Regression : nn::Module {
     return nn::functional::mse_loss(line->forward(batch.data), batch.target);
   }
   auto configure_optimizers() {
-    return fg::optimizer(fg::SGD(parameters(), {.lr = 0.05, .momentum = 0.9})).with(fg::StepDecay{.step_size = 2});
+    return fg::optimizer(fg::SGD(parameters(), {.lr = 0.05, .momentum = 0.9}))
+        .with(fg::StepDecay{.step_size = 2});
   }
 };
 // [/model]
@@ -69,7 +70,8 @@ struct SkipsOutliers : Regression {
 int main() {
   const auto batches = problem::plane();
   const auto model = trained_by_the_library(batches);
-  problem::check(problem::same(model, trained_by_hand(batches)), "the library and the loop by hand agree bit for bit");
+  problem::check(problem::same(model, trained_by_hand(batches)),
+                 "the library and the loop by hand agree bit for bit");
 
   SkipsOutliers skips;
   fg::Trainer trainer{skips, fg::MaxEpochs{1}};

@@ -60,8 +60,9 @@ struct TwiceForB : TwoLines {
 // [per-optimizer]
 struct PerOptimizer : TwoLines {
   auto configure_optimizers() {
-    return fg::optimizers(fg::optimizer(fg::SGD(a->parameters(), {.lr = 1.0})).clip(fg::ClipNorm{.max = 0.5}),
-                          fg::optimizer(fg::SGD(b->parameters(), {.lr = 1.0})).clip(fg::ClipNorm{.max = 1.0}));
+    return fg::optimizers(
+        fg::optimizer(fg::SGD(a->parameters(), {.lr = 1.0})).clip(fg::ClipNorm{.max = 0.5}),
+        fg::optimizer(fg::SGD(b->parameters(), {.lr = 1.0})).clip(fg::ClipNorm{.max = 1.0}));
   }
 };
 // [/per-optimizer]
@@ -107,7 +108,8 @@ int main() {
   trainer.fit(problem::plane());
 
   problem::check(moved<Regression>()[0] > 100, "without clipping one batch leaps");
-  problem::check(near(moved<Regression>(fg::ClipNorm{.max = 0.5})[0], 0.5), "clipped by norm it makes a step of 0.5");
+  problem::check(near(moved<Regression>(fg::ClipNorm{.max = 0.5})[0], 0.5),
+                 "clipped by norm it makes a step of 0.5");
   problem::check(near(moved<Regression>(fg::ClipValue{.max = 0.1})[0], 0.1 * std::sqrt(5.0)),
                  "clipped by value each of the five parameters moves by 0.1");
   const auto only_a = moved<OnlyA>();

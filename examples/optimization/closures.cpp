@@ -54,7 +54,8 @@ Model trained(const Policies&... policies) {
   Model model;
   fg::Trainer trainer{model, policies..., fg::MaxEpochs{2}};
   trainer.fit(problem::plane());
-  problem::check(trainer.progress().global_step == 16, "a step counts once, however often the loss was evaluated");
+  problem::check(trainer.progress().global_step == 16,
+                 "a step counts once, however often the loss was evaluated");
   return model;
 }
 
@@ -63,7 +64,8 @@ int main() {
   const auto manual = trained<Manual>(fg::ManualOptimization{});
   problem::check(automatic.evaluations > 16 && automatic.evaluations == manual.evaluations,
                  "LBFGS evaluates the loss several times a step");
-  problem::check(problem::same(automatic, manual), "automatically and by hand: the same parameters, bit for bit");
+  problem::check(problem::same(automatic, manual),
+                 "automatically and by hand: the same parameters, bit for bit");
   problem::check(trained<WithAdam>(fg::ManualOptimization{}).evaluations == 16, "Adam evaluates it once");
   return problem::outcome();
 }

@@ -39,7 +39,9 @@ struct Regression : nn::Module {
     calls.emplace_back("optimizer_step");
     optimizer.step(closure);
   }
-  void on_before_optimizer_step(auto& /*optimizer*/, auto& /*step*/) { calls.emplace_back("on_before_optimizer_step"); }
+  void on_before_optimizer_step(auto& /*optimizer*/, auto& /*step*/) {
+    calls.emplace_back("on_before_optimizer_step");
+  }
   void configure_gradient_clipping(auto& optimizer, auto& step) {
     calls.emplace_back("configure_gradient_clipping");
     step.clip_gradients(optimizer, fg::ClipNorm{.max = 0.5});
@@ -54,7 +56,8 @@ struct Regression : nn::Module {
   void on_train_epoch_end(auto& /*step*/) { calls.emplace_back("on_train_epoch_end"); }
 
   auto configure_optimizers() {
-    return fg::optimizer(fg::SGD(parameters(), {.lr = 0.05})).with(fg::ExponentialDecay{.gamma = 0.9}, fg::EveryStep{});
+    return fg::optimizer(fg::SGD(parameters(), {.lr = 0.05}))
+        .with(fg::ExponentialDecay{.gamma = 0.9}, fg::EveryStep{});
   }
 };
 // [/model]
@@ -83,14 +86,17 @@ int main() {
   for (const auto& call : calls) std::cout << call << '\n';
   const std::vector<std::string> window{
       // the first batch of the window: the closure alone
-      "on_train_batch_start", "training_step", "on_before_zero_grad", "optimizer_zero_grad", "on_before_backward",
-      "on_after_backward", "callback: accumulated", "on_train_batch_end",
+      "on_train_batch_start", "training_step", "on_before_zero_grad", "optimizer_zero_grad",
+      "on_before_backward", "on_after_backward", "callback: accumulated", "on_train_batch_end",
       // the second, which closes it
       "on_train_batch_start", "optimizer_step", "training_step", "on_before_backward", "on_after_backward",
       "on_before_optimizer_step", "configure_gradient_clipping", "lr_scheduler_step", "callback: stepped",
       "on_train_batch_end"};
-  const std::vector<std::string> first(calls.begin() + 1, calls.begin() + 1 + static_cast<std::ptrdiff_t>(window.size()));
-  problem::check(calls.front() == "on_train_epoch_start" && first == window, "hooks of a window come in this order");
-  problem::check(calls.back() == "on_train_epoch_end" && batches == 3, "a hook ends the epoch after three batches");
+  const std::vector<std::string> first(calls.begin() + 1,
+                                       calls.begin() + 1 + static_cast<std::ptrdiff_t>(window.size()));
+  problem::check(calls.front() == "on_train_epoch_start" && first == window,
+                 "hooks of a window come in this order");
+  problem::check(calls.back() == "on_train_epoch_end" && batches == 3,
+                 "a hook ends the epoch after three batches");
   return problem::outcome();
 }

@@ -20,8 +20,8 @@ struct Regression : nn::Module {
   torch::Tensor training_step(const fg::Example& batch, auto& step) {
     auto error = line->forward(batch.data) - batch.target;
     auto loss = error.square().mean();
-    step.log("loss", loss, fg::prog_bar | fg::on_epoch);                               // the epoch's mean
-    step.log_dict({{"error", error.abs().mean()}, {"largest", error.abs().max()}});    // of each batch
+    step.log("loss", loss, fg::prog_bar | fg::on_epoch);                             // the epoch's mean
+    step.log_dict({{"error", error.abs().mean()}, {"largest", error.abs().max()}});  // of each batch
     return loss;
   }
   void validation_step(const fg::Example& batch, auto& step) {

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Manual optimization: the model zeroes, differentiates and steps; precision and device are still the library's.
+// Manual optimization: the model zeroes, differentiates and steps; precision and device are still the
+// library's.
 #include <torch/torch.h>
 
 #include <fulgurite/fulgurite.hpp>
@@ -49,6 +50,7 @@ int main() {
   fg::Trainer{automatic, fg::MaxEpochs{5}}.fit(batches);
 
   problem::check(trainer.progress().global_step == 40, "a step by hand counts");
-  problem::check(problem::same(model, automatic), "by hand and automatically: the same parameters, bit for bit");
+  problem::check(problem::same(model, automatic),
+                 "by hand and automatically: the same parameters, bit for bit");
   return problem::outcome();
 }

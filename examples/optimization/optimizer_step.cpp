@@ -22,7 +22,8 @@ struct Networks : nn::Module {
     auto fake = generator->forward(torch::randn({batch.data.size(0), 4}));
     auto judged = discriminator->forward(fake);
     if (index == 0) return nn::functional::softplus(-judged).mean();
-    return nn::functional::softplus(-discriminator->forward(batch.data)).mean() + nn::functional::softplus(judged).mean();
+    return nn::functional::softplus(-discriminator->forward(batch.data)).mean() +
+           nn::functional::softplus(judged).mean();
   }
 };
 
@@ -104,7 +105,8 @@ int main() {
     WarmUp model;
     fg::Trainer trainer{model, fg::MaxSteps{250}};
     trainer.fit(problem::plane());
-    problem::check(std::abs(trainer.optimizer().lr(0) - 0.025) < 1e-12, "half of the warm-up: half of the rate");
+    problem::check(std::abs(trainer.optimizer().lr(0) - 0.025) < 1e-12,
+                   "half of the warm-up: half of the rate");
     trainer.set_limit(fg::MaxSteps{600});
     trainer.fit(problem::plane());
     problem::check(trainer.optimizer().lr(0) == 0.05, "after it the rate is the whole one");
@@ -115,7 +117,8 @@ int main() {
     second.fit(problem::plane());
     second.set_limit(fg::MaxSteps{600});
     second.fit(problem::plane());
-    problem::check(model.line->weight.allclose(scheduled.line->weight), "a schedule warms up in the same way");
+    problem::check(model.line->weight.allclose(scheduled.line->weight),
+                   "a schedule warms up in the same way");
   }
   {
     Forgetful model;

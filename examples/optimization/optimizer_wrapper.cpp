@@ -59,7 +59,8 @@ int main() {
   Wrapped wrapped;
   fg::Trainer through{wrapped, fg::ManualOptimization{}, fg::MaxEpochs{1}};
   through.fit(batches);
-  problem::check(through.progress().global_step == 8 && *through.metric("steps") == 8, "a wrapped step counts");
+  problem::check(through.progress().global_step == 8 && *through.metric("steps") == 8,
+                 "a wrapped step counts");
 
   torch::manual_seed(0);
   Raw raw;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Float16Mixed with its loss scale in every mode: automatic with accumulation and clipping, several optimizers, manual.
+// Float16Mixed with its loss scale in every mode: automatic with accumulation and clipping, several
+// optimizers, manual.
 #include <torch/torch.h>
 
 #include <fulgurite/fulgurite.hpp>
@@ -49,8 +50,9 @@ struct Several : nn::Module {
     return nn::functional::mse_loss(predicted.to(torch::kFloat), batch.target);
   }
   auto configure_optimizers() {
-    return fg::optimizers(fg::optimizer(fg::SGD(a->parameters(), {.lr = 0.02})).clip(fg::ClipNorm{.max = 0.5}),
-                          fg::optimizer(fg::AdamW(b->parameters(), {.lr = 0.02})));
+    return fg::optimizers(
+        fg::optimizer(fg::SGD(a->parameters(), {.lr = 0.02})).clip(fg::ClipNorm{.max = 0.5}),
+        fg::optimizer(fg::AdamW(b->parameters(), {.lr = 0.02})));
   }
 };
 // [/several]
@@ -61,33 +63,39 @@ int main() {
   torch::manual_seed(0);
   Automatic model;
   // [trainer]
-  fg::Trainer trainer{model, fg::Float16Mixed{.initial_scale = 1024}, fg::Accumulate<2>{}, fg::ClipNorm{.max = 0.5},
-                      fg::MaxEpochs{20}};
+  fg::Trainer trainer{model, fg::Float16Mixed{.initial_scale = 1024}, fg::Accumulate<2>{},
+                      fg::ClipNorm{.max = 0.5}, fg::MaxEpochs{20}};
   trainer.fit(batches);
   const double scale = trainer.loss_scale().scale();
-  const auto overflowed = trainer.progress().skipped_steps;  // they advance neither global_step nor a schedule
+  const auto overflowed =
+      trainer.progress().skipped_steps;  // they advance neither global_step nor a schedule
   // [/trainer]
   problem::check(scale == 1024 && overflowed == 0, "nothing overflowed");
   problem::check(trainer.progress().global_step == 80, "windows of two batches");
 
   torch::manual_seed(0);
   Manual manual;
-  fg::Trainer by_hand{manual, fg::Float16Mixed{.initial_scale = 1024}, fg::ManualOptimization{}, fg::MaxEpochs{20}};
+  fg::Trainer by_hand{manual, fg::Float16Mixed{.initial_scale = 1024}, fg::ManualOptimization{},
+                      fg::MaxEpochs{20}};
   by_hand.fit(batches);
-  problem::check(by_hand.progress().global_step == 80 && model.line->weight.allclose(manual.line->weight, 1e-4, 1e-5),
-                 "accumulated and clipped by hand: the same training");
+  problem::check(
+      by_hand.progress().global_step == 80 && model.line->weight.allclose(manual.line->weight, 1e-4, 1e-5),
+      "accumulated and clipped by hand: the same training");
 
   torch::manual_seed(0);
   Several several;
   // [overflow]
-  fg::Trainer two{several, fg::Float16Mixed{.initial_scale = 1e8}, fg::MaxEpochs{5}};  // far too large at first
+  fg::Trainer two{several, fg::Float16Mixed{.initial_scale = 1e8},
+                  fg::MaxEpochs{5}};  // far too large at first
   two.fit(batches);
   const bool recovered = two.progress().skipped_steps > 0 && two.loss_scale().scale() < 1e8;
   // [/overflow]
-  problem::check(recovered && two.progress().global_step > 0 &&
-                     two.progress().global_step + two.progress().skipped_steps == 80,
-                 "with two optimizers an overflow is skipped, and the scale falls until the training goes on");
-  problem::check(several.a->weight.isfinite().all().item<bool>() && several.b->weight.isfinite().all().item<bool>(),
-                 "nothing that is not finite reached a parameter");
+  problem::check(
+      recovered && two.progress().global_step > 0 &&
+          two.progress().global_step + two.progress().skipped_steps == 80,
+      "with two optimizers an overflow is skipped, and the scale falls until the training goes on");
+  problem::check(
+      several.a->weight.isfinite().all().item<bool>() && several.b->weight.isfinite().all().item<bool>(),
+      "nothing that is not finite reached a parameter");
   return problem::outcome();
 }

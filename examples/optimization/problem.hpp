@@ -27,7 +27,8 @@ inline data::TensorBatches plane() {
 inline data::TensorBatches circle() {
   torch::manual_seed(2);
   const auto angle = 6.2832F * torch::rand({128, 1});
-  return data::TensorBatches(2 * torch::cat({angle.cos(), angle.sin()}, 1), torch::zeros({128}), {.batch_size = 16});
+  return data::TensorBatches(2 * torch::cat({angle.cos(), angle.sin()}, 1), torch::zeros({128}),
+                             {.batch_size = 16});
 }
 
 inline bool all_hold = true;
@@ -39,7 +40,9 @@ inline void check(bool holds, std::string_view what) {
 }
 
 /// For main: 1 if something did not hold.
-inline int outcome() { return all_hold ? 0 : 1; }
+inline int outcome() {
+  return all_hold ? 0 : 1;
+}
 
 /// Whether two models have the same parameters, bit for bit.
 inline bool same(const torch::nn::Module& a, const torch::nn::Module& b) {

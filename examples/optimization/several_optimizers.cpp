@@ -59,7 +59,8 @@ struct Gan : Networks {
     step.log("g_loss", loss, fg::prog_bar);
     return loss;
   }
-  torch::Tensor training_step(const fg::Example& batch, auto& step, fg::OptimizerIndex<1>) {  // the discriminator
+  torch::Tensor training_step(const fg::Example& batch, auto& step,
+                              fg::OptimizerIndex<1>) {  // the discriminator
     auto fake = sample(batch.data.size(0)).detach();
     auto loss = criterion(discriminator->forward(batch.data), 1) + criterion(discriminator->forward(fake), 0);
     step.log("d_loss", loss, fg::prog_bar);
@@ -102,8 +103,9 @@ struct TwoSchedules : Gan {
 struct InTurn : Gan {
   auto configure_optimizers() {
     return fg::optimizers(
-        fg::optimizer(fg::Adam(generator->parameters(), {.lr = 1e-2})).takes(fg::Batches{1}),       // one batch,
-        fg::optimizer(fg::Adam(discriminator->parameters(), {.lr = 1e-2})).takes(fg::Batches{3}));  // then three
+        fg::optimizer(fg::Adam(generator->parameters(), {.lr = 1e-2})).takes(fg::Batches{1}),  // one batch,
+        fg::optimizer(fg::Adam(discriminator->parameters(), {.lr = 1e-2}))
+            .takes(fg::Batches{3}));  // then three
   }
 };
 // [/turns]
@@ -122,8 +124,8 @@ int main() {
     fg::Trainer trainer{model, fg::MaxEpochs{10}};
     trainer.fit(batches);
     // [counts]
-    const auto all = trainer.progress().global_step;                     // the steps of all optimizers
-    const auto second = trainer.step_count(fg::optimizer_index<1>);      // those of one
+    const auto all = trainer.progress().global_step;                 // the steps of all optimizers
+    const auto second = trainer.step_count(fg::optimizer_index<1>);  // those of one
     // [/counts]
     problem::check(all == 160 && second == 80, "automatically: each optimizer steps in every batch");
   }
@@ -145,8 +147,9 @@ int main() {
     InTurn model;
     fg::Trainer trainer{model, fg::MaxEpochs{1}};
     trainer.fit(batches);
-    problem::check(trainer.step_count(fg::optimizer_index<0>) == 2 && trainer.step_count(fg::optimizer_index<1>) == 6,
-                   "in turn: one batch for the generator, three for the discriminator");
+    problem::check(
+        trainer.step_count(fg::optimizer_index<0>) == 2 && trainer.step_count(fg::optimizer_index<1>) == 6,
+        "in turn: one batch for the generator, three for the discriminator");
   }
   return problem::outcome();
 }

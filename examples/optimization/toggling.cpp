@@ -35,12 +35,23 @@ struct Toggled : Networks {
       step.manual_backward(generator_loss(batch));  // leaves no gradient in the discriminator
       g_opt.step();
     }
-    check_restored(d_opt);
+    {
+      auto only = step.toggle(d_opt);
+      d_opt.zero_grad();
+      step.manual_backward(-generator_loss(batch));
+      d_opt.step();
+    }
   }
-  // [/toggle]
-  void check_restored(const auto& /*optimizer*/) {
-    problem::check(!discriminator->weight.grad().defined(), "the other's parameters got no gradient");
-    problem::check(discriminator->weight.requires_grad(), "and need one again after the block");
+};
+// [/toggle]
+
+struct Watched : Toggled {
+  void on_before_optimizer_step(auto& optimizer, auto& /*step*/) {
+    if (optimizer.index() == 0) {
+      problem::check(!discriminator->weight.grad().defined(), "the other's parameters got no gradient");
+    } else {
+      problem::check(discriminator->weight.grad().defined(), "until its own turn");
+    }
   }
 };
 
@@ -51,9 +62,11 @@ struct Nested : Networks {
     auto generator_only = step.toggle(g_opt);
     {
       auto discriminator_only = step.toggle(d_opt);  // the innermost counts
-      problem::check(discriminator->weight.requires_grad() && !generator->weight.requires_grad(), "inside: the inner one");
+      problem::check(discriminator->weight.requires_grad() && !generator->weight.requires_grad(),
+                     "inside: the inner one");
     }
-    problem::check(generator->weight.requires_grad() && !discriminator->weight.requires_grad(), "then the outer one again");
+    problem::check(generator->weight.requires_grad() && !discriminator->weight.requires_grad(),
+                   "then the outer one again");
     throw std::runtime_error("something went wrong");  // guards end here, too
   }
 };
@@ -63,7 +76,8 @@ struct Nested : Networks {
 struct Automatic : Networks {
   torch::Tensor training_step(const fg::Example& batch, auto& /*step*/, auto index) {
     if constexpr (index == 0) {
-      problem::check(!discriminator->weight.requires_grad(), "automatically each optimizer is toggled in its turn");
+      problem::check(!discriminator->weight.requires_grad(),
+                     "automatically each optimizer is toggled in its turn");
     }
     return generator_loss(batch) + discriminator->forward(batch.data).square().mean();
   }
@@ -72,8 +86,9 @@ struct Automatic : Networks {
 
 int main() {
   const fg::LimitBatches one{.train = fg::Batches{1}};
-  Toggled toggled;
+  Watched toggled;
   fg::Trainer{toggled, fg::ManualOptimization{}, one, fg::MaxEpochs{1}}.fit(problem::circle());
+  problem::check(toggled.generator->weight.requires_grad(), "after the blocks all need gradients again");
 
   Nested nested;
   try {
