@@ -129,13 +129,17 @@ struct Gallery {
 
   static torch::Tensor grid(Networks& model, const torch::Tensor& noise) {
     const torch::NoGradGuard no_grad;
-    constexpr std::int64_t zoom = 6, gap = 4;
+    constexpr std::int64_t gap = 8;
+    const auto zoom = nn::functional::InterpolateFuncOptions()
+                          .scale_factor(std::vector<double>{6, 6})
+                          .mode(torch::kBicubic)
+                          .align_corners(false);
     std::vector<torch::Tensor> columns;
     for (std::int64_t digit = 0; digit < digits::classes; ++digit) {
       auto images = model.draw(noise, torch::full({noise.size(0)}, digit, torch::kLong))
-                        .view({-1, digits::side, digits::side});
-      auto zoomed = images.repeat_interleave(zoom, 1).repeat_interleave(zoom, 2);
-      columns.push_back(torch::constant_pad_nd(zoomed, {0, gap, 0, gap}).flatten(0, 1));
+                        .view({-1, 1, digits::side, digits::side});
+      auto zoomed = nn::functional::interpolate(images, zoom);
+      columns.push_back(torch::constant_pad_nd(zoomed, {0, gap, 0, gap}).flatten(0, 2));
     }
     return torch::cat(columns, 1);
   }

@@ -53,7 +53,8 @@ int main(int argc, char** argv) {
     } else if (options.form == "manual") {
       manual();
     } else {
-      const bool equal = same(automatic(), manual());
+      const auto first = automatic();
+      const bool equal = same(first, manual());
       std::cout << "both forms end with "
                 << (equal ? "the same parameters, bit for bit\n" : "different parameters\n");
       return equal ? 0 : 1;

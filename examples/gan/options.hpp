@@ -10,7 +10,7 @@
 
 struct Options {
   std::int64_t epochs = 200, batch_size = 32, every = 20, seed = 0;
-  double lr = 2e-4;
+  double lr = 5e-4;
   std::string form = "automatic", data = FULGURITE_EXAMPLE_DATA "/digits.csv", images = "gan_digits";
 
   /// Reads the command line; after --help, or with a complaint about what is wrong, it ends the program.
