@@ -30,6 +30,14 @@ struct Ending : toy::Model {
     return batch == 3.0 ? fg::EpochControl::end_epoch : fg::EpochControl::go_on;
   }
 };
+
+struct EndingScheduled : Ending {
+  auto configure_optimizers() {
+    return fg::optimizer(toy::Sgd{&weight})
+        .with(fg::StepDecay{.step_size = 1, .gamma = 0.5}, fg::EveryStep{})
+        .with(fg::StepDecay{.step_size = 1, .gamma = 0.125}, fg::EveryEpoch{});
+  }
+};
 }  // namespace
 
 TEST_CASE("a short window follows its own mean") {
@@ -102,6 +110,14 @@ TEST_CASE("the model may end an epoch") {
   trainer.fit(counting(5));
   CHECK(model.weight.value == -3.0);
   CHECK(trainer.progress().epoch == 1);
+}
+
+TEST_CASE("an epoch that a hook ends advances epoch schedules, and step schedules only for steps") {
+  EndingScheduled model;
+  fg::Trainer trainer{model, fg::MaxEpochs{1}};
+  trainer.fit(counting(5));
+  CHECK(trainer.progress().global_step == 2);
+  CHECK(trainer.optimizer().rate == 0.5 * 0.5 * 0.125);
 }
 
 TEST_CASE("an embedded loop closes its windows") {

@@ -42,6 +42,11 @@ struct StepsTwice : toy::Model {
     optimizer.step();
   }
 };
+struct Seeing : toy::Model {
+  std::vector<double> slopes;
+  void on_before_backward(const auto& loss, auto&) { slopes.push_back(loss.slope); }
+  void on_train_batch_end(const auto& result, double, auto&) { slopes.push_back(result.loss->slope); }
+};
 struct Weighted : toy::Model {
   auto training_step(double batch, auto&) { return fg::weighted(toy::Loss{&weight, batch}, batch); }
 };
@@ -66,6 +71,14 @@ TEST_CASE("a skipped batch counts in the mean") {
   fg::Trainer trainer{model, fg::Accumulate<2>{}, fg::MaxEpochs{1}};
   trainer.fit(toy::counting(4));
   CHECK(model.weight.value == -(0.5 + 3.5));
+}
+
+TEST_CASE("hooks and the outcome see the loss that the model computed, undivided") {
+  Seeing model;
+  fg::Trainer trainer{model, fg::Accumulate<2>{}, fg::MaxEpochs{1}};
+  trainer.fit(toy::counting(2));
+  CHECK(model.slopes == std::vector{1.0, 1.0, 2.0, 2.0});
+  CHECK(model.weight.value == -1.5);
 }
 
 TEST_CASE("a weighted window is divided by its weight") {

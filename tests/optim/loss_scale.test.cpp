@@ -72,6 +72,17 @@ struct Manual : Line<fg::SGD> {
   }
 };
 
+struct Two : nn::Module {
+  nn::Linear a = register_module("a", nn::Linear(2, 1)), b = register_module("b", nn::Linear(2, 1));
+
+  torch::Tensor training_step(const fg::Example& batch, auto&, auto index) {
+    return nn::functional::mse_loss((index == 0 ? a : b)->forward(batch.data), batch.target);
+  }
+  auto configure_optimizers() {
+    return fg::optimizers(fg::SGD(a->parameters(), {.lr = 0.05}), fg::SGD(b->parameters(), {.lr = 0.05}));
+  }
+};
+
 std::vector<fg::Example> batches() {
   torch::manual_seed(5);
   std::vector<fg::Example> all;
@@ -267,4 +278,12 @@ TEST_CASE("by hand, clipping and steps under a loss scale are those of true grad
     return model.line->weight.detach().clone();
   };
   CHECK(trained(ScaledFloat64{}).equal(trained(fg::Float64{})));
+}
+
+TEST_CASE("with two optimizers the scale is updated once a batch") {
+  Two model;
+  fg::Trainer trainer{model, ScaledFloat64{}, fg::MaxEpochs{1}};
+  trainer.fit(batches());
+  CHECK(trainer.progress().global_step == 16);
+  CHECK(trainer.loss_scale().scale() == 4096.0);  // eight updates, and it grows after every third
 }

@@ -31,6 +31,23 @@ struct Line : nn::Module {
   auto configure_optimizers() { return fg::optimizer(fg::SGD(parameters(), {.lr = 0.1})); }
 };
 
+bool autocasts() { return at::autocast::is_autocast_enabled(at::kCPU); }
+
+/// By hand: which parts run under autocast.
+struct ByHand : Line {
+  bool forward = false, backward = true, step = true;
+
+  void training_step(const fg::Example& batch, auto& tools) {
+    auto optimizer = tools.optimizers();
+    auto loss = Line::training_step(batch, tools);
+    forward = autocasts();
+    tools.manual_backward(loss);
+    optimizer.step();
+  }
+  void on_before_backward(const auto&, auto&) { backward = autocasts(); }
+  void on_before_optimizer_step(auto&, auto&) { step = autocasts(); }
+};
+
 std::vector<fg::Example> batches(int count = 3) {
   std::vector<fg::Example> all;
   for (int i = 0; i < count; ++i) all.emplace_back(torch::randn({4, 2}), torch::randn({4, 1}));
@@ -112,6 +129,16 @@ TEST_CASE("Bfloat16Mixed casts the forward pass and leaves parameters alone") {
   CHECK(model.seen == torch::kBFloat16);
   CHECK(model.line->weight.scalar_type() == torch::kFloat);
   CHECK_FALSE(at::autocast::is_autocast_enabled(at::kCPU));
+}
+
+TEST_CASE("by hand, too, autocast covers the forward pass only") {
+  ByHand model;
+  fg::Trainer trainer{model, fg::ManualOptimization{}, fg::Float16Mixed{.initial_scale = 16.0}, fg::MaxEpochs{1}};
+  trainer.fit(batches());
+  CHECK(model.seen == torch::kHalf);
+  CHECK(model.forward);
+  CHECK_FALSE(model.backward);
+  CHECK_FALSE(model.step);
 }
 
 TEST_CASE("validation changes neither gradients nor the random stream of training") {

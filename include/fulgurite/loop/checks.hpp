@@ -278,7 +278,7 @@ consteval void require_model() {
                     "the model's configure_optimizers has the wrong shape: write a public `auto configure_optimizers()`. "
                     "See docs/errors/hook-shape.md");
       if constexpr (ConfiguresWithoutArguments<Model>) {
-        static_assert(OptimizerConfiguration<returned_configuration<Model>>,
+        static_assert(OptimizerConfiguration<returned_configuration<Model>> || refused_already<returned_configuration<Model>>,
                       "configure_optimizers must return an optimizer, fg::optimizer(...) or fg::optimizers(...): this has no "
                       "step() and zero_grad(). See docs/errors/configure-optimizers-result.md");
       }

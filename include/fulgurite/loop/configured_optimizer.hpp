@@ -18,9 +18,18 @@
 #include <fulgurite/optim/optimizer.hpp>
 #include <fulgurite/policies/limits.hpp>
 #include <fulgurite/policies/policy.hpp>
+#include <fulgurite/policies/scheduler_interval.hpp>
+#include <fulgurite/schedulers/scheduler.hpp>
 #include "attached_schedule.hpp"
 
 namespace fulgurite {
+
+namespace detail {
+
+template <class Interval>
+concept IntervalOrTrainers = std::is_same_v<Interval, TrainerInterval> || SchedulerIntervalPolicy<Interval>;
+
+}  // namespace detail
 
 /// The clipping of an optimizer that leaves it to the trainer.
 struct TrainerClipping {};
@@ -48,24 +57,34 @@ class ConfiguredOptimizer {
       : optimizer_(std::move(optimizer)), share_(share), clipping_(std::move(clipping)), schedules_(std::move(schedules)) {}
 
   /// Adds a schedule that advances when the trainer's interval policy says.
-  template <Scheduler Schedule>
+  template <class Schedule>
   auto with(Schedule schedule) && {
     return std::move(*this).with(std::move(schedule), TrainerInterval{});
   }
 
   /// Adds a schedule with an interval of its own: `.with(fg::OneCycle{...}, fg::EveryStep{})`. Several schedules act in
   /// the order in which they were added, each on what the one before it wrote.
-  template <Scheduler Schedule, class Interval>
+  template <class Schedule, class Interval>
   auto with(Schedule schedule, Interval interval) && {
     static_assert(HasLearningRate<O>,
                   "a schedule needs an optimizer with group_count(), lr(group) and set_lr(group, lr): this one has no "
                   "learning rate to drive. See docs/errors/schedule-without-rate.md");
-    return boost::hana::unpack(std::move(schedules_), [&](auto&&... attached) {
-      using Added = AttachedSchedule<Schedule, Interval>;
-      return ConfiguredOptimizer<O, Share, Clipping, Attached..., Added>(
-          std::move(optimizer_), share_, std::move(clipping_),
-          boost::hana::tuple<Attached..., Added>{std::move(attached)..., Added{std::move(schedule), interval}});
-    });
+    static_assert(Scheduler<Schedule>,
+                  "fg::optimizer(...).with(schedule) was given something that is no schedule: write "
+                  ".with(fg::StepDecay{.step_size = 30}). See docs/errors/with-schedule.md");
+    static_assert(!Scheduler<Schedule> || detail::IntervalOrTrainers<Interval>,
+                  "fg::optimizer(...).with(schedule, interval) was given something that is no interval: write "
+                  "fg::EveryStep{}, fg::EveryBatch{} or fg::EveryEpoch{}. See docs/errors/with-schedule.md");
+    if constexpr (Scheduler<Schedule> && detail::IntervalOrTrainers<Interval>) {
+      return boost::hana::unpack(std::move(schedules_), [&](auto&&... attached) {
+        using Added = AttachedSchedule<Schedule, Interval>;
+        return ConfiguredOptimizer<O, Share, Clipping, Attached..., Added>(
+            std::move(optimizer_), share_, std::move(clipping_),
+            boost::hana::tuple<Attached..., Added>{std::move(attached)..., Added{std::move(schedule), interval}});
+      });
+    } else {
+      return std::move(*this);
+    }
   }
 
   /// Clips this optimizer's gradients by a policy of its own, instead of the trainer's: `.clip(fg::ClipNorm{.max = 0.5})`,
@@ -119,13 +138,37 @@ class ConfiguredOptimizer {
   boost::hana::tuple<Attached...> schedules_;
 };
 
+namespace detail {
+
+/// What fg::optimizer(...) makes of something that is none: it swallows what is added to it, so that there is one error.
+struct NoOptimizer {
+  template <class... Anything>
+  NoOptimizer with(Anything&&...) && {
+    return {};
+  }
+  template <class Anything>
+  NoOptimizer clip(Anything&&) && {
+    return {};
+  }
+  NoOptimizer takes(Batches) && { return {}; }
+};
+
+}  // namespace detail
+
 /// Starts a configuration: `return fg::optimizer(fg::AdamW(parameters(), {.lr = 3e-3})).with(schedule, interval);`.
 /// Any `torch::optim::Optimizer` is taken too.
 template <class O>
 auto optimizer(O given) {
   using Adapted = adapted_optimizer<O>;
-  return ConfiguredOptimizer<Adapted, EveryBatchIsMine, TrainerClipping>(Adapted(std::move(given)), {}, {},
-                                                                         boost::hana::tuple<>{});
+  static_assert(Optimizer<Adapted>,
+                "fg::optimizer(...) was given something that is no optimizer: give it fg::AdamW(parameters(), {.lr = 1e-3}), "
+                "or another that has step() and zero_grad(). See docs/errors/configure-optimizers-result.md");
+  if constexpr (Optimizer<Adapted>) {
+    return ConfiguredOptimizer<Adapted, EveryBatchIsMine, TrainerClipping>(Adapted(std::move(given)), {}, {},
+                                                                           boost::hana::tuple<>{});
+  } else {
+    return detail::NoOptimizer{};
+  }
 }
 
 namespace detail {

@@ -28,6 +28,9 @@ struct ConfiguredOptimizers {
 /// `fg::optimizer(...)` with what was added to it, or an optimizer alone.
 template <class... Given>
 auto optimizers(Given... given) {
+  static_assert(sizeof...(Given) > 0,
+                "fg::optimizers() was given no optimizer: give it one or more. "
+                "See docs/errors/configure-optimizers-result.md");
   return ConfiguredOptimizers<decltype(detail::configured(std::move(given)))...>{
       {detail::configured(std::move(given))...}};
 }
@@ -37,7 +40,14 @@ namespace detail {
 template <class T>
 inline constexpr bool are_configured = false;
 template <class... Configured>
-inline constexpr bool are_configured<ConfiguredOptimizers<Configured...>> = true;
+inline constexpr bool are_configured<ConfiguredOptimizers<Configured...>> =
+    sizeof...(Configured) > 0 && (is_configured<Configured> && ...);
+
+/// fg::optimizer(...) or fg::optimizers(...) has said what is wrong with it.
+template <class T>
+inline constexpr bool refused_already = std::is_same_v<T, NoOptimizer>;
+template <class... Configured>
+inline constexpr bool refused_already<ConfiguredOptimizers<Configured...>> = !are_configured<ConfiguredOptimizers<Configured...>>;
 
 /// What the optimizers of a model are together.
 template <class Configuration>

@@ -9,12 +9,14 @@
 #include <stdexcept>
 #include <string>
 #include <string_view>
+#include <type_traits>
 #include <utility>
 
 #include <fulgurite/logging/log_flags.hpp>
 #include <fulgurite/logging/metric.hpp>
 #include <fulgurite/logging/metrics.hpp>
 #include <fulgurite/logging/number.hpp>
+#include <fulgurite/policies/clipping.hpp>
 #include <fulgurite/policies/policy.hpp>
 #include "progress.hpp"
 
@@ -33,6 +35,14 @@ class Run {
 
   /// Ends the fit after the running batch, or as soon as `MinEpochs` and `MinSteps` are reached.
   void stop() const { *stop_ = true; }
+
+  /// Metrics belong to a batch or an epoch: there is none around a fit.
+  template <class Value>
+  void log(std::string_view, const Value&, LogFlags = {}) const {
+    static_assert(std::is_void_v<Value>,
+                  "nothing can be logged around a fit (on_fit_start, on_train_start, on_train_end, on_fit_end): log in a "
+                  "hook of an epoch or of a batch, whose `step` has log. See docs/errors/log-outside.md");
+  }
 
  private:
   const Progress* progress_;
@@ -94,7 +104,10 @@ class Step : public Run {
   auto clip_gradients(const Handle& optimizer, const Policy& policy) const {
     detail::require_sensible(policy);
     auto gradients = optimizer.gradients();
-    return policy.clip(gradients);
+    static_assert(ClippingPolicy<Policy, decltype(gradients)>,
+                  "step.clip_gradients(optimizer, policy) takes a policy that can clip this optimizer's gradients: "
+                  "fg::ClipNorm{.max = 0.5} or fg::ClipValue{.max = 0.1}. See docs/errors/clipping-policy.md");
+    if constexpr (ClippingPolicy<Policy, decltype(gradients)>) return policy.clip(gradients);
   }
 
  private:

@@ -9,6 +9,7 @@
 #include <ostream>
 #include <stdexcept>
 #include <string>
+#include <type_traits>
 
 namespace fulgurite {
 
@@ -33,6 +34,13 @@ class BatchLimit {
   constexpr BatchLimit() = default;
   constexpr BatchLimit(Batches batches) : batches_(batches.count) {}
   constexpr BatchLimit(Fraction fraction) : fraction_(fraction.of_range) {}
+  template <class Number>
+    requires std::is_arithmetic_v<Number>
+  constexpr BatchLimit(Number) {
+    static_assert(!std::is_arithmetic_v<Number>,
+                  "fg::LimitBatches takes no bare number, since 1 and 1.0 would not mean the same: write fg::Batches{10} or "
+                  "fg::Fraction{0.25}. See docs/errors/limit-batches.md");
+  }
 
   /// How many batches of a range of that size (nothing: unknown) are taken; nothing means all.
   /// Throws std::invalid_argument for a fraction of an unknown size, or one that leaves no batch.
