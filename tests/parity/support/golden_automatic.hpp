@@ -143,7 +143,8 @@ struct OverridesZeroGrad : Base {
     if (this->program == "zero_even") {
       if (step.batch_index() % 2 == 0) optimizer.zero_grad();
     } else if (this->program == "zero_keep") {
-      for (at::Tensor gradient : optimizer.gradients().tensors()) gradient.zero_();
+      const auto gradients = optimizer.gradients();
+      for (at::Tensor gradient : gradients.tensors()) gradient.zero_();
     } else {
       throw std::runtime_error("no optimizer_zero_grad is known as " + this->program);
     }

@@ -97,8 +97,11 @@ struct Manual : GoldenModel<Net, shape> {
       [[maybe_unused]] const auto only = step.toggle(discriminator);
       step_and_zero(discriminator, 1, batch, step);
     } else if (this->program == "gan_closure") {
-      toggle_and_step(generator, 0, batch, step);
-      if ((step.batch_index() + 1) % 2 == 0) toggle_and_step(discriminator, 1, batch, step);
+      const Json order = this->config.value("closures", Json{{"first", 0}, {"even", true}});
+      const bool both = (step.batch_index() % 2 == 0) == order.at("even").template get<bool>();
+      if (order.at("first") == 0) toggle_and_step(generator, 0, batch, step);
+      if (both) toggle_and_step(discriminator, 1, batch, step);
+      if (order.at("first") == 1) toggle_and_step(generator, 0, batch, step);
     } else {
       throw std::runtime_error("no manual program of the GAN is known as " + this->program);
     }

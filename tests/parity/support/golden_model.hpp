@@ -176,7 +176,7 @@ struct GoldenModel : Net {
 
   std::vector<torch::Tensor> parameters_of(const std::string& which) {
     if (which == "all") return this->parameters();
-    const auto modules = this->named_modules();
+    const auto modules = this->named_modules("", /*include_self=*/false);
     if (const auto* module = modules.find(which)) return (*module)->parameters();
     const auto all = this->named_parameters();
     if (const auto* parameter = all.find(which)) return {*parameter};
