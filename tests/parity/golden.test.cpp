@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
-// Whole trainings of PyTorch Lightning (golden/) through fg::Trainer. Each case's configuration becomes a model, policies
-// and limits; the run must have the trace's losses, rates, steps, validations, hooks and parameters, or what we decided to
-// have instead.
+// Whole trainings of PyTorch Lightning (golden/) through fg::Trainer. Each case's configuration becomes a
+// model, policies and limits; the run must have the trace's losses, rates, steps, validations, hooks and
+// parameters, or what we decided to have instead.
 #include <torch/torch.h>
 
 #include <catch2/catch_test_macros.hpp>
@@ -23,7 +23,7 @@ namespace parity::golden {
 
 namespace {
 
-// --- what cannot be written, because it is refused when the program is compiled --------------------------------------
+// --- what cannot be written, because it is refused when the program is compiled ----------------------------
 
 using LbfgsMlp = Single<MlpNet, Shape{.reevaluates = true}>;
 static_assert(fg::detail::trainer_works<LbfgsMlp>());
@@ -41,12 +41,15 @@ static_assert(fg::detail::trainer_works<ByHand, fg::ManualOptimization>());
 static_assert(!fg::detail::trainer_works<ByHand, fg::ManualOptimization, fg::Accumulate<4>>());
 static_assert(!fg::detail::trainer_works<ByHand, fg::ManualOptimization, fg::ClipNorm>());
 
-bool is_manual(const Json& config) { return config.at("mode").get<std::string>().starts_with("manual"); }
+bool is_manual(const Json& config) {
+  return config.at("mode").get<std::string>().starts_with("manual");
+}
 
 /// Whether a configuration cannot be compiled here.
 bool is_refused(const Json& config) {
   if (has_lbfgs(config)) {
-    return accumulates(config) || config.contains("scaler") || config.value("program", "plain") == "skip_none";
+    return accumulates(config) || config.contains("scaler") ||
+           config.value("program", "plain") == "skip_none";
   }
   if (config.contains("frequencies")) return accumulates(config);
   return is_manual(config) && (accumulates(config) || clipping_of(config).kind != AnyClip::Kind::none);
@@ -66,19 +69,22 @@ std::string not_offered(const Json& config) {
 /// Everything that a configuration may say; what it says must be known, or the case fails.
 void require_known(const Json& file) {
   static const std::set<std::string> known{
-      "optimizers",   "schedulers", "trainer", "mode",      "program", "every_n", "skip",        "frozen",
-      "warmup_steps", "val",        "ret",     "resume",    "log",     "logger",  "grad_norm",   "stop_epoch_at_batch",
-      "frequencies",  "multi",      "dtype",   "n",         "scaler",  "amp16",   "inf_batches", "manual_clip",
-      "manual_sched"};
+      "optimizers", "schedulers",          "trainer",     "mode",        "program", "every_n", "skip",
+      "frozen",     "warmup_steps",        "val",         "ret",         "resume",  "log",     "logger",
+      "grad_norm",  "stop_epoch_at_batch", "frequencies", "multi",       "dtype",   "n",       "scaler",
+      "amp16",      "inf_batches",         "manual_clip", "manual_sched"};
   const Json& config = file.at("config");
   Arguments(config, known).done(file.at("name"));
   const bool is_gan = file.at("model") == "gan";
-  if ((is_gan ? "gan" : "mlp") != file.at("model")) throw std::runtime_error("no model is known as " + file.at("model").dump());
-  if (is_gan != config.at("mode").get<std::string>().ends_with("_gan")) throw std::runtime_error("a mode of another model");
+  if ((is_gan ? "gan" : "mlp") != file.at("model"))
+    throw std::runtime_error("no model is known as " + file.at("model").dump());
+  if (is_gan != config.at("mode").get<std::string>().ends_with("_gan"))
+    throw std::runtime_error("a mode of another model");
   if (config.value("dtype", "float64") != file.at("dtype")) throw std::runtime_error("two number formats");
 }
 
-/// Which optimizer of the GAN's closures comes first, and when the discriminator is trained, stands in its trace only.
+/// Which optimizer of the GAN's closures comes first, and when the discriminator is trained, stands in its
+/// trace only.
 Json completed(const Json& file) {
   Json config = file.at("config");
   if (config.value("program", "") != "gan_closure") return config;
@@ -93,17 +99,20 @@ Outcome run_case(const Json& config) {
   const auto mode = config.at("mode").get<std::string>();
   const Json trainer = trainer_of(config);
   if (mode == "manual" || mode == "manual_gan") return run_manual(config);
-  const bool has_precision = config.contains("scaler") || config.contains("amp16") || trainer.contains("precision");
+  const bool has_precision =
+      config.contains("scaler") || config.contains("amp16") || trainer.contains("precision");
   const bool has_averages = trainer.contains("swa") || trainer.contains("ema");
   if (mode == "auto_multi" || mode == "auto_gan") {
-    if (has_precision || has_averages) throw std::runtime_error("several optimizers with a precision or averages are not known");
+    if (has_precision || has_averages)
+      throw std::runtime_error("several optimizers with a precision or averages are not known");
     return config.contains("frequencies") ? run_turns(config) : run_several(config);
   }
   if (mode != "auto") throw std::runtime_error("no mode is known as " + mode);
   if (has_precision && has_averages) throw std::runtime_error("averages with a precision are not known");
   if (has_precision) return run_precision(config);
   if (has_averages) return run_averages(config);
-  const bool bare = config.value("program", "plain") == "plain" && config.value("schedulers", Json::array()).empty();
+  const bool bare =
+      config.value("program", "plain") == "plain" && config.value("schedulers", Json::array()).empty();
   return bare && !has_lbfgs(config) ? run_policies(config) : run_single(config);
 }
 
@@ -114,8 +123,8 @@ TEST_CASE("trainings follow the golden traces") {
     const Json& file = read_json(path);
     const auto stance = file.at("stance").get<std::string>();
     const auto missing = not_offered(file.at("config"));
-    names[missing.empty() ? stance : "not offered yet"].push_back(path.stem().string() +
-                                                                  (missing.empty() ? "" : " (" + missing + ")"));
+    names[missing.empty() ? stance : "not offered yet"].push_back(
+        path.stem().string() + (missing.empty() ? "" : " (" + missing + ")"));
     DYNAMIC_SECTION(path.stem().string()) {
       require_known(file);
       if (stance == "refuse") {

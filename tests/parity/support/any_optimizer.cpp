@@ -54,7 +54,8 @@ class Erased final : public ErasedOptimizer {
   }
   void zero_grad() override { optimizer_.zero_grad(); }
   fg::Gradients gradients() override { return optimizer_.gradients(); }
-  void set_loss_scale([[maybe_unused]] const at::Tensor& scale, [[maybe_unused]] const at::Tensor& found_inf) override {
+  void set_loss_scale([[maybe_unused]] const at::Tensor& scale,
+                      [[maybe_unused]] const at::Tensor& found_inf) override {
     if constexpr (fg::TakesLossScale<O>) {
       optimizer_.set_loss_scale(scale, found_inf);
     } else {
@@ -109,14 +110,16 @@ void read_options(const std::string& optimizer, const Json& from, Options& optio
   const auto read = [&](const auto& field) {
     using fulgurite::detail::from_ivalue;
     known.insert(field.first);
-    if (const auto found = from.find(field.first); found != from.end()) from_ivalue(to_value(*found), options.*field.second);
+    if (const auto found = from.find(field.first); found != from.end())
+      from_ivalue(to_value(*found), options.*field.second);
   };
   std::apply([&](const auto&... field) { (read(field), ...); }, Options::fields());
   Arguments(from, known).done(optimizer);
 }
 
 template <class O>
-std::unique_ptr<ErasedOptimizer> erased(const std::string& name, const std::vector<TraceGroup>& groups, const Json& defaults) {
+std::unique_ptr<ErasedOptimizer> erased(const std::string& name, const std::vector<TraceGroup>& groups,
+                                        const Json& defaults) {
   using Options = std::remove_cvref_t<decltype(std::declval<const O&>().options(0))>;
   std::vector<fg::ParameterGroup<Options>> ours;
   for (const TraceGroup& group : groups) {
@@ -135,7 +138,8 @@ std::unique_ptr<ErasedOptimizer> erased(const std::string& name, const std::vect
 
 }  // namespace
 
-std::unique_ptr<ErasedOptimizer> make_optimizer(const std::string& name, std::vector<TraceGroup> groups, Json defaults) {
+std::unique_ptr<ErasedOptimizer> make_optimizer(const std::string& name, std::vector<TraceGroup> groups,
+                                                Json defaults) {
   if (name == "Adam" && defaults.is_object() && defaults.value("decoupled_weight_decay", false)) {
     defaults.erase("decoupled_weight_decay");  // that is AdamW, and Python's Adam says so itself
     return erased<fg::AdamW>(name, groups, defaults);

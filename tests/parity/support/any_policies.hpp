@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Policies and callbacks that are chosen when the program runs, so that a trainer is compiled once for all of them.
+// Policies and callbacks that are chosen when the program runs, so that a trainer is compiled once for all of
+// them.
 #pragma once
 
 #include <cmath>
@@ -29,7 +30,8 @@ struct AnyEarlyStopping {
     const Json monitor = options.at("monitor");
     if (monitor == "val_loss") on_validation = made<fg::EarlyStopping<"val_loss">>(options);
     if (monitor == "train_loss") on_training = made<fg::EarlyStopping<"train_loss">>(options);
-    if (!on_validation && !on_training) throw std::runtime_error("early stopping on " + monitor.dump() + " is not known");
+    if (!on_validation && !on_training)
+      throw std::runtime_error("early stopping on " + monitor.dump() + " is not known");
   }
 
   void on_train_start(auto& run) {
@@ -95,7 +97,9 @@ struct AnyClip {
     if (kind == Kind::norm) fg::ClipNorm{.max = max}.clip(gradients);
     if (kind == Kind::value) fg::ClipValue{.max = max}.clip(gradients);
   }
-  friend std::ostream& operator<<(std::ostream& out, const AnyClip& clip) { return out << "AnyClip{" << clip.max << '}'; }
+  friend std::ostream& operator<<(std::ostream& out, const AnyClip& clip) {
+    return out << "AnyClip{" << clip.max << '}';
+  }
 };
 
 /// The trainer's clipping in a configuration.

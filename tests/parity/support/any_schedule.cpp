@@ -35,36 +35,37 @@ StepFunction step_function(const std::string& name) {
 }
 
 std::optional<fg::MomentumRange> momentum_range(Arguments& arguments, double base, double max) {
-  const fg::MomentumRange range{per_group(arguments, "base_momentum", base), per_group(arguments, "max_momentum", max)};
+  const fg::MomentumRange range{per_group(arguments, "base_momentum", base),
+                                per_group(arguments, "max_momentum", max)};
   return arguments.get("cycle_momentum", true) ? std::optional(range) : std::nullopt;
 }
 
 AnySchedule make_one_cycle(Arguments& a) {
-  fg::OneCycle schedule{.max_lr = per_group(*a.find("max_lr")),
-                        .total_steps = a.get("total_steps", std::int64_t{0}),
-                        .epochs = a.get("epochs", std::int64_t{0}),
-                        .steps_per_epoch = a.get("steps_per_epoch", std::int64_t{0}),
-                        .rising = a.get("pct_start", 0.3),
-                        .div_factor = a.get("div_factor", 25.0),
-                        .final_div_factor = a.get("final_div_factor", 1e4),
-                        .anneal = a.get("anneal_strategy", "cos") == "cos" ? fg::Anneal::cosine : fg::Anneal::linear,
-                        .three_phase = a.get("three_phase", false),
-                        .momentum_range = momentum_range(a, 0.85, 0.95)};
+  fg::OneCycle schedule{
+      .max_lr = per_group(*a.find("max_lr")),
+      .total_steps = a.get("total_steps", std::int64_t{0}),
+      .epochs = a.get("epochs", std::int64_t{0}),
+      .steps_per_epoch = a.get("steps_per_epoch", std::int64_t{0}),
+      .rising = a.get("pct_start", 0.3),
+      .div_factor = a.get("div_factor", 25.0),
+      .final_div_factor = a.get("final_div_factor", 1e4),
+      .anneal = a.get("anneal_strategy", "cos") == "cos" ? fg::Anneal::cosine : fg::Anneal::linear,
+      .three_phase = a.get("three_phase", false),
+      .momentum_range = momentum_range(a, 0.85, 0.95)};
   return AnySchedule(std::move(schedule));
 }
 
 AnySchedule make_cyclic(Arguments& a) {
   const std::string mode = a.get("mode", "triangular");
-  fg::CyclicSchedule schedule{
-      .base_lr = per_group(*a.find("base_lr")),
-      .max_lr = per_group(*a.find("max_lr")),
-      .steps_up = a.get("step_size_up", std::int64_t{2000}),
-      .steps_down = {},
-      .mode = mode == "triangular"    ? fg::CycleMode::triangular
-              : mode == "triangular2" ? fg::CycleMode::triangular2
-                                      : fg::CycleMode::exp_range,
-      .gamma = a.get("gamma", 1.0),
-      .momentum_range = momentum_range(a, 0.8, 0.9)};
+  fg::CyclicSchedule schedule{.base_lr = per_group(*a.find("base_lr")),
+                              .max_lr = per_group(*a.find("max_lr")),
+                              .steps_up = a.get("step_size_up", std::int64_t{2000}),
+                              .steps_down = {},
+                              .mode = mode == "triangular"    ? fg::CycleMode::triangular
+                                      : mode == "triangular2" ? fg::CycleMode::triangular2
+                                                              : fg::CycleMode::exp_range,
+                              .gamma = a.get("gamma", 1.0),
+                              .momentum_range = momentum_range(a, 0.8, 0.9)};
   if (const Json* down = a.find("step_size_down")) schedule.steps_down = down->get<std::int64_t>();
   const std::string scale_mode = a.get("scale_mode", "cycle");
   if (const Json* function = a.find("scale_fn")) {
@@ -85,7 +86,8 @@ template <template <class...> class Schedule>
 AnySchedule make_of_functions(const Json& names) {
   if (!names.is_array()) return AnySchedule(Schedule<StepFunction>(step_function(names.get<std::string>())));
   if (names.size() == 2) {
-    return AnySchedule(Schedule<StepFunction, StepFunction>(step_function(names[0]), step_function(names[1])));
+    return AnySchedule(
+        Schedule<StepFunction, StepFunction>(step_function(names[0]), step_function(names[1])));
   }
   throw std::runtime_error("as many functions are not known: " + names.dump());
 }
@@ -105,9 +107,11 @@ AnySchedule make_sequential(const Json& subs, const Json& milestones) {
 }
 
 AnySchedule make_chained(const Json& subs) {
-  if (subs.size() == 2) return AnySchedule(fg::ChainedSchedules(make_schedule(subs[0]), make_schedule(subs[1])));
+  if (subs.size() == 2)
+    return AnySchedule(fg::ChainedSchedules(make_schedule(subs[0]), make_schedule(subs[1])));
   if (subs.size() == 3) {
-    return AnySchedule(fg::ChainedSchedules(make_schedule(subs[0]), make_schedule(subs[1]), make_schedule(subs[2])));
+    return AnySchedule(
+        fg::ChainedSchedules(make_schedule(subs[0]), make_schedule(subs[1]), make_schedule(subs[2])));
   }
   throw std::runtime_error("a chain of as many schedules is not known");
 }
@@ -116,15 +120,16 @@ AnySchedule named_schedule(const std::string& type, Arguments& a, const Json& su
   constexpr std::int64_t none = 0;
   if (type == "LambdaLR") return make_of_functions<fg::LambdaSchedule>(functions(a));
   if (type == "MultiplicativeLR") return make_of_functions<fg::MultiplicativeSchedule>(functions(a));
-  if (type == "StepLR") return AnySchedule(fg::StepDecay{.step_size = a.get("step_size", none), .gamma = a.get("gamma", 0.1)});
+  if (type == "StepLR")
+    return AnySchedule(fg::StepDecay{.step_size = a.get("step_size", none), .gamma = a.get("gamma", 0.1)});
   if (type == "MultiStepLR") {
     auto milestones = a.find("milestones")->get<std::vector<std::int64_t>>();
     std::sort(milestones.begin(), milestones.end());
     return AnySchedule(fg::MultiStepDecay{.milestones = std::move(milestones), .gamma = a.get("gamma", 0.1)});
   }
   if (type == "ConstantLR") {
-    return AnySchedule(
-        fg::ConstantSchedule{.factor = a.get("factor", 1.0 / 3.0), .steps = a.get("total_iters", std::int64_t{5})});
+    return AnySchedule(fg::ConstantSchedule{.factor = a.get("factor", 1.0 / 3.0),
+                                            .steps = a.get("total_iters", std::int64_t{5})});
   }
   if (type == "LinearLR") {
     return AnySchedule(fg::LinearSchedule{.start_factor = a.get("start_factor", 1.0 / 3.0),
@@ -140,8 +145,9 @@ AnySchedule named_schedule(const std::string& type, Arguments& a, const Json& su
     return AnySchedule(fg::CosineAnnealing{.period = a.get("T_max", none), .min_lr = a.get("eta_min", 0.0)});
   }
   if (type == "CosineAnnealingWarmRestarts") {
-    return AnySchedule(fg::CosineWarmRestarts{
-        .period = a.get("T_0", none), .multiplier = a.get("T_mult", std::int64_t{1}), .min_lr = a.get("eta_min", 0.0)});
+    return AnySchedule(fg::CosineWarmRestarts{.period = a.get("T_0", none),
+                                              .multiplier = a.get("T_mult", std::int64_t{1}),
+                                              .min_lr = a.get("eta_min", 0.0)});
   }
   if (type == "CyclicLR") return make_cyclic(a);
   if (type == "OneCycleLR") return make_one_cycle(a);
@@ -167,7 +173,8 @@ AnyPlateau make_plateau(const Json& config, const std::string& metric) {
   plateau.factor = a.get("factor", 0.1);
   plateau.patience = a.get("patience", std::int64_t{10});
   plateau.threshold = a.get("threshold", 1e-4);
-  plateau.threshold_mode = a.get("threshold_mode", "rel") == "rel" ? fg::ThresholdMode::relative : fg::ThresholdMode::absolute;
+  plateau.threshold_mode =
+      a.get("threshold_mode", "rel") == "rel" ? fg::ThresholdMode::relative : fg::ThresholdMode::absolute;
   plateau.cooldown = a.get("cooldown", std::int64_t{0});
   plateau.min_lr = per_group(a, "min_lr", 0.0);
   plateau.eps = a.get("eps", 1e-8);

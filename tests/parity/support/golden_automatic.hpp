@@ -27,7 +27,8 @@ struct AutomaticModel : GoldenModel<Net, shape> {
   bool skipped(std::int64_t batch, std::size_t optimizer) const {
     if (this->program == "skip_none_opt1") return optimizer == 1 && batch % 3 == 1;
     return this->program == "skip_none" &&
-           batch % this->config.at("skip").at(0).template get<std::int64_t>() == this->config.at("skip").at(1);
+           batch % this->config.at("skip").at(0).template get<std::int64_t>() ==
+               this->config.at("skip").at(1);
   }
   torch::Tensor changed(torch::Tensor loss, std::int64_t batch) const {
     if (this->program != "scaler_inf") return loss;
@@ -83,7 +84,7 @@ struct Several : AutomaticModel<Net, shape> {
   }
 };
 
-// --- programs that override a hook; the trace says which -------------------------------------------------------------
+// --- programs that override a hook; the trace says which ---------------------------------------------------
 
 /// warmup, every_n, own_optimizer, closure_first.
 template <class Base>
@@ -96,7 +97,8 @@ struct OverridesStep : Base {
       const auto warmup = this->config.at("warmup_steps").template get<std::int64_t>();
       if (step.global_step() < warmup) {
         const double lr = number(this->config.at("optimizers").at(index).at("lr"));
-        optimizer.set_lr(std::min(1.0, static_cast<double>(step.global_step() + 1) / static_cast<double>(warmup)) * lr);
+        optimizer.set_lr(
+            std::min(1.0, static_cast<double>(step.global_step() + 1) / static_cast<double>(warmup)) * lr);
       }
       optimizer.step(closure);
     } else if (this->program == "every_n") {

@@ -38,8 +38,8 @@ inline std::string shown(const Row& row) {
 }
 
 /// The first `exact` numbers of a row are counters: those must be equal.
-inline void require_rows(const char* what, const std::vector<Row>& ours, const Json& theirs, std::size_t exact,
-                  double tolerance) {
+inline void require_rows(const char* what, const std::vector<Row>& ours, const Json& theirs,
+                         std::size_t exact, double tolerance) {
   for (std::size_t i = 0; i < std::min(ours.size(), theirs.size()); ++i) {
     INFO(what << ", row " << i << ": " << shown(ours[i]) << ", expected " << theirs[i].dump());
     REQUIRE(ours[i].size() == theirs[i].size());
@@ -143,7 +143,8 @@ inline void require_hooks(const Record& record, const Json& hooks, const Json& c
     // The trace begins where the batch before ended, with what a validation in the middle of an epoch adds.
     const auto from = last_of_epoch0 > 0 ? record.batch_ends.at({0, last_of_epoch0 - 1})
                                          : record.batch_starts.at({0, last_of_epoch0});
-    require_events("last_batch_of_epoch0_to_first_of_epoch1", slice(from, record.batch_ends.at({1, 0})), hooks);
+    require_events("last_batch_of_epoch0_to_first_of_epoch1", slice(from, record.batch_ends.at({1, 0})),
+                   hooks);
   }
   require_events("after_last_batch", slice(record.batch_ends.rbegin()->second, record.events.size()), hooks);
 }
@@ -160,9 +161,9 @@ inline void require_counts(const Record& record, const Json& counts) {
   const auto count = [&](const std::string& event) {
     return std::count(record.events.begin(), record.events.end(), event);
   };
-  const auto training_steps = std::count_if(record.events.begin(), record.events.end(), [](const std::string& event) {
-    return event.starts_with("training_step");
-  });
+  const auto training_steps =
+      std::count_if(record.events.begin(), record.events.end(),
+                    [](const std::string& event) { return event.starts_with("training_step"); });
   CHECK(training_steps == counts.at("training_step"));
   CHECK(count("on_after_backward") == counts.at("backward"));
   CHECK(count("on_before_zero_grad") == counts.at("zero_grad"));
@@ -200,8 +201,9 @@ inline Json without_callbacks(const Json& scheduler_steps) {
   return rows;
 }
 
-/// The rows of batches as a run with our callbacks has them: SWALR steps before the last on_train_batch_end of an epoch,
-/// StochasticWeightAverage in on_train_epoch_end, so those rows still have the rates of the row before.
+/// The rows of batches as a run with our callbacks has them: SWALR steps before the last on_train_batch_end
+/// of an epoch, StochasticWeightAverage in on_train_epoch_end, so those rows still have the rates of the row
+/// before.
 inline Json with_rates_before_swalr(Json batch_end, const Json& scheduler_steps) {
   for (const Json& step : scheduler_steps) {
     if (step.at(0) != -1) continue;
@@ -220,13 +222,17 @@ inline void require_match(const Json& file, const Outcome& ours, bool loss_scale
   const Record& record = ours.record;
 
   require_rows("training_steps", record.training_steps, trace.at("training_steps"), 4, tolerance);
-  require_rows("training_step_lr", abridged(record.training_step_lr), trace.at("training_step_lr"), 0, tolerance);
+  require_rows("training_step_lr", abridged(record.training_step_lr), trace.at("training_step_lr"), 0,
+               tolerance);
   require_rows("optimizer_steps", record.optimizer_steps, trace.at("optimizer_steps"), 4, tolerance);
-  require_rows("scheduler_steps", record.scheduler_steps, without_callbacks(trace.at("scheduler_steps")), 4, tolerance);
-  if (loss_scale && trace.contains("scaler")) require_rows("scaler", record.scaler, trace.at("scaler"), 4, 0.0);
+  require_rows("scheduler_steps", record.scheduler_steps, without_callbacks(trace.at("scheduler_steps")), 4,
+               tolerance);
+  if (loss_scale && trace.contains("scaler"))
+    require_rows("scaler", record.scaler, trace.at("scaler"), 4, 0.0);
   require_rows("validation", record.validation, trace.at("validation"), 3, tolerance);
   // Sums of 212 squares of parameters, some above 1: more roundings, and each row in another order of adding.
-  require_rows("batch_end", record.batch_end, with_rates_before_swalr(trace.at("batch_end"), trace.at("scheduler_steps")), 3,
+  require_rows("batch_end", record.batch_end,
+               with_rates_before_swalr(trace.at("batch_end"), trace.at("scheduler_steps")), 3,
                100.0 * tolerance);
 
   const Json& epoch_end = trace.at("epoch_end");
@@ -248,9 +254,10 @@ inline void require_match(const Json& file, const Outcome& ours, bool loss_scale
   if (trace.contains("hooks")) require_hooks(record, trace.at("hooks"), file.at("config"));
 }
 
-// --- what we decided to have instead ---------------------------------------------------------------------------------
+// --- what we decided to have instead -----------------------------------------------------------------------
 
-/// The rule by which a run may differ from its trace; empty if there is none, and the run must be as the trace.
+/// The rule by which a run may differ from its trace; empty if there is none, and the run must be as the
+/// trace.
 inline std::string deviation(const Json& file, const Outcome& ours) {
   const Json& config = file.at("config");
   const Json trainer = trainer_of(config);
@@ -271,7 +278,9 @@ inline std::string deviation(const Json& file, const Outcome& ours) {
   for (const Json& scheduler : schedulers) {
     if (!is_plateau(scheduler)) continue;
     if (v1 && !several && scheduler.value("interval", "epoch") == "step") return "S65";
-    if (scheduler.value("monitor", "") == "val_loss" && trainer.value("check_val_every_n_epoch", Json(1)) != 1) return "S64";
+    if (scheduler.value("monitor", "") == "val_loss" &&
+        trainer.value("check_val_every_n_epoch", Json(1)) != 1)
+      return "S64";
   }
   return {};
 }
@@ -283,10 +292,12 @@ inline void require_loss_scale(const Record& record, const fg::LossScaleOptions&
   REQUIRE(record.scaler.size() == record.batch_end.size());
   for (const Row& row : record.scaler) {
     const std::pair at{static_cast<std::int64_t>(*row[0]), static_cast<std::int64_t>(*row[1])};
-    const auto begin = std::next(record.events.begin(), static_cast<std::ptrdiff_t>(record.batch_starts.at(at)));
+    const auto begin =
+        std::next(record.events.begin(), static_cast<std::ptrdiff_t>(record.batch_starts.at(at)));
     const auto end = std::next(record.events.begin(), static_cast<std::ptrdiff_t>(record.batch_ends.at(at)));
     const auto attempts = std::count(begin, end, "on_before_optimizer_step");
-    const auto steps = std::count_if(begin, end, [](const std::string& event) { return event.starts_with("<opt"); });
+    const auto steps =
+        std::count_if(begin, end, [](const std::string& event) { return event.starts_with("<opt"); });
     if (steps < attempts) {
       scale *= options.backoff_factor;
       tracker = 0;
@@ -306,10 +317,12 @@ inline void require_schedules_follow(const Json& config, const Outcome& ours) {
   for (std::size_t i = 0; i < schedulers.size(); ++i) {
     const auto frequency = schedulers[i].value("frequency", std::int64_t{1});
     const bool by_step = schedulers[i].value("interval", "epoch") == "step";
-    const auto steps = std::count(ours.record.events.begin(), ours.record.events.end(), "sched" + std::to_string(i) + ".step");
+    const auto steps = std::count(ours.record.events.begin(), ours.record.events.end(),
+                                  "sched" + std::to_string(i) + ".step");
     INFO("schedule " << i);
     if (is_plateau(schedulers[i]) && schedulers[i].value("monitor", "") == "val_loss") {
-      CHECK(steps <= static_cast<std::int64_t>(ours.record.validation.size()));  // never fed with a stale value
+      CHECK(steps <=
+            static_cast<std::int64_t>(ours.record.validation.size()));  // never fed with a stale value
       if (by_step || frequency != 1) continue;
       std::set<double> epochs;
       for (const Row& row : ours.record.validation) epochs.insert(*row[0]);
@@ -331,9 +344,11 @@ inline void require_prefix(const Json& trace, const Outcome& ours, double tolera
     const Json& row = rows[compared];
     if (row.at(0) >= epochs && !(batches && row.at(0) == epochs && row.at(1) <= *batches)) break;
     INFO("training_steps, row " << compared);
-    require_rows("training_steps", {ours.record.training_steps.at(compared)}, Json::array({row}), 4, tolerance);
+    require_rows("training_steps", {ours.record.training_steps.at(compared)}, Json::array({row}), 4,
+                 tolerance);
     const Json& lr = lrs.size() == 1 ? lrs[0] : lrs[compared];
-    require_rows("training_step_lr", {ours.record.training_step_lr.at(compared)}, Json::array({lr}), 0, tolerance);
+    require_rows("training_step_lr", {ours.record.training_step_lr.at(compared)}, Json::array({lr}), 0,
+                 tolerance);
   }
   REQUIRE(compared > 0);
 }
@@ -342,16 +357,16 @@ inline void require_same_parameters(const Outcome& ours, const Outcome& theirs, 
   require_parameters(ours, Json(theirs.parameters), tolerance);
 }
 
-/// S51: a step that the loss scale skipped counts nowhere. The rates at the steps that were made are those of a run in
-/// which no step was skipped.
+/// S51: a step that the loss scale skipped counts nowhere. The rates at the steps that were made are those of
+/// a run in which no step was skipped.
 inline void require_skips_count_nowhere(const Json& config, const Outcome& ours) {
   const auto of_batch = [](const Row& row) { return std::pair(*row[0], *row[1]); };
   std::int64_t skipped = 0;
   for (std::size_t i = 1; i < ours.record.batch_end.size(); ++i) {
     INFO("batch_end, row " << i << ": " << shown(ours.record.batch_end[i]));
-    const auto made = std::count_if(ours.record.optimizer_steps.begin(), ours.record.optimizer_steps.end(), [&](const Row& row) {
-      return std::pair(*row[1], *row[2]) == of_batch(ours.record.batch_end[i]);
-    });
+    const auto made = std::count_if(
+        ours.record.optimizer_steps.begin(), ours.record.optimizer_steps.end(),
+        [&](const Row& row) { return std::pair(*row[1], *row[2]) == of_batch(ours.record.batch_end[i]); });
     REQUIRE(*ours.record.batch_end[i][2] - *ours.record.batch_end[i - 1][2] == static_cast<double>(made));
     if (made == 0) {  // parameters are as they were
       REQUIRE(*ours.record.batch_end[i][3] == *ours.record.batch_end[i - 1][3]);
@@ -375,8 +390,8 @@ inline void require_skips_count_nowhere(const Json& config, const Outcome& ours)
   }
 }
 
-/// Where we decided otherwise: the batches are the same ones, schedules follow steps and epochs, and what the rule says;
-/// with `same_final_params_as`, the parameters are those of that case.
+/// Where we decided otherwise: the batches are the same ones, schedules follow steps and epochs, and what the
+/// rule says; with `same_final_params_as`, the parameters are those of that case.
 inline void require_decided_form(const Json& file, const Outcome& ours, const std::string& rule) {
   const Json& config = file.at("config");
   const Json& trace = file.at("trace");
@@ -392,7 +407,8 @@ inline void require_decided_form(const Json& file, const Outcome& ours, const st
   REQUIRE(ours.record.training_steps.size() == theirs.size());
   const std::size_t same = rule == "S51" ? 3 : 4;  // epoch, batch, optimizer, and global_step
   for (std::size_t i = 0; i < theirs.size(); ++i) {
-    for (std::size_t k = 0; k < same; ++k) REQUIRE(agree(ours.record.training_steps[i][k], theirs[i][k], 0.0));
+    for (std::size_t k = 0; k < same; ++k)
+      REQUIRE(agree(ours.record.training_steps[i][k], theirs[i][k], 0.0));
   }
   if (!config.at("mode").get<std::string>().starts_with("manual")) require_schedules_follow(config, ours);
   if (!ours.record.scaler.empty()) {

@@ -157,10 +157,13 @@ struct Manual : GoldenModel<Net, shape> {
     });
   }
 
-  std::string monitor(std::size_t index) const { return this->config.at("schedulers").at(index).value("monitor", "loss"); }
+  std::string monitor(std::size_t index) const {
+    return this->config.at("schedulers").at(index).value("monitor", "loss");
+  }
 
   /// Advances one schedule, of whichever optimizer.
-  void advance([[maybe_unused]] auto& step, std::size_t index, [[maybe_unused]] std::optional<double> metric = {}) {
+  void advance([[maybe_unused]] auto& step, std::size_t index,
+               [[maybe_unused]] std::optional<double> metric = {}) {
     bool found = false;
     if constexpr (shape.schedules + shape.plateaus > 0) {
       std::size_t place = 0;
@@ -168,7 +171,8 @@ struct Manual : GoldenModel<Net, shape> {
         constexpr std::size_t places = shape.schedules + shape.plateaus;
         const std::size_t among = place++ % places;
         const bool plateau = among >= shape.schedules;
-        const auto here = this->schedule_at(handle.optimizer_index(), plateau ? among - shape.schedules : among, plateau);
+        const auto here =
+            this->schedule_at(handle.optimizer_index(), plateau ? among - shape.schedules : among, plateau);
         if (here != index) return;
         found = true;
         if constexpr (requires { handle.step(1.0); }) {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// The model of the golden traces as their configurations describe it: its optimizers and schedules, and hooks that write
-// down when they come. `golden_automatic.hpp` and `golden_manual.hpp` add a training_step.
+// The model of the golden traces as their configurations describe it: its optimizers and schedules, and hooks
+// that write down when they come. `golden_automatic.hpp` and `golden_manual.hpp` add a training_step.
 #pragma once
 
 #include <torch/types.h>
@@ -34,13 +34,13 @@ namespace parity::golden {
 /// What of a configuration is decided when a model is compiled.
 struct Shape {
   std::size_t optimizers = 1;
-  bool reevaluates = false;    // they are LBFGS
-  bool turns = false;          // they take turns
+  bool reevaluates = false;  // they are LBFGS
+  bool turns = false;        // they take turns
   bool manual = false;
-  bool skips = false;          // training_step may return nothing
-  bool scaled = false;         // the trainer has a loss scale
-  std::size_t schedules = 0;   // places for schedules of each optimizer, some of which may stay empty
-  std::size_t plateaus = 0;    // the same for those that follow a metric
+  bool skips = false;         // training_step may return nothing
+  bool scaled = false;        // the trainer has a loss scale
+  std::size_t schedules = 0;  // places for schedules of each optimizer, some of which may stay empty
+  std::size_t plateaus = 0;   // the same for those that follow a metric
 };
 
 /// Of which number format a configuration's tensors are.
@@ -60,7 +60,8 @@ struct GoldenModel : Net {
     this->to(dtype_of(config));
     torch::NoGradGuard no_grad;
     for (auto& parameter : this->named_parameters()) {
-      parameter->copy_(torch::tensor(numbers(first_values.at(parameter.key())), torch::kDouble).view(parameter->sizes()));
+      parameter->copy_(
+          torch::tensor(numbers(first_values.at(parameter.key())), torch::kDouble).view(parameter->sizes()));
     }
     for (const Json& name : config.value("frozen", Json::array())) {
       for (auto& parameter : parameters_of(name.get<std::string>())) parameter.set_requires_grad(false);
@@ -90,7 +91,8 @@ struct GoldenModel : Net {
   fg::EpochControl on_train_batch_start(const fg::Example&, auto& step) {
     record->event("on_train_batch_start");
     record->batch = step.batch_index();
-    const bool stop = config.contains("stop_epoch_at_batch") && config.at("stop_epoch_at_batch") == step.batch_index();
+    const bool stop =
+        config.contains("stop_epoch_at_batch") && config.at("stop_epoch_at_batch") == step.batch_index();
     return stop ? fg::EpochControl::end_epoch : fg::EpochControl::go_on;
   }
   void on_before_zero_grad(auto&, auto&) { record->event("on_before_zero_grad"); }
@@ -112,8 +114,8 @@ struct GoldenModel : Net {
       sum += values.sum().template item<double>();
       squares += values.square().sum().template item<double>();
     }
-    Row row{Record::as_double(step.epoch()), Record::as_double(step.batch_index()), Record::as_double(result.global_step),
-            sum, squares};
+    Row row{Record::as_double(step.epoch()), Record::as_double(step.batch_index()),
+            Record::as_double(result.global_step), sum, squares};
     add_all_lrs(row);
     record->batch_end.push_back(std::move(row));
     if (record->loss_scale) {
@@ -134,8 +136,8 @@ struct GoldenModel : Net {
   }
   void on_train_epoch_end(auto& step) {
     record->event("on_train_epoch_end");
-    record->epoch_end.push_back({{Record::as_double(step.epoch()), Record::as_double(step.global_step())},
-                                 step.metrics().values()});
+    record->epoch_end.push_back(
+        {{Record::as_double(step.epoch()), Record::as_double(step.global_step())}, step.metrics().values()});
   }
   void on_train_end(auto&) { record->event("on_train_end"); }
   void on_fit_end(auto&) { record->event("on_fit_end"); }
@@ -156,15 +158,18 @@ struct GoldenModel : Net {
   void note_training_step(auto& step, std::size_t optimizer, const std::string& event) {
     record->event(event);
     record->training_steps.push_back({Record::as_double(step.epoch()), Record::as_double(step.batch_index()),
-                                      static_cast<double>(optimizer), Record::as_double(step.global_step()), std::nullopt});
+                                      static_cast<double>(optimizer), Record::as_double(step.global_step()),
+                                      std::nullopt});
     Row lrs;
     add_all_lrs(lrs);
     record->training_step_lr.push_back(std::move(lrs));
   }
-  void note_loss(const torch::Tensor& loss) { record->training_steps.back().back() = loss.template item<double>(); }
+  void note_loss(const torch::Tensor& loss) {
+    record->training_steps.back().back() = loss.template item<double>();
+  }
 
-  /// The `place`-th schedule of an optimizer, among those that follow a metric or those that don't; nothing if it has
-  /// fewer.
+  /// The `place`-th schedule of an optimizer, among those that follow a metric or those that don't; nothing
+  /// if it has fewer.
   std::optional<std::size_t> schedule_at(std::size_t optimizer, std::size_t place, bool plateau) const {
     const Json all = config.value("schedulers", Json::array());
     for (std::size_t i = 0; i < all.size(); ++i) {
@@ -186,15 +191,18 @@ struct GoldenModel : Net {
  private:
   void require_places() const {
     if (config.at("optimizers").size() != shape.optimizers) {
-      throw std::runtime_error("this model has " + std::to_string(shape.optimizers) + " optimizers, and the configuration " +
+      throw std::runtime_error("this model has " + std::to_string(shape.optimizers) +
+                               " optimizers, and the configuration " +
                                std::to_string(config.at("optimizers").size()));
     }
     for (const Json& scheduler : config.value("schedulers", Json::array())) {
-      if (scheduler.value("opt", std::size_t{0}) >= shape.optimizers) throw std::runtime_error("a schedule of no optimizer");
+      if (scheduler.value("opt", std::size_t{0}) >= shape.optimizers)
+        throw std::runtime_error("a schedule of no optimizer");
     }
     for (std::size_t optimizer = 0; optimizer < shape.optimizers; ++optimizer) {
       if (schedule_at(optimizer, shape.schedules, false) || schedule_at(optimizer, shape.plateaus, true)) {
-        throw std::runtime_error("as many schedules of one optimizer are not known: " + config.at("schedulers").dump());
+        throw std::runtime_error("as many schedules of one optimizer are not known: " +
+                                 config.at("schedulers").dump());
       }
     }
   }
@@ -243,7 +251,8 @@ struct GoldenModel : Net {
     } else if constexpr (Place < shape.schedules) {
       return attach<I, Place + 1>(with(std::move(all), schedule_at(I, Place, false), AnySchedule()));
     } else {
-      return attach<I, Place + 1>(with(std::move(all), schedule_at(I, Place - shape.schedules, true), AnyPlateau()));
+      return attach<I, Place + 1>(
+          with(std::move(all), schedule_at(I, Place - shape.schedules, true), AnyPlateau()));
     }
   }
 
@@ -254,7 +263,8 @@ struct GoldenModel : Net {
     if constexpr (shape.manual) {
       return std::move(all).with(std::move(schedule));
     } else {
-      return std::move(all).with(std::move(schedule), index ? interval(config.at("schedulers").at(*index)) : AnyInterval{});
+      return std::move(all).with(std::move(schedule),
+                                 index ? interval(config.at("schedulers").at(*index)) : AnyInterval{});
     }
   }
 
@@ -272,7 +282,9 @@ struct GoldenModel : Net {
   void fill(AnyPlateau& plateau, std::size_t index) {
     const Json& scheduler = config.at("schedulers").at(index);
     plateau = make_plateau(scheduler, scheduler.value("monitor", "none"));
-    plateau.on_advance = [record = record, index](double metric, double lr) { record->schedule(index, metric, lr); };
+    plateau.on_advance = [record = record, index](double metric, double lr) {
+      record->schedule(index, metric, lr);
+    };
   }
 };
 

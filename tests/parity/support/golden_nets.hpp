@@ -39,7 +39,8 @@ struct MlpNet : torch::nn::Module {
 /// One half of the GAN.
 struct HalfNet : torch::nn::Module {
   HalfNet(int in, int out)
-      : l1(register_module("l1", torch::nn::Linear(in, 8))), l2(register_module("l2", torch::nn::Linear(8, out))) {}
+      : l1(register_module("l1", torch::nn::Linear(in, 8))),
+        l2(register_module("l2", torch::nn::Linear(8, out))) {}
 
   torch::Tensor forward(const torch::Tensor& x) { return l2->forward(torch::tanh(l1->forward(x))); }
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// From a golden trace's configuration to a run: data, limits, policies. `run` is compiled once for each model and set of
-// policies; the functions behind `run_case` name the combinations, each in a test file of its own.
+// From a golden trace's configuration to a run: data, limits, policies. `run` is compiled once for each model
+// and set of policies; the functions behind `run_case` name the combinations, each in a test file of its own.
 #pragma once
 
 #include <torch/types.h>
@@ -33,7 +33,7 @@ struct Outcome {
   Row lrs;
 };
 
-// --- the combinations, each defined in the test file of that name (golden_policies.test.cpp, ...) ---
+// --- the combinations, each defined in a file of that name (run_policies.cpp, ...) ---
 
 Outcome run_policies(const Json& config);   // one optimizer: the library's own policies, without schedules
 Outcome run_single(const Json& config);     // one optimizer: everything else
@@ -43,7 +43,8 @@ Outcome run_several(const Json& config);    // several optimizers
 Outcome run_turns(const Json& config);      // several that take turns
 Outcome run_manual(const Json& config);     // manual optimization
 
-/// Runs whatever the configuration describes. Throws std::runtime_error if that is not known. (golden.test.cpp)
+/// Runs whatever the configuration describes. Throws std::runtime_error if that is not known.
+/// (golden.test.cpp)
 Outcome run_case(const Json& config);
 
 // --- data ---
@@ -56,7 +57,8 @@ inline const Json& shared() {
 inline torch::Tensor shared_data(const std::string& name) {
   const Json& data = shared().at("data");
   const Json& shapes = shared().contains("shapes") ? shared().at("shapes") : data.at("shapes");
-  return torch::tensor(numbers(data.at(name)), torch::kDouble).view(shapes.at(name).get<std::vector<std::int64_t>>());
+  return torch::tensor(numbers(data.at(name)), torch::kDouble)
+      .view(shapes.at(name).get<std::vector<std::int64_t>>());
 }
 
 inline std::vector<fg::Example> batches(const std::string& x, const std::string& y, torch::Dtype dtype) {
@@ -96,7 +98,8 @@ void set_limits(Trainer& trainer, Arguments& options) {
   fg::LimitBatches limit;
   if (const Json* value = options.find("limit_train_batches")) limit.train = batch_limit(*value);
   if (const Json* value = options.find("limit_val_batches")) limit.validation = batch_limit(*value);
-  if (const Json* value = options.find("overfit_batches")) limit.train = limit.validation = batch_limit(*value);
+  if (const Json* value = options.find("overfit_batches"))
+    limit.train = limit.validation = batch_limit(*value);
   trainer.set_limit(limit);
   trainer.set_limit(fg::MinEpochs{options.get("min_epochs", std::int64_t{0})});
   trainer.set_limit(fg::MinSteps{options.get("min_steps", std::int64_t{0})});
@@ -108,8 +111,8 @@ void set_limits(Trainer& trainer, Arguments& options) {
 /// All options of the trainer that are limits; those that name policies are read elsewhere.
 template <class Trainer>
 void set_options(Trainer& trainer, const Json& given) {
-  Arguments options(given, {"accumulate_grad_batches", "gas", "gradient_clip_val", "gradient_clip_algorithm", "early_stopping",
-                            "precision", "swa", "ema"});
+  Arguments options(given, {"accumulate_grad_batches", "gas", "gradient_clip_val", "gradient_clip_algorithm",
+                            "early_stopping", "precision", "swa", "ema"});
   set_limits(trainer, options);
   trainer.set_limit(fg::LogEvery{options.get("log_every_n_steps", std::int64_t{50})});
   const Json epochs = given.value("check_val_every_n_epoch", Json(1));
@@ -121,7 +124,9 @@ void set_options(Trainer& trainer, const Json& given) {
   options.done("trainer");
 }
 
-inline Json trainer_of(const Json& config) { return config.value("trainer", Json::object()); }
+inline Json trainer_of(const Json& config) {
+  return config.value("trainer", Json::object());
+}
 
 /// Lightning divides a short last window as a full one.
 inline fg::AccumulateSchedule accumulation_of(const Json& config) {
@@ -129,7 +134,8 @@ inline fg::AccumulateSchedule accumulation_of(const Json& config) {
   fg::AccumulateSchedule schedule{.stages = {}, .partial = fg::PartialWindow::full_divisor};
   if (trainer.contains("gas")) {
     std::map<std::int64_t, std::int64_t> stages;
-    for (const auto& [epoch, count] : trainer.at("gas").items()) stages[std::stoll(epoch)] = count.get<std::int64_t>();
+    for (const auto& [epoch, count] : trainer.at("gas").items())
+      stages[std::stoll(epoch)] = count.get<std::int64_t>();
     for (const auto& [epoch, count] : stages) schedule.stages.push_back({epoch, count});
   } else {
     schedule.stages.push_back({0, trainer.value("accumulate_grad_batches", std::int64_t{1})});
@@ -169,7 +175,8 @@ Outcome run(const Json& config, Policies... policies) {
   Model model(config, shared().at("init").at(Model::initial), outcome.record);
   Witness witness;
   witness.record = &outcome.record;
-  fg::Trainer trainer{model, policies..., witness, AnyEarlyStopping(trainer_of(config).value("early_stopping", Json()))};
+  fg::Trainer trainer{model, policies..., witness,
+                      AnyEarlyStopping(trainer_of(config).value("early_stopping", Json()))};
   outcome.record.progress = &trainer.progress();
   if constexpr (requires { trainer.loss_scale(); }) {
     outcome.record.loss_scale = [&] {

@@ -28,9 +28,9 @@ struct Record {
   std::int64_t batch = 0;  // that was trained last
   std::vector<Row> training_steps, training_step_lr, optimizer_steps, batch_end, scheduler_steps, validation;
   std::vector<std::pair<Row, std::map<std::string, double>>> epoch_end;
-  std::map<std::string, double> metrics;  // at the end
+  std::map<std::string, double> metrics;                                       // at the end
   std::vector<std::pair<std::int64_t, std::map<std::string, double>>> logged;  // rows that the logger got
-  std::vector<std::map<std::string, double>> gradient_norms;                   // at each step, if the case asks for them
+  std::vector<std::map<std::string, double>> gradient_norms;  // at each step, if the case asks for them
   std::function<Row()> loss_scale;  // the scale and its growth tracker, if there is one
   std::vector<Row> scaler;
   std::vector<std::string> events;
@@ -46,8 +46,8 @@ struct Record {
   }
 
   void schedule(std::size_t index, std::optional<double> metric, double lr) {
-    scheduler_steps.push_back({as_double(static_cast<std::int64_t>(index)), as_double(progress->epoch), as_double(batch),
-                               as_double(progress->global_step), metric, lr});
+    scheduler_steps.push_back({as_double(static_cast<std::int64_t>(index)), as_double(progress->epoch),
+                               as_double(batch), as_double(progress->global_step), metric, lr});
     event("sched" + std::to_string(index) + ".step");
   }
 };

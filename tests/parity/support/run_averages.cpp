@@ -28,7 +28,8 @@ fg::StochasticWeightAverage stochastic(const Json& given) {
   }
   average.annealing_epochs = options.get("annealing_epochs", average.annealing_epochs);
   const auto strategy = options.get("annealing_strategy", "cos");
-  if (strategy != "cos" && strategy != "linear") throw std::runtime_error("no annealing is known as " + strategy);
+  if (strategy != "cos" && strategy != "linear")
+    throw std::runtime_error("no annealing is known as " + strategy);
   average.annealing = strategy == "cos" ? fg::Anneal::cosine : fg::Anneal::linear;
   options.done("swa");
   return average;
@@ -49,7 +50,8 @@ fg::ExponentialAverage exponential(const Json& given) {
 
 Outcome run_averages(const Json& config) {
   const Json trainer = trainer_of(config);
-  if (has_lbfgs(config) || config.value("program", "plain") != "plain" || (trainer.contains("swa") && trainer.contains("ema"))) {
+  if (has_lbfgs(config) || config.value("program", "plain") != "plain" ||
+      (trainer.contains("swa") && trainer.contains("ema"))) {
     throw std::runtime_error("averages with this configuration are not known");
   }
   if (trainer.contains("swa")) {

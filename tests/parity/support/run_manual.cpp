@@ -21,10 +21,12 @@ template <class Model>
 Outcome run_manually(const Json& config) {
   const auto precision = trainer_of(config).value("precision", "");
   if (config.contains("scaler")) {
-    return run<Model>(config, fg::ManualOptimization{}, ScaledLoss{loss_scale_of(config.at("scaler"))}, fg::IgnoreNonFinite{});
+    return run<Model>(config, fg::ManualOptimization{}, ScaledLoss{loss_scale_of(config.at("scaler"))},
+                      fg::IgnoreNonFinite{});
   }
   if (precision == "bf16-mixed") return run<Model>(config, fg::ManualOptimization{}, fg::Bfloat16Mixed{});
-  if (!precision.empty() || config.contains("amp16")) throw std::runtime_error("no precision is known as " + precision);
+  if (!precision.empty() || config.contains("amp16"))
+    throw std::runtime_error("no precision is known as " + precision);
   return run<Model>(config, fg::ManualOptimization{});
 }
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Golden traces of one optimizer in automatic optimization, through the library's own accumulation and clipping policies.
+// Golden traces of one optimizer in automatic optimization, through the library's own accumulation and
+// clipping policies.
 #include <torch/torch.h>
 
 #include "golden_automatic.hpp"
@@ -11,8 +12,10 @@ Outcome run_policies(const Json& config) {
   using Model = Single<MlpNet, Shape{}>;
   const AnyClip clip = clipping_of(config);
   const auto with_accumulation = [&](auto accumulation) {
-    if (clip.kind == AnyClip::Kind::norm) return run<Model>(config, accumulation, fg::ClipNorm{.max = clip.max});
-    if (clip.kind == AnyClip::Kind::value) return run<Model>(config, accumulation, fg::ClipValue{.max = clip.max});
+    if (clip.kind == AnyClip::Kind::norm)
+      return run<Model>(config, accumulation, fg::ClipNorm{.max = clip.max});
+    if (clip.kind == AnyClip::Kind::value)
+      return run<Model>(config, accumulation, fg::ClipValue{.max = clip.max});
     return run<Model>(config, accumulation, fg::NoClipping{});
   };
   const auto accumulation = accumulation_of(config);

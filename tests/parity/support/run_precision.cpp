@@ -36,19 +36,24 @@ Outcome run_precision(const Json& config) {
 
   if (precision == "bf16-mixed" && !config.contains("scaler") && program == "plain") {
     if (!has_lbfgs(config)) return run_in<Single<MlpNet, plain>>(config, fg::Bfloat16Mixed{});
-    if (!accumulates(config)) return run<Single<MlpNet, lbfgs>>(config, clipping_of(config), fg::Bfloat16Mixed{});
+    if (!accumulates(config))
+      return run<Single<MlpNet, lbfgs>>(config, clipping_of(config), fg::Bfloat16Mixed{});
   }
   if (has_lbfgs(config)) throw std::runtime_error("LBFGS with a loss scale, or with accumulation");
   if ((precision == "16-mixed" || (half.is_object() || half == true)) && program == "plain") {
     return run_in<Single<MlpNet, scaled>>(
-        config, fg::Float16Mixed{options.initial_scale, options.growth_factor, options.backoff_factor, options.growth_interval});
+        config, fg::Float16Mixed{options.initial_scale, options.growth_factor, options.backoff_factor,
+                                 options.growth_interval});
   }
   if (precision.empty() && half.is_null() && config.contains("scaler")) {
     if (loss_programs.contains(program)) return run_in<Single<MlpNet, scaled>>(config, ScaledLoss{options});
-    if (step_programs.contains(program)) return run_in<OverridesStep<Single<MlpNet, scaled>>>(config, ScaledLoss{options});
-    if (program == "clip_own") return run_in<OverridesClipping<Single<MlpNet, scaled>>>(config, ScaledLoss{options});
+    if (step_programs.contains(program))
+      return run_in<OverridesStep<Single<MlpNet, scaled>>>(config, ScaledLoss{options});
+    if (program == "clip_own")
+      return run_in<OverridesClipping<Single<MlpNet, scaled>>>(config, ScaledLoss{options});
   }
-  throw std::runtime_error("the program " + program + " in the precision \"" + precision + "\" is not known here");
+  throw std::runtime_error("the program " + program + " in the precision \"" + precision +
+                           "\" is not known here");
 }
 
 }  // namespace parity::golden

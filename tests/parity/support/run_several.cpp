@@ -35,13 +35,17 @@ Outcome run_several(const Json& config) {
   } else if (count == 2) {
     if (program == "plain") return run_with_any_policies<Several<MlpNet, of(2)>>(config);
     if (program.starts_with("skip_none")) return run_with_any_policies<Several<MlpNet, of(2, true)>>(config);
-    if (step_programs.contains(program)) return run_with_any_policies<OverridesStep<Several<MlpNet, of(2)>>>(config);
-    if (clip_programs.contains(program)) return run_with_any_policies<OverridesClipping<Several<MlpNet, of(2)>>>(config);
+    if (step_programs.contains(program))
+      return run_with_any_policies<OverridesStep<Several<MlpNet, of(2)>>>(config);
+    if (clip_programs.contains(program))
+      return run_with_any_policies<OverridesClipping<Several<MlpNet, of(2)>>>(config);
   } else if (count == 3) {
     if (program == "plain") return run_with_any_policies<Several<MlpNet, of(3)>>(config);
-    if (step_programs.contains(program)) return run_with_any_policies<OverridesStep<Several<MlpNet, of(3)>>>(config);
+    if (step_programs.contains(program))
+      return run_with_any_policies<OverridesStep<Several<MlpNet, of(3)>>>(config);
   }
-  throw std::runtime_error("the program " + program + " with " + std::to_string(count) + " optimizers is not known here");
+  throw std::runtime_error("the program " + program + " with " + std::to_string(count) +
+                           " optimizers is not known here");
 }
 
 }  // namespace parity::golden

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Golden traces of one optimizer in automatic optimization, through policies that are chosen when the program runs.
+// Golden traces of one optimizer in automatic optimization, through policies that are chosen when the program
+// runs.
 #include <torch/torch.h>
 
 #include <set>
@@ -31,12 +32,15 @@ Outcome run_single(const Json& config) {
   if (has_lbfgs(config)) {
     if (accumulates(config)) throw std::runtime_error("LBFGS does not accumulate");
     if (program == "plain") return run<Single<MlpNet, lbfgs>>(config, clipping_of(config));
-    if (step_programs.contains(program)) return run<OverridesStep<Single<MlpNet, lbfgs>>>(config, clipping_of(config));
+    if (step_programs.contains(program))
+      return run<OverridesStep<Single<MlpNet, lbfgs>>>(config, clipping_of(config));
   } else {
     if (program == "plain") return run_with_any_policies<Single<MlpNet, plain>>(config);
     if (program == "skip_none") return run_with_any_policies<Single<MlpNet, skipping>>(config);
-    if (step_programs.contains(program)) return run_with_any_policies<OverridesStep<Single<MlpNet, plain>>>(config);
-    if (zero_programs.contains(program)) return run_with_any_policies<OverridesZeroGrad<Single<MlpNet, plain>>>(config);
+    if (step_programs.contains(program))
+      return run_with_any_policies<OverridesStep<Single<MlpNet, plain>>>(config);
+    if (zero_programs.contains(program))
+      return run_with_any_policies<OverridesZeroGrad<Single<MlpNet, plain>>>(config);
     if (program == "clip_own") return run_with_any_policies<OverridesClipping<Single<MlpNet, plain>>>(config);
   }
   throw std::runtime_error("the program " + program + " is not known here");

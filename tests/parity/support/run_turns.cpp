@@ -31,9 +31,11 @@ Outcome run_turns(const Json& config) {
   } else {
     if (program == "plain" && count == 2) return run<Several<MlpNet, of(2)>>(config, clip);
     if (program == "plain" && count == 3) return run<Several<MlpNet, of(3)>>(config, clip);
-    if (step_programs.contains(program) && count == 2) return run<OverridesStep<Several<MlpNet, of(2)>>>(config, clip);
+    if (step_programs.contains(program) && count == 2)
+      return run<OverridesStep<Several<MlpNet, of(2)>>>(config, clip);
   }
-  throw std::runtime_error("the program " + program + " with " + std::to_string(count) + " optimizers is not known here");
+  throw std::runtime_error("the program " + program + " with " + std::to_string(count) +
+                           " optimizers is not known here");
 }
 
 }  // namespace parity::golden
