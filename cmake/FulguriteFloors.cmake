@@ -7,11 +7,11 @@
 set(FULGURITE_FLOOR_0 version detail policies hooks schedulers logging
     optim/optimizer callbacks/callback callbacks/early_stopping data/batches loop/backend)
 # 1 tensors
-set(FULGURITE_FLOOR_1 tensors optim data checkpoint averaging)
+set(FULGURITE_FLOOR_1 tensors optim data checkpoint averaging frozen)
 # 2 engine: written against concepts. No LibTorch, no range-v3.
 set(FULGURITE_FLOOR_2 loop trainer core)
 # 3 edges
-set(FULGURITE_FLOOR_3 callbacks frozen cuda distributed interop)
+set(FULGURITE_FLOOR_3 callbacks cuda distributed interop)
 # 4 the umbrella
 set(FULGURITE_FLOOR_4 fulgurite)
 

@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: MIT
 // One step of each optimizer: LibTorch's own, ours, and (where there is one) the bare fused kernel in a hand-written loop.
-// For optimizers that LibTorch has not, ours alone.
+// Optimizers that LibTorch has not are compared to Python's, by optimizer_step.py.
+//
+// usage: [optimizer...], by default all.
 //
 // With the argument --serve it measures on request, so that optimizer_step.py can take turns with it: a line
 // "<optimizer> <tensors> <elements>" in, the microseconds of a step out.
 #include <torch/torch.h>
 
+#include <ATen/ops/_fused_adagrad.h>
 #include <ATen/ops/_fused_adam.h>
 #include <ATen/ops/_fused_adamw.h>
 #include <ATen/ops/_fused_sgd.h>
@@ -15,6 +18,7 @@
 #include <iostream>
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -96,6 +100,20 @@ struct Entry {
   std::function<std::function<void()>(Size)> ours, torchs, bare;
 };
 
+/// LBFGS on a sum of squares, whose gradient is the parameter: a step of four iterations that never ends early.
+template <class Optimizer, class Options>
+std::function<void()> lbfgs_step_of(Size size, Options options) {
+  const auto parameters = parameters_of(size);
+  auto optimizer = std::make_shared<Optimizer>(parameters, options);
+  return [optimizer, parameters, loss = torch::ones({})] {
+    optimizer->step([&]() -> torch::Tensor {
+      const torch::NoGradGuard no_grad;
+      for (const auto& parameter : parameters) parameter.mutable_grad().copy_(parameter);
+      return loss;
+    });
+  };
+}
+
 template <class Optimizer, class Options>
 auto ours(Options options) {
   return [options](Size size) { return step_of<Optimizer>(size, options); };
@@ -127,9 +145,24 @@ const std::map<std::string, Entry>& entries() {
           });
         }}},
       {"Adagrad",
-       {ours<fg::Adagrad>(fg::AdagradOptions{}), torchs<torch::optim::Adagrad>(torch::optim::AdagradOptions(1e-2)), {}}},
+       {ours<fg::Adagrad>(fg::AdagradOptions{}), torchs<torch::optim::Adagrad>(torch::optim::AdagradOptions(1e-2)),
+        [](Size size) {
+          return bare_adam(size, [](auto& s) {
+            at::_fused_adagrad_(s.parameters, s.gradients, s.squares, s.steps, 1e-2, 0.0, 0.0, 1e-10, false);
+          });
+        }}},
       {"RMSprop",
        {ours<fg::RMSprop>(fg::RMSpropOptions{}), torchs<torch::optim::RMSprop>(torch::optim::RMSpropOptions(1e-2)), {}}},
+      {"LBFGS",
+       {[](Size size) {
+          return lbfgs_step_of<fg::LBFGS>(
+              size, fg::LBFGSOptions{.lr = 1e-4, .max_iter = 4, .tolerance_grad = 0, .tolerance_change = 0, .history_size = 10});
+        },
+        [](Size size) {
+          return lbfgs_step_of<torch::optim::LBFGS>(
+              size, torch::optim::LBFGSOptions(1e-4).max_iter(4).tolerance_grad(0).tolerance_change(0).history_size(10));
+        },
+        {}}},
       {"NAdam", {ours<fg::NAdam>(fg::NAdamOptions{}), {}, {}}},
       {"RAdam", {ours<fg::RAdam>(fg::RAdamOptions{}), {}, {}}},
       {"Adamax", {ours<fg::Adamax>(fg::AdamaxOptions{}), {}, {}}},
@@ -160,10 +193,12 @@ int serve() {
 int main(int argc, char** argv) {
   torch::set_num_threads(1);
   if (argc > 1 && std::string(argv[1]) == "--serve") return serve();
+  const std::set<std::string> asked_for(argv + 1, argv + argc);
 
   for (const Size size : {Size{8, 1'000}, Size{160, 1'000}, Size{160, 64'000}}) {
     for (const auto& [name, entry] : entries()) {
-      if (!entry.torchs) continue;
+      if (!entry.torchs || !(asked_for.empty() || asked_for.contains(name))) continue;
+      if (name == "LBFGS" && size.elements > 1'000) continue;  // takes seconds a step
       std::vector<benchmarks::Contender> contenders{{"torch::optim::" + name, entry.torchs(size)}, {"fg::" + name, entry.ours(size)}};
       if (entry.bare) contenders.push_back({"the fused kernel in a hand-written loop", entry.bare(size)});
       benchmarks::print(name + ", " + std::to_string(size.tensors) + " x " + std::to_string(size.elements),

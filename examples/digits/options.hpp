@@ -4,6 +4,7 @@
 
 #include <CLI/CLI.hpp>
 
+#include <cmath>
 #include <cstdint>
 #include <cstdlib>
 #include <filesystem>
@@ -21,7 +22,8 @@ struct Options {
     app.option_defaults()->always_capture_default();
     app.add_option("--epochs", options.epochs, "passes over the training data")->check(CLI::Range(1, 1'000'000));
     app.add_option("--lr", options.lr, "peak learning rate")->check([](const std::string& text) -> std::string {
-      return std::strtod(text.c_str(), nullptr) > 0.0 ? "" : text + " is no number above 0";
+      const double lr = std::strtod(text.c_str(), nullptr);
+      return lr > 0.0 && std::isfinite(lr) ? "" : text + " is no number above 0";
     });
     app.add_option("--batch-size", options.batch_size, "images a batch")->check(CLI::Range(1, 1'000'000));
     app.add_option("--seed", options.seed, "of weights, order and dropout")->check(CLI::Range(0, 1'000'000'000));
@@ -31,6 +33,7 @@ struct Options {
     app.add_option("--data", options.data, "the digits, as a CSV file");
     app.add_option("--weights", options.weights, "where the trained weights go")
         ->check([](const std::string& path) -> std::string {  // before the training, not after it
+          if (std::filesystem::is_directory(path)) return path + " is a folder";
           const auto folder = std::filesystem::absolute(path).parent_path();
           return std::filesystem::is_directory(folder) ? "" : "there is no folder " + folder.string();
         });

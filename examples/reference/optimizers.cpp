@@ -170,7 +170,7 @@ int main() {
     // [loss-scale]
     auto scale = torch::full({1}, 1024.0f);
     auto found_inf = torch::zeros({1});
-    adamw.set_loss_scale(scale, found_inf);  // read where they lie, when a step is made
+    adamw.set_loss_scale(scale, found_inf);  // read and written where they lie, when a step is made
     // [/loss-scale]
     (model.loss() * scale).backward();
     adamw.step();

@@ -7,4 +7,5 @@
 #include "checkpoint.hpp"
 #include "core.hpp"
 #include "data.hpp"
+#include "frozen.hpp"
 #include "optim.hpp"

@@ -7,6 +7,7 @@
 #include "policies/clipping.hpp"
 #include "policies/conflicts.hpp"
 #include "policies/device.hpp"
+#include "policies/execution.hpp"
 #include "policies/limits.hpp"
 #include "policies/non_finite.hpp"
 #include "policies/optimization.hpp"

@@ -1,17 +1,21 @@
 // SPDX-License-Identifier: MIT
 // Trainings of a model of plain doubles, each through fg::Trainer and as the loop that one would write by hand, which
-// keeps the same books. Their instructions are counted by CountInstructions.cmake; both must end in the same numbers.
+// keeps the same books: counters, the metrics' epoch, the check of the loss. CountInstructions.cmake counts the instructions
+// of both, which must end in the same numbers.
 //
-//   loops <case> <trainer|hand> <passes>    over 1000 batches each; prints the weights
+//   loops <case> <trainer|hand> <batches>    prints the weights
 #include <fulgurite/core.hpp>
 
+#include <algorithm>
 #include <cmath>
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <optional>
+#include <span>
 #include <stdexcept>
-#include <vector>
+#include <string>
 
 namespace fg = fulgurite;
 
@@ -104,11 +108,15 @@ struct Two {
 
 // --- through the trainer --------------------------------------------------------------------------------------------
 
+using Samples = std::span<const Sample>;
+
 // The loops that are counted. Not inlined, so that their code can be looked at.
 template <class Trainer>
-__attribute__((noinline)) void train(Trainer& trainer, const Sample* begin, const Sample* end) {
+__attribute__((noinline)) void train(Trainer& trainer, Samples samples) {
   auto loop = trainer.loop();
-  for (; begin != end; ++begin) loop.step(*begin);
+  for (const Sample& batch : samples) {
+    [[maybe_unused]] const auto result = loop.step(batch);
+  }
 }
 
 // --- by hand --------------------------------------------------------------------------------------------------------
@@ -117,10 +125,12 @@ struct Books {
   std::int64_t epoch = 0, batch = 0, batches = 0, windows = 0, global_step = 0, skipped_steps = 0;
   std::int64_t step_count[2] = {0, 0};
   bool epoch_open = false;
+  fg::Metrics metrics;  // whose epoch begins with the first batch
 
   void begin_epoch() {
     if (epoch_open) return;
     epoch_open = true;
+    metrics.begin_epoch(fg::Stage::training);
   }
   void count_step(int optimizer) {
     ++global_step;
@@ -153,9 +163,9 @@ inline void step_by_hand(Books& books, Line& line, const Sgd& sgd, const Sample&
 }
 
 struct PlainByHand {
-  Plain model;
+  Plain& model;
   Sgd sgd{&model.line, rate};
-  Books books;
+  Books books{};
 
   template <bool Clip = false>
   void step(const Sample& batch) {
@@ -167,21 +177,24 @@ struct PlainByHand {
 };
 
 struct ClippedByHand : PlainByHand {
+  explicit ClippedByHand(Plain& trained) : PlainByHand{trained} {}
   void step(const Sample& batch) { PlainByHand::step<true>(batch); }
 };
 
 struct AccumulatedByHand {
-  Plain model;
+  Plain& model;
   Sgd sgd{&model.line, rate};
-  Books books;
+  Books books{};
   std::int64_t in_window = 0;
-  std::int64_t divisor = 4;  // less for a short last window
+  std::int64_t divisor = 4;
+  std::optional<std::int64_t> epoch_size{};  // in batches, if known: the last window may be short
 
   void step(const Sample& batch) {
     books.begin_epoch();
     const Loss loss = loss_of(model.line, batch);
     if (in_window == 0) {
-      divisor = 4;
+      const std::int64_t remaining = epoch_size ? *epoch_size - books.batch : -1;
+      divisor = remaining > 0 && remaining < 4 ? remaining : 4;
       sgd.zero_grad();
     }
     require_finite(loss);
@@ -197,9 +210,9 @@ struct AccumulatedByHand {
 };
 
 struct TwoByHand {
-  Two model;
+  Two& model;
   Sgd sgd{&model.line, rate}, second_sgd{&model.second, 2.0 * rate};
-  Books books;
+  Books books{};
 
   void step(const Sample& batch) {
     books.begin_epoch();
@@ -211,30 +224,31 @@ struct TwoByHand {
 };
 
 struct HookedByHand {
-  Hooked model;
+  Hooked& model;
   Sgd sgd{&model.line, rate};
-  Books books;
+  Books books{};
 
   void step(const Sample& batch) {
     books.begin_epoch();
-    model.seen += batch.x;
-    const Loss loss = loss_of(model.line, batch);
+    model.on_train_batch_start(batch, *this);
+    fg::StepResult<Loss> result;
+    result.loss = loss_of(model.line, batch);
     sgd.zero_grad();
-    require_finite(loss);
-    loss.backward(1.0);
-    ++model.steps;
+    require_finite(*result.loss);
+    result.loss->backward(1.0);
+    model.on_before_optimizer_step(sgd, *this);
     sgd.step();
     books.count_step(0);
     ++books.windows;
     ++books.batches;
-    model.seen -= loss.value();
+    model.on_train_batch_end(result, batch, *this);
     ++books.batch;
   }
 };
 
 template <class ByHand>
-__attribute__((noinline)) void train_by_hand(ByHand& by_hand, const Sample* begin, const Sample* end) {
-  for (; begin != end; ++begin) by_hand.step(*begin);
+__attribute__((noinline)) void train_by_hand(ByHand& by_hand, Samples samples) {
+  for (const Sample& batch : samples) by_hand.step(batch);
 }
 
 // --- running them ---------------------------------------------------------------------------------------------------
@@ -251,19 +265,17 @@ void print(const Two& model) {
 }
 
 template <class Model, class ByHand, class... Policies>
-int run(const char* how, int passes, const std::vector<Sample>& samples, Policies... policies) {
-  const Sample* begin = samples.data();
-  const Sample* end = begin + samples.size();
+int run(const char* how, Samples samples, Policies... policies) {
+  Model model;
   if (std::strcmp(how, "trainer") == 0) {
-    Model model;
     fg::Trainer trainer{model, policies...};
-    for (int i = 0; i < passes; ++i) train(trainer, begin, end);
+    train(trainer, samples);
     print(model);
     std::printf("%lld\n", static_cast<long long>(trainer.progress().global_step));
   } else {
-    ByHand by_hand;
-    for (int i = 0; i < passes; ++i) train_by_hand(by_hand, begin, end);
-    print(by_hand.model);
+    ByHand by_hand{model};
+    train_by_hand(by_hand, samples);
+    print(model);
     std::printf("%lld\n", static_cast<long long>(by_hand.books.global_step));
   }
   return 0;
@@ -274,17 +286,17 @@ int run(const char* how, int passes, const std::vector<Sample>& samples, Policie
 int main(int argc, char** argv) {
   if (argc != 4) return 2;
   const char* name = argv[1];
-  std::vector<Sample> samples;
-  for (int i = 0; i < 1000; ++i) {
+  static Sample all[3000];
+  for (int i = 0; i < 3000; ++i) {
     const double x = static_cast<double>(i % 17) / 17.0;
-    samples.push_back({x, 2.0 * x - 0.5});
+    all[i] = {x, 2.0 * x - 0.5};
   }
-  const int passes = std::atoi(argv[3]);
+  const Samples samples = Samples(all).first(std::strtoul(argv[3], nullptr, 10));
   const auto is = [&](const char* other) { return std::strcmp(name, other) == 0; };
-  if (is("plain")) return run<Plain, PlainByHand>(argv[2], passes, samples);
-  if (is("accumulate")) return run<Plain, AccumulatedByHand>(argv[2], passes, samples, fg::Accumulate<4>{});
-  if (is("clipping")) return run<Plain, ClippedByHand>(argv[2], passes, samples, fg::ClipNorm{.max = limit});
-  if (is("two_optimizers")) return run<Two, TwoByHand>(argv[2], passes, samples);
-  if (is("hooks")) return run<Hooked, HookedByHand>(argv[2], passes, samples);
+  if (is("plain")) return run<Plain, PlainByHand>(argv[2], samples);
+  if (is("accumulate")) return run<Plain, AccumulatedByHand>(argv[2], samples, fg::Accumulate<4>{});
+  if (is("clipping")) return run<Plain, ClippedByHand>(argv[2], samples, fg::ClipNorm{.max = limit});
+  if (is("two_optimizers")) return run<Two, TwoByHand>(argv[2], samples);
+  if (is("hooks")) return run<Hooked, HookedByHand>(argv[2], samples);
   return 2;
 }

@@ -29,7 +29,10 @@ TEST_CASE("a number is written so that it can be read back") {
 TEST_CASE("a record of any texts reads as it was written") {
   const std::vector<std::string> fields{"plain", "a, b", "say \"a\"", "two\nlines", "", "\""};
   std::string text;
-  for (const auto& field : fields) text += (text.empty() ? "" : ",") + fg::detail::csv_field(field);
+  for (const auto& field : fields) {
+    if (!text.empty()) text += ',';
+    text += fg::detail::csv_field(field);
+  }
   std::istringstream input(text + "\nnext,1\n");
   CHECK(fg::detail::read_csv_record(input) == fields);
   CHECK(fg::detail::read_csv_record(input) == std::vector<std::string>{"next", "1"});

@@ -41,9 +41,10 @@ static_assert(fg::ReadLater<Far> && !fg::ReadLater<double>);
 
 TEST_CASE("a metric is a weighted mean over the epoch, or the last value") {
   fg::Metrics metrics;
-  metrics.log("mean", 1.0, 3.0, fg::on_epoch, fg::Stage::validation);
-  metrics.log("mean", 5.0, 1.0, fg::on_epoch, fg::Stage::validation);
-  metrics.log("last", 7.0, 1.0, fg::on_step, fg::Stage::training);
+  [[maybe_unused]] fg::LogPlace place;
+  metrics.log("mean", 1.0, 3.0, fg::on_epoch, fg::Stage::validation, place);
+  metrics.log("mean", 5.0, 1.0, fg::on_epoch, fg::Stage::validation, place);
+  metrics.log("last", 7.0, 1.0, fg::on_step, fg::Stage::training, place);
   CHECK(metrics.value("mean") == 2.0);
   CHECK(metrics.value("last") == 7.0);
   CHECK_FALSE(metrics.value("unknown").has_value());
@@ -51,9 +52,10 @@ TEST_CASE("a metric is a weighted mean over the epoch, or the last value") {
 
 TEST_CASE("a metric is found by its name and knows how often it was logged") {
   fg::Metrics metrics;
+  [[maybe_unused]] fg::LogPlace place;
   CHECK(metrics.find("loss") == nullptr);
-  metrics.log("loss", 1.0, 1.0, fg::on_step, fg::Stage::training);
-  metrics.log("loss", 2.0, 1.0, fg::on_step, fg::Stage::training);
+  metrics.log("loss", 1.0, 1.0, fg::on_step, fg::Stage::training, place);
+  metrics.log("loss", 2.0, 1.0, fg::on_step, fg::Stage::training, place);
   REQUIRE(metrics.find("loss") != nullptr);
   CHECK(metrics.find("loss")->count == 2);
   CHECK(metrics.find("loss")->last == 2.0);
@@ -61,10 +63,11 @@ TEST_CASE("a metric is found by its name and knows how often it was logged") {
 
 TEST_CASE("a metric logged for batches and epochs has three names") {
   fg::Metrics metrics;
+  [[maybe_unused]] fg::LogPlace place;
   for (const double value : {1.0, 3.0}) {
-    metrics.begin_place(false);
-    metrics.log("x", value, 1.0, fg::on_step | fg::on_epoch, fg::Stage::training);
-    metrics.log("alone", value, 1.0, fg::on_step, fg::Stage::training);
+    place = metrics.place(false);
+    metrics.log("x", value, 1.0, fg::on_step | fg::on_epoch, fg::Stage::training, place);
+    metrics.log("alone", value, 1.0, fg::on_step, fg::Stage::training, place);
   }
   CHECK(metrics.value("x") == 2.0);
   CHECK(metrics.value("x_step") == 3.0);
@@ -80,42 +83,45 @@ TEST_CASE("a metric logged for batches and epochs has three names") {
 
 TEST_CASE("one name in two stages is two metrics, and the one logged last answers") {
   fg::Metrics metrics;
-  metrics.begin_place(false);
-  metrics.log("loss", 1.0, 1.0, fg::on_epoch, fg::Stage::training);
-  metrics.begin_place(false);
-  metrics.log("loss", 9.0, 1.0, fg::on_epoch, fg::Stage::validation);
+  [[maybe_unused]] fg::LogPlace place;
+  place = metrics.place(false);
+  metrics.log("loss", 1.0, 1.0, fg::on_epoch, fg::Stage::training, place);
+  place = metrics.place(false);
+  metrics.log("loss", 9.0, 1.0, fg::on_epoch, fg::Stage::validation, place);
   CHECK(metrics.value("loss") == 9.0);
-  metrics.begin_place(false);
-  metrics.log("loss", 3.0, 1.0, fg::on_epoch, fg::Stage::training);
+  place = metrics.place(false);
+  metrics.log("loss", 3.0, 1.0, fg::on_epoch, fg::Stage::training, place);
   CHECK(metrics.value("loss") == 2.0);  // a validation in the middle of an epoch takes nothing away
   CHECK(metrics.values().size() == 1);
 }
 
 TEST_CASE("other flags for one name in one epoch are refused by name") {
   fg::Metrics metrics;
-  const auto log = [&](fg::LogFlags flags) { metrics.log("loss", 1.0, 1.0, flags, fg::Stage::training); };
+  [[maybe_unused]] fg::LogPlace place;
+  const auto log = [&](fg::LogFlags flags) { metrics.log("loss", 1.0, 1.0, flags, fg::Stage::training, place); };
   const std::string sentence =
       "fulgurite: loss was logged twice in one epoch, with different flags: log it in one way, or under two "
       "names";
-  metrics.begin_place(false);
+  place = metrics.place(false);
   log(fg::on_step);
   log(fg::on_step);  // aggregated
   CHECK_THROWS_WITH(log(fg::on_step | fg::prog_bar), sentence);
-  metrics.begin_place(false);
+  place = metrics.place(false);
   CHECK_THROWS_WITH(log(fg::on_epoch), sentence);
-  metrics.begin_place(true);
+  place = metrics.place(true);
   log(fg::on_epoch);  // the epoch's edge may
   CHECK(metrics.find("loss")->epoch_value() == 1.0);
   CHECK_THROWS_WITH(log(fg::epoch_sum), sentence);
   metrics.begin_epoch(fg::Stage::training);
-  metrics.begin_place(false);
+  place = metrics.place(false);
   log(fg::on_step);
   CHECK(metrics.find("loss")->count == 4);
 }
 
 TEST_CASE("two reductions for one name are refused") {
   fg::Metrics metrics;
-  CHECK_THROWS_WITH(metrics.log("loss", 1.0, 1.0, fg::epoch_sum | fg::epoch_max, fg::Stage::training),
+  [[maybe_unused]] fg::LogPlace place;
+  CHECK_THROWS_WITH(metrics.log("loss", 1.0, 1.0, fg::epoch_sum | fg::epoch_max, fg::Stage::training, place),
                     "fulgurite: loss is logged with two of fg::epoch_sum, fg::epoch_min and fg::epoch_max: "
                     "keep one, or log "
                     "it under two names");
@@ -123,12 +129,13 @@ TEST_CASE("two reductions for one name are refused") {
 
 TEST_CASE("values on a device are waited for when somebody looks, all at once") {
   fg::Metrics metrics;
+  [[maybe_unused]] fg::LogPlace place;
   Far::reads = Far::transfers = 0;
   for (int i = 1; i <= 100; ++i) {
     Far far{static_cast<double>(i)};
-    metrics.begin_place(false);
-    metrics.log("far", far, 2.0, fg::on_step | fg::on_epoch, fg::Stage::training);
-    metrics.log("near", 10.0 * i, 1.0, fg::on_step, fg::Stage::training);
+    place = metrics.place(false);
+    metrics.log("far", far, 2.0, fg::on_step | fg::on_epoch, fg::Stage::training, place);
+    metrics.log("near", 10.0 * i, 1.0, fg::on_step, fg::Stage::training, place);
     far.value = -1.0;
   }
   CHECK(Far::transfers == 0);
@@ -141,16 +148,18 @@ TEST_CASE("values on a device are waited for when somebody looks, all at once") 
 
 TEST_CASE("near and far values of one metric are taken in the order in which they were logged") {
   fg::Metrics metrics;
-  metrics.log("x", Far{1.0}, 1.0, fg::on_step, fg::Stage::training);
-  metrics.log("x", 2.0, 1.0, fg::on_step, fg::Stage::training);
+  [[maybe_unused]] fg::LogPlace place;
+  metrics.log("x", Far{1.0}, 1.0, fg::on_step, fg::Stage::training, place);
+  metrics.log("x", 2.0, 1.0, fg::on_step, fg::Stage::training, place);
   CHECK(metrics.value("x") == 2.0);
 }
 
 TEST_CASE("only so many values are kept on a device") {
   fg::Metrics metrics;
+  [[maybe_unused]] fg::LogPlace place;
   Far::transfers = 0;
   for (std::size_t i = 0; i < fg::Metrics::most_kept; ++i) {
-    metrics.log("far", Far{1.0}, 1.0, fg::on_step, fg::Stage::training);
+    metrics.log("far", Far{1.0}, 1.0, fg::on_step, fg::Stage::training, place);
   }
   CHECK(Far::transfers == 1);
   CHECK(metrics.value("far") == 1.0);
@@ -159,9 +168,10 @@ TEST_CASE("only so many values are kept on a device") {
 
 TEST_CASE("an epoch gets what was kept in it") {
   fg::Metrics metrics;
-  metrics.log("far", Far{4.0}, 1.0, fg::on_epoch, fg::Stage::training);
+  [[maybe_unused]] fg::LogPlace place;
+  metrics.log("far", Far{4.0}, 1.0, fg::on_epoch, fg::Stage::training, place);
   metrics.begin_epoch(fg::Stage::training);
-  metrics.log("far", Far{6.0}, 1.0, fg::on_epoch, fg::Stage::training);
+  metrics.log("far", Far{6.0}, 1.0, fg::on_epoch, fg::Stage::training, place);
   CHECK(metrics.value("far") == 6.0);
 }
 
@@ -186,22 +196,23 @@ struct Recorder final : fg::LogListener {
     }
   }
   void replay(fg::Metrics& metrics) const {
-    metrics.begin_place(false);
-    for (const Call& call : calls) metrics.log(call.name, *call.source, call.weight, call.flags, call.stage);
+    const auto place = metrics.place(false);
+    for (const Call& call : calls) metrics.log(call.name, *call.source, call.weight, call.flags, call.stage, place);
   }
 };
 }  // namespace
 
 TEST_CASE("a listener sees what it needs to log a step again") {
   fg::Metrics metrics;
+  [[maybe_unused]] fg::LogPlace place;
   Recorder recorder;
   Far loss{1.0};  // at its fixed address
-  metrics.log("loss", loss, 2.0, fg::on_epoch, fg::Stage::training);
+  metrics.log("loss", loss, 2.0, fg::on_epoch, fg::Stage::training, place);
   metrics.set_listener(&recorder);
-  metrics.begin_place(false);
+  place = metrics.place(false);
   loss.value = 2.0;
-  metrics.log("loss", loss, 2.0, fg::on_epoch, fg::Stage::training);
-  metrics.log("count", 5, 1.0, fg::on_step, fg::Stage::training);
+  metrics.log("loss", loss, 2.0, fg::on_epoch, fg::Stage::training, place);
+  metrics.log("count", 5, 1.0, fg::on_step, fg::Stage::training, place);
   metrics.set_listener(nullptr);
   CHECK(recorder.calls.size() == 1);
   CHECK(recorder.others == 1);

@@ -6,9 +6,13 @@
 #include <catch2/catch_test_macros.hpp>
 #include <catch2/matchers/catch_matchers.hpp>
 #include <fulgurite/optim/adamw.hpp>
+#include <fulgurite/optim/nadam.hpp>
 #include <fulgurite/optim/sgd.hpp>
 
+#include <cstddef>
+#include <cstdint>
 #include <stdexcept>
+#include <vector>
 
 namespace fg = fulgurite;
 
@@ -29,6 +33,30 @@ TEST_CASE("the gradients of a step are free for backward afterwards") {
   const auto gradient = p.grad();
   adamw.step();
   CHECK(gradient.use_count() == 2);  // this variable and the parameter
+}
+
+TEST_CASE("many elements are updated in several lists, which changes no number") {
+  const auto make = [] {
+    torch::manual_seed(3);
+    std::vector<torch::Tensor> parameters;
+    for (const std::int64_t size : {9'000, 12'000, 5, 20'000, 7'000}) {
+      parameters.push_back(torch::randn({size}).requires_grad_());
+    }
+    return parameters;
+  };
+  auto together = make(), apart = make();
+  fg::NAdam all(together, {.lr = 0.1});
+  std::vector<fg::NAdam> single;
+  for (const auto& parameter : apart) single.emplace_back(std::vector<torch::Tensor>{parameter}, fg::NAdamOptions{.lr = 0.1});
+  for (int step = 0; step < 4; ++step) {
+    for (std::size_t i = 0; i < apart.size(); ++i) {
+      together[i].mutable_grad() = together[i].detach().sin();
+      apart[i].mutable_grad() = apart[i].detach().sin();
+      single[i].step();
+    }
+    all.step();
+  }
+  for (std::size_t i = 0; i < apart.size(); ++i) CHECK(together[i].equal(apart[i]));
 }
 
 TEST_CASE("a frozen parameter may stand in the list") {

@@ -57,7 +57,7 @@ bool is_refused(const Json& config) {
 
 /// What of a configuration this library does not offer yet; empty if it offers all of it.
 std::string not_offered(const Json& config) {
-  static const std::set<std::string> missing{"max_time"};
+  static const std::set<std::string> missing{"weight_averaging", "max_time"};
   const Json trainer = trainer_of(config);
   for (const auto& [option, value] : trainer.items()) {
     if (missing.contains(option)) return option;

@@ -266,17 +266,32 @@ def optimizer_traces(files):
         add(files, f"optimizers/{config['name']}.json", {**config, "trace": trace})
 
 
+def state_configs():
+    two = [{"params": ["w"], "lr": 0.05}, {"params": ["b", "s"]}]
+    late = {"s": list(range(12))}  # has no state yet when the others' is saved
+    c = optimizer_config
+    yield c("sgd", "SGD", {"lr": 0.3, "weight_decay": 0.01})
+    yield c("sgd_momentum", "SGD", {"lr": 0.3, "momentum": 0.9, "weight_decay": 0.01})
+    yield c("adam_amsgrad", "Adam", {"lr": 0.1, "amsgrad": True, "betas": [0.5, 0.6]}, two)
+    yield c("adamw", "AdamW", {"lr": 0.05, "weight_decay": 0.3}, absent=late)
+    yield c("nadam", "NAdam", {"lr": 0.05, "weight_decay": 0.1, "decoupled_weight_decay": True}, two)
+    yield c("radam", "RAdam", {"lr": 0.05}, absent=late)
+    yield c("adamax", "Adamax", {"lr": 0.05, "weight_decay": 0.1})
+    yield c("adagrad", "Adagrad", {"lr": 0.2, "lr_decay": 0.05, "initial_accumulator_value": 0.1})
+    yield c("adadelta", "Adadelta", {"lr": 1.0, "rho": 0.8}, absent=late)
+    yield c("rmsprop", "RMSprop", {"lr": 0.01, "momentum": 0.8, "centered": True})
+    yield c("rprop", "Rprop", {"lr": 0.02, "etas": [0.4, 1.3]})
+    yield c("asgd", "ASGD", {"lr": 0.3, "lambd": 0.01, "t0": 4.0}, absent=late)
+    yield c("adafactor", "Adafactor", {"lr": 0.05, "weight_decay": 0.05}, two)
+    yield c("muon", "Muon", {"lr": 0.02, "momentum": 0.9, "adjust_lr_fn": "match_rms_adamw"}, matrices=True)
+    yield c("lbfgs", "LBFGS", {"lr": 0.3, "max_iter": 3, "history_size": 3}, saved_after=4, following=5)
+    yield c("lbfgs_strong_wolfe", "LBFGS", {"lr": 0.8, "max_iter": 3, "line_search_fn": "strong_wolfe"}, saved_after=3, following=4)
+
+
 def state_traces(files):
     """A state that Python saved after some steps, and what followed."""
-    configs = [
-        optimizer_config("sgd_momentum", "SGD", {"lr": 0.3, "momentum": 0.9, "weight_decay": 0.01}),
-        optimizer_config("adam_amsgrad", "Adam", {"lr": 0.1, "amsgrad": True, "betas": [0.5, 0.6]},
-                         [{"params": ["w"], "lr": 0.05}, {"params": ["b", "s"]}]),
-        optimizer_config("adamw", "AdamW", {"lr": 0.05, "weight_decay": 0.3}, absent={"s": list(range(12))}),
-        optimizer_config("rmsprop", "RMSprop", {"lr": 0.01, "momentum": 0.8, "centered": True}),
-    ]
-    for config in configs:
-        saved_after, following = 8, 12
+    for config in state_configs():
+        saved_after, following = config.pop("saved_after", 8), config.pop("following", 12)
         problem = Problem(config)
         optimizer = make_optimizer(config, problem)
         run_optimizer(config, problem, optimizer, 0, saved_after)

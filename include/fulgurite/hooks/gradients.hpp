@@ -23,6 +23,12 @@ FULGURITE_HOOK(on_before_optimizer_step, "void on_before_optimizer_step(auto& op
 FULGURITE_HOOK(configure_gradient_clipping, "void configure_gradient_clipping(auto& optimizer, auto& step)");
 FULGURITE_HOOK(lr_scheduler_step, "void lr_scheduler_step(auto& scheduler, auto& step)");
 
+/// The host has a hook that comes between the forward pass and the end of the backward pass.
+template <class Host>
+inline constexpr bool act_within_closure =
+    present<on_before_zero_grad_hook, Host> || present<optimizer_zero_grad_hook, Host> ||
+    present<on_before_backward_hook, Host> || present<on_after_backward_hook, Host>;
+
 }  // namespace fulgurite::hooks
 
 #undef FULGURITE_HOOK

@@ -29,8 +29,8 @@ struct Metric {
   double epoch_before =
       std::numeric_limits<double>::quiet_NaN();  ///< the value of the last epoch before this one
   std::int64_t count = 0;                        ///< how often it has been logged
-  std::int64_t place = 0;                        ///< where it was logged last: `Metrics::place()` then
-  bool at_edge = false;                          ///< that was an edge of an epoch, no batch
+  std::int64_t call = 0;                         ///< number of the call that logged it last, of all calls
+  bool at_edge = false;                          ///< that was at an edge of an epoch, in no batch
 
   /// Logged for batches and for epochs.
   bool has_both() const { return flags.has(on_step | on_epoch); }

@@ -13,11 +13,18 @@
 #include <utility>
 #include <vector>
 
+#include <fulgurite/detail/inline.hpp>
 #include "log_flags.hpp"
 #include "metric.hpp"
 #include "number.hpp"
 
 namespace fulgurite {
+
+/// Where things are logged: a batch, or an edge of an epoch.
+struct LogPlace {
+  std::int64_t calls_before = 0;  ///< of `log`
+  bool at_edge = false;           ///< no batch
+};
 
 /// One call of `step.log`.
 struct LogCall {
@@ -49,13 +56,14 @@ class Metrics {
 
   /// Logs a value with its weight in the epoch's mean (the batch size). Throws std::invalid_argument if other
   /// batches of the epoch (or other edges) logged the name with other flags.
-  void log(std::string_view name, const Number& number, double weight, LogFlags flags, Stage stage) {
+  void log(std::string_view name, const Number& number, double weight, LogFlags flags, Stage stage,
+           LogPlace place = {}) {
     if (listener_) listener_->on_log({name, number, weight, flags, stage});
     const std::size_t index = find_or_add(name, stage);
     Metric& metric = metrics_[index];
-    if (metric.flags != flags) change_flags(index, flags);
-    metric.place = place_;
-    metric.at_edge = at_edge_;
+    if (metric.flags != flags) change_flags(index, flags, place);
+    metric.call = ++calls_;
+    metric.at_edge = place.at_edge;
     ++metric.count;
     if (!number.is_far() && kept_.empty()) {
       metric.add(number.value(), weight);
@@ -120,13 +128,8 @@ class Metrics {
     }
   }
 
-  /// Begins another place in which things are logged: a batch, or an edge of an epoch. Places are numbered
-  /// from 1.
-  std::int64_t begin_place(bool at_edge) {
-    at_edge_ = at_edge;
-    return ++place_;
-  }
-  std::int64_t place() const { return place_; }
+  /// A place that begins now.
+  FULGURITE_INLINE LogPlace place(bool at_edge) const { return {calls_, at_edge}; }
 
   /// Who is told of every call of `log`; nullptr: nobody.
   void set_listener(LogListener* listener) { listener_ = listener; }
@@ -164,12 +167,12 @@ class Metrics {
     return metrics_.size() - 1;
   }
 
-  void change_flags(std::size_t index, LogFlags flags) {
+  void change_flags(std::size_t index, LogFlags flags, LogPlace place) {
     const bool is_new = metrics_[index].count == 0;
     if (!is_new) read_kept();
     Metric& metric = metrics_[index];
-    const bool same_epoch = metric.in_epoch() && metric.at_edge == at_edge_;
-    if (!is_new && (same_epoch || metric.place == place_)) {
+    const bool same_epoch = metric.in_epoch() && metric.at_edge == place.at_edge;
+    if (!is_new && (same_epoch || metric.call > place.calls_before)) {
       throw std::invalid_argument("fulgurite: " + metric.name +
                                   " was logged twice in one epoch, with different flags: log it "
                                   "in one way, or under two names");
@@ -185,7 +188,7 @@ class Metrics {
   const Metric* last_logged(std::string_view name) const {
     const Metric* found = nullptr;
     for (const Metric& metric : metrics_) {
-      if (metric.name == name && (!found || metric.place > found->place)) found = &metric;
+      if (metric.name == name && (!found || metric.call > found->call)) found = &metric;
     }
     return found;
   }
@@ -226,8 +229,7 @@ class Metrics {
       metrics_;  // mutable, as the next: reading what was kept changes nothing that can be seen
   mutable std::vector<Kept> kept_;
   std::size_t next_ = 0;  // where the next name is expected
-  std::int64_t place_ = 0;
-  bool at_edge_ = false;
+  std::int64_t calls_ = 0;
   LogListener* listener_ = nullptr;
 };
 

@@ -104,6 +104,26 @@ struct PlainBackend {
 
 namespace detail {
 
+/// What fg::Frozen needs of a world: `type`, and which models and batches it `knows`. Specialised where there are tapes, in
+/// frozen/frozen_steps.hpp.
+template <class Backend>
+struct frozen_steps_of {};
+
+/// The same for a trainer without fg::Frozen: nothing.
+struct NeverFrozen {
+  template <class Policy>
+  constexpr explicit NeverFrozen(const Policy&) {}
+};
+template <class Backend, bool Freezes>
+struct frozen_member {
+  using type = NeverFrozen;
+};
+template <class Backend>
+  requires requires { typename frozen_steps_of<Backend>::type; }
+struct frozen_member<Backend, true> {
+  using type = typename frozen_steps_of<Backend>::type;
+};
+
 template <class Optimizer, class Precision>
 struct backend_of {
   using type = PlainBackend;

@@ -141,8 +141,21 @@ concept ManualWithoutOwnIntervals = !E::manual || for_all_optimizers<E>([](auto 
   return !E::template ConfiguredAt<index>::has_intervals;
 });
 
+// What fg::Frozen asks for. Between forward and backward nothing of the program can run.
+template <class E>
+concept FreezesHere = !E::freezes || requires { typename frozen_steps_of<typename E::Backend>::type; };
+template <class E>
+concept FreezesModel =
+    !E::freezes || !FreezesHere<E> ||
+    frozen_steps_of<typename E::Backend>::template knows<std::remove_cvref_t<decltype(std::declval<E&>().model())>>;
+template <class E>
+concept FreezesHooks = !E::freezes || !E::hosts_act_within_closure;
+template <class E>
+concept FreezesOptimizers = !(E::freezes && E::Facts::reevaluate);
+
 template <class E>
 inline constexpr bool engine_works =
+    FreezesHere<E> && FreezesModel<E> && FreezesHooks<E> && FreezesOptimizers<E> &&
     OneWorld<E> && ClipsByPolicy<E> && AccumulatesByPolicy<E> && ClosureFitsWindow<E> && ClosureFitsNonFinite<E> &&
     PrecisionOfBackend<E> && LossScaleFits<E> && TogglesFit<E> && TurnsAreComplete<E> && TurnsAmongSeveral<E> &&
     TurnsWithoutWindows<E> && ManualWithoutOwnClipping<E> && ManualWithoutOwnIntervals<E>;
@@ -222,6 +235,19 @@ consteval void require_engine() {
   static_assert(TurnsWithoutWindows<E>,
                 "optimizers that take turns cannot accumulate: a window would begin with one and end with another. Remove "
                 "the accumulation policy, or .takes(...). See docs/errors/turns.md");
+  static_assert(FreezesHere<E>,
+                "fg::Frozen needs tensors and #include <fulgurite/frozen.hpp> (or <fulgurite/fulgurite.hpp>): include it, or "
+                "remove the policy. See docs/errors/frozen.md");
+  static_assert(FreezesModel<E>,
+                "fg::Frozen needs a model that is a torch::nn::Module: it looks after its parameters, buffers and modes. "
+                "See docs/errors/frozen.md");
+  static_assert(FreezesHooks<E>,
+                "fg::Frozen cannot repeat the hooks on_before_zero_grad, optimizer_zero_grad, on_before_backward and "
+                "on_after_backward, of the model or a callback: they would run while a step is recorded, and never again. "
+                "Use on_before_optimizer_step, or remove the policy. See docs/errors/frozen.md");
+  static_assert(FreezesOptimizers<E>,
+                "fg::Frozen cannot go together with an optimizer that re-evaluates its closure (LBFGS): remove the policy. "
+                "See docs/errors/frozen.md");
   static_assert(ManualWithoutOwnClipping<E>,
                 "fg::ManualOptimization cannot go together with an optimizer's own clipping policy: call "
                 "step.clip_gradients(optimizer, fg::ClipNorm{...}) in training_step. See docs/errors/manual-optimization.md");
@@ -324,6 +350,12 @@ template <class First, class Returned>
 concept SameLoss = std::same_as<typename loss_of<std::remove_cvref_t<First>>::type,
                                 typename loss_of<std::remove_cvref_t<Returned>>::type>;
 
+template <class E, class Returned>
+concept FreezesLoss = !E::freezes || !(loss_of<std::remove_cvref_t<Returned>>::optional ||
+                                       loss_of<std::remove_cvref_t<Returned>>::weighted);
+template <class E, class Batch>
+concept FreezesBatch = !E::freezes || frozen_steps_of<typename E::Backend>::template holds_only_tensors<Batch>;
+
 template <class E, class Batch, std::size_t I>
 consteval bool loss_works() {
   using Returned = typename E::template Returned<Batch, I>;
@@ -332,7 +364,7 @@ consteval bool loss_works() {
   } else {
     using O = typename E::template OptimizerAt<I>;
     return LossResult<Returned, typename E::Backend> && LossFitsClosure<O, Returned> && WeightFitsOptimizer<O, Returned> &&
-           SameLoss<typename E::template Returned<Batch, 0>, Returned>;
+           FreezesLoss<E, Returned> && FreezesBatch<E, Batch> && SameLoss<typename E::template Returned<Batch, 0>, Returned>;
   }
 }
 
@@ -366,6 +398,12 @@ consteval void require_loss() {
     static_assert(WeightFitsOptimizer<O, Returned>,
                   "a weighted loss needs an optimizer whose gradients can be scaled: "
                   "optimizer.gradients().scale(factor). See docs/errors/training-step-result.md");
+    static_assert(FreezesLoss<E, Returned>,
+                  "fg::Frozen needs a training_step that returns the loss itself, neither std::optional nor fg::WeightedLoss: "
+                  "whether a batch is skipped, or what it weighs, is decided on the host. See docs/errors/frozen.md");
+    static_assert(FreezesBatch<E, Batch>,
+                  "fg::Frozen needs batches of nothing but tensors: a number in a batch would stay what it was when the step was "
+                  "recorded. Put it into a tensor. See docs/errors/frozen.md");
     static_assert(!LossResult<Returned, typename E::Backend> || SameLoss<typename E::template Returned<Batch, 0>, Returned>,
                   "all training_step overloads of a model must return the same type of loss (optionally, or weighted). "
                   "See docs/errors/training-step-result.md");

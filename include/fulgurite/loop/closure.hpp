@@ -88,9 +88,12 @@ class Closure {
     engine_->backend().check_loss(loss);
     if constexpr (Engine::checks_finite) {
       const std::optional<double> value = engine_->backend().host_value(loss);
-      if (value && !std::isfinite(*value) && !engine_->on_non_finite(loss, *value)) {
-        if (!again) window().leave_out();
-        return false;
+      if (value && !std::isfinite(*value)) [[unlikely]] {
+        Loss copied = loss;  // so that the loss itself need not be in memory
+        if (!engine_->on_non_finite(copied, *value)) {
+          if (!again) window().leave_out();
+          return false;
+        }
       }
     }
     return true;

@@ -8,6 +8,7 @@
 #include <boost/hana/tuple.hpp>
 #include <boost/hana/unpack.hpp>
 
+#include <array>
 #include <concepts>
 #include <cstddef>
 #include <cstdint>
@@ -29,6 +30,7 @@
 #include "configured_optimizers.hpp"
 #include "engine_step.hpp"
 #include "errors.hpp"
+#include "frozen_closure.hpp"
 #include "handles.hpp"
 #include "logbook.hpp"
 #include "loss.hpp"
@@ -73,9 +75,13 @@ class Engine {
       !std::same_as<std::remove_cvref_t<decltype(std::declval<const Policies&>().accumulation())>, NoAccumulation>;
   static constexpr bool follows_metrics = !manual && Facts::follow_metrics;
   static constexpr bool scales_loss = ScalesLoss<Precision>;
+  static constexpr bool freezes = std::remove_cvref_t<decltype(std::declval<const Policies&>().execution())>::freezes;
   static constexpr bool checks_finite =
       std::remove_cvref_t<decltype(std::declval<const Policies&>().non_finite())>::checks;
 
+  /// Of the model and its callbacks one has a hook between forward and backward pass.
+  static constexpr bool hosts_act_within_closure =
+      hooks::act_within_closure<Model> || (hooks::act_within_closure<Callbacks> || ...);
   static constexpr bool has_logger = (hooks::present<hooks::log_metrics_hook, Callbacks> || ...);
 
   template <class Batch>
@@ -106,7 +112,10 @@ class Engine {
         callbacks_(std::move(callbacks)),
         backend_(policies_.device().place(), policies_.precision()),
         running_(prepare_and_configure()),
-        toggles_(boost::hana::unpack(running_, [](auto&... running) { return Toggles(running.optimizer()...); })) {
+        toggles_(boost::hana::unpack(running_, [](auto&... running) { return Toggles(running.optimizer()...); })),
+        frozen_(boost::hana::unpack(running_, [&](auto&... running) {
+          return std::array{(static_cast<void>(running), FrozenMember(policies_.execution()))...};
+        })) {
     for_each_optimizer([&](auto index) {
       if constexpr (scales_loss) backend_.loss_scale().attach(running(index).optimizer());
       running(index).configured().attach_schedules();
@@ -123,15 +132,13 @@ class Engine {
     // Here and not with the batch before: a validation may have come in between.
     advance_metric_schedules_after_step();
     decltype(auto) batch = backend_.take(given);
-    Step step(*this, {Stage::training, progress_.batch, last, backend_.batch_size(batch)});
+    Step step(*this, {Stage::training, &progress_.batch, last, backend_.batch_size(batch)});
     Result<Batch> result;
-    result.epoch = progress_.epoch;
-    result.batch = progress_.batch;
 
     if (wants_to_end_epoch(batch, step)) {
       close_windows();  // what they had gathered is dropped, as in PyTorch Lightning
       result.ends_epoch = true;
-      result.global_step = progress_.global_step;
+      note_place(result);
       return result;
     }
     if constexpr (manual) {
@@ -141,7 +148,7 @@ class Engine {
     }
     for_each_optimizer([&](auto index) FULGURITE_INLINE { result.stepped |= step.taken_[index]; });
     ++progress_.batches;
-    result.global_step = progress_.global_step;
+    note_place(result);
     notify<hooks::on_train_batch_end_hook>(std::as_const(result), batch, step);
     if constexpr (has_logger) logbook_.after_batch(*this, step);
     ++progress_.batch;
@@ -188,12 +195,17 @@ class Engine {
     if constexpr (manual) finish_step(index, step, !overflowed(index));
   }
 
-  /// What the first batch of an accumulation window does after its forward pass.
   template <std::size_t I>
-  FULGURITE_INLINE void begin_window(OptimizerIndex<I> index, Step& step) {
+  FULGURITE_INLINE void open_window(OptimizerIndex<I> index) {
     if constexpr (accumulates) {
       running(index).window().open(policies_.accumulation(), progress_.epoch, remaining_batches());
     }
+  }
+
+  /// What the first batch of an accumulation window does after its forward pass.
+  template <std::size_t I>
+  FULGURITE_INLINE void begin_window(OptimizerIndex<I> index, Step& step) {
+    open_window(index);
     auto handle = step.optimizer(index);
     notify<hooks::on_before_zero_grad_hook>(handle, step);
     if constexpr (hooks::present<hooks::optimizer_zero_grad_hook, Model>) {
@@ -205,17 +217,19 @@ class Engine {
 
   /// Applies the non-finite policy; true goes on as if nothing had happened. Throws before a parameter is changed.
   template <class Loss>
-  bool on_non_finite(Loss& loss, double value) {
+  FULGURITE_INLINE bool on_non_finite(Loss& loss, double value) {
     switch (policies_.non_finite().on_non_finite({progress_.epoch, progress_.batch, value})) {
       case NonFiniteAction::ignore: return true;
       case NonFiniteAction::skip: return false;
       case NonFiniteAction::stop: break;
     }
     backend_.backward(loss, 1);  // only to find out where it comes from
-    const std::string gradient = backend_.first_non_finite_gradient(*model_);
-    for_each_optimizer([&](auto index) { running(index).optimizer().zero_grad(); });
-    close_windows();
-    throw NonFiniteLoss(progress_.epoch, progress_.batch, value, gradient);
+    stop_on_non_finite(value);
+  }
+  /// The same after a replay, which has left gradients that cannot be taken back.
+  void on_non_finite_replay(double value) {
+    if (policies_.non_finite().on_non_finite({progress_.epoch, progress_.batch, value}) == NonFiniteAction::ignore) return;
+    stop_on_non_finite(value);
   }
 
   // --- the edges of an epoch -----------------------------------------------------------------------------------------
@@ -291,7 +305,7 @@ class Engine {
     }(std::make_index_sequence<optimizer_count>{});
   }
 
-  Step edge(Stage stage) { return Step(*this, {stage, progress_.batch, false, 1.0, true}); }
+  Step edge(Stage stage) { return Step(*this, {stage, &progress_.batch, false, 1.0, true}); }
 
   /// Batches in which the optimizers have been stepped: the x axis of logs.
   FULGURITE_INLINE std::int64_t logged_steps() const { return manual ? progress_.batches : progress_.windows; }
@@ -322,6 +336,16 @@ class Engine {
     }
   }
 
+  /// The tapes of one of the optimizers.
+  template <std::size_t I>
+  auto& frozen(OptimizerIndex<I>) {
+    return frozen_[I];
+  }
+  template <std::size_t I>
+  const auto& frozen(OptimizerIndex<I>) const {
+    return frozen_[I];
+  }
+
   /// What step.toggle returns.
   template <std::size_t I>
   auto toggle(OptimizerIndex<I>) {
@@ -344,8 +368,16 @@ class Engine {
   std::optional<std::int64_t>& epoch_size() { return epoch_size_; }
 
  private:
+  [[noreturn]] __attribute__((noinline, cold)) void stop_on_non_finite(double value) {
+    const std::string gradient = backend_.first_non_finite_gradient(*model_);
+    for_each_optimizer([&](auto index) { running(index).optimizer().zero_grad(); });
+    close_windows();
+    throw NonFiniteLoss(progress_.epoch, progress_.batch, value, gradient);
+  }
+
   using Toggles = typename Backend::Toggles;
   using RunningOptimizers = running_optimizers_of<Configuration>;
+  using FrozenMember = typename frozen_member<Backend, freezes>::type;
 
   template <class Hook, class Host>
   static constexpr bool comes_after_model =
@@ -405,7 +437,9 @@ class Engine {
   template <std::size_t I, class Batch, class Loss>
   FULGURITE_INLINE bool train_one(OptimizerIndex<I> index, const Batch& batch, Step& step, std::optional<Loss>& loss,
                                   bool last) {
-    Closure<Engine, I, Batch, Step, Loss> closure(*this, index, batch, step, loss);
+    using ThisClosure = std::conditional_t<freezes, FrozenClosure<Engine, I, Batch, Step, Loss>,
+                                           Closure<Engine, I, Batch, Step, Loss>>;
+    ThisClosure closure(*this, index, batch, step, loss);
     if constexpr (accumulates) {
       if (!running(index).window().closes(policies_.accumulation(), progress_.epoch, last)) {
         closure();
@@ -436,7 +470,7 @@ class Engine {
 
   /// Steps on the gradients of windows whose epoch has ended.
   void close_open_windows() {
-    Step step(*this, {Stage::training, progress_.batch, true, 1.0});
+    Step step(*this, {Stage::training, &progress_.batch, true, 1.0});
     bool closed = false;
     for_each_optimizer([&](auto index) {
       if (!running(index).window().is_open()) return;
@@ -500,6 +534,12 @@ class Engine {
     }
   }
 
+  FULGURITE_INLINE void note_place(StepOutcome& outcome) const {
+    outcome.epoch = progress_.epoch;
+    outcome.batch = progress_.batch;
+    outcome.global_step = progress_.global_step;
+  }
+
   FULGURITE_INLINE void close_windows() {
     if constexpr (accumulates) for_each_optimizer([&](auto index) { running(index).window().close(); });
   }
@@ -548,7 +588,7 @@ class Engine {
   template <std::size_t I>
   FULGURITE_INLINE void correct_mean(OptimizerIndex<I> index, Step& step) {
     if constexpr (ScalesGradients<OptimizerAt<I>>) {
-      if (const double correction = window(index, step).take_correction(policies_.accumulation()); correction != 1.0) {
+      if (const double correction = window(index, step).take_correction(policies_.accumulation(), step.is_last_batch()); correction != 1.0) {
         running(index).optimizer().gradients().scale(correction);
       }
     }
@@ -574,6 +614,7 @@ class Engine {
   Backend backend_;
   typename RunningOptimizers::type running_;
   [[no_unique_address]] Toggles toggles_;
+  std::array<FrozenMember, optimizer_count> frozen_;
   Progress progress_;
   Metrics metrics_;
   Logbook logbook_;

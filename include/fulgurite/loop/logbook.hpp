@@ -30,7 +30,7 @@ class Logbook {
     if (engine.logged_steps() == step.log_step() || !due(engine.logged_steps())) return;
     row_.clear();
     for (const Metric& metric : engine.metrics().all()) {
-      const bool here = metric.stage == Stage::training && metric.place >= step.place_number();
+      const bool here = metric.stage == Stage::training && metric.call > step.log_place().calls_before;
       if (here && metric.flags.has(on_step)) row_.push_back({metric.step_name, metric.last});
     }
     write(engine);

@@ -25,13 +25,14 @@ void validate_batches(Engine& engine, Range& range, std::int64_t limit) {
   std::int64_t index = 0;
   data::for_each_batch(range, limit, [&](const auto& given, bool last) {
     decltype(auto) batch = engine.backend().take(given);
-    typename Engine::Step step(engine, {Stage::validation, index++, last, engine.backend().batch_size(batch)});
+    typename Engine::Step step(engine, {Stage::validation, &index, last, engine.backend().batch_size(batch)});
     engine.template notify<hooks::on_validation_batch_start_hook>(batch, step);
     {
       [[maybe_unused]] auto autocast = engine.backend().forward_guard();
       hooks::call<hooks::validation_step_hook>(engine.model(), batch, step);
     }
     engine.template notify<hooks::on_validation_batch_end_hook>(batch, step);
+    ++index;
     return true;
   });
   engine.template notify<hooks::on_validation_epoch_end_hook>(engine.edge(Stage::validation));
@@ -67,9 +68,10 @@ std::int64_t pass_forward(Engine& engine, Range& range, std::int64_t limit) {
   std::int64_t index = 0;
   return data::for_each_batch(range, limit, [&](const auto& given, bool last) {
     decltype(auto) batch = engine.backend().take(given);
-    typename Engine::Step step(engine, {Stage::training, index++, last, engine.backend().batch_size(batch)});
+    typename Engine::Step step(engine, {Stage::training, &index, last, engine.backend().batch_size(batch)});
     [[maybe_unused]] auto guard = engine.backend().forward_guard();
     hooks::training_step_hook::call(engine.model(), batch, step);
+    ++index;
     return true;
   });
 }

@@ -31,7 +31,7 @@ class Run {
   std::int64_t global_step() const { return progress_->global_step; }  ///< optimizer steps so far
   const Progress& progress() const { return *progress_; }
 
-  /// Ends the fit after the running batch.
+  /// Ends the fit after the running batch, or as soon as `MinEpochs` and `MinSteps` are reached.
   void stop() const { *stop_ = true; }
 
  private:
@@ -45,16 +45,16 @@ class Step : public Run {
  public:
   struct Place {
     Stage stage;
-    std::int64_t batch;  ///< index in its epoch
+    const std::int64_t* batch;  ///< index in its epoch
     bool last;           ///< last batch of the epoch
     double batch_size;   ///< weight of this batch in an epoch's mean
     bool edge = false;   ///< no batch: an edge of an epoch
   };
 
   Step(const Progress& progress, bool& stop, Metrics& metrics, Place place)
-      : Run(progress, stop), metrics_(&metrics), place_(place), place_number_(metrics.begin_place(place.edge)) {}
+      : Run(progress, stop), metrics_(&metrics), place_(place), log_place_(metrics.place(place.edge)) {}
 
-  std::int64_t batch_index() const { return place_.batch; }  ///< in the epoch, from 0
+  std::int64_t batch_index() const { return *place_.batch; }  ///< in the epoch, from 0
   bool is_last_batch() const { return place_.last; }         ///< of the epoch, as far as the loop was told
   bool is_training() const { return place_.stage == Stage::training; }
 
@@ -63,7 +63,7 @@ class Step : public Run {
   /// and `name_epoch`. A tensor on a GPU is not waited for before its value is shown or stored somewhere.
   /// Throws std::invalid_argument for on_step at an edge of an epoch, and for a name that was logged with other flags.
   void log(std::string_view name, const Number& value, LogFlags flags = {}) const {
-    metrics_->log(name, value, place_.batch_size, flags_for(name, flags), place_.stage);
+    metrics_->log(name, value, place_.batch_size, flags_for(name, flags), place_.stage, log_place_);
   }
   /// The same with a weight of its own in the epoch's mean.
   void log(std::string_view name, const Number& value, LogFlags flags, Weight weight) const {
@@ -71,7 +71,7 @@ class Step : public Run {
       throw std::invalid_argument("fulgurite: " + std::string(name) + " is logged with a weight of " +
                                   std::to_string(weight.value) + ": a weight is finite and above 0");
     }
-    metrics_->log(name, value, weight.value, flags_for(name, flags), place_.stage);
+    metrics_->log(name, value, weight.value, flags_for(name, flags), place_.stage, log_place_);
   }
 
   /// Several at once: `step.log_dict({{"a", x}, {"b", y}}, fg::prog_bar)`.
@@ -85,8 +85,8 @@ class Step : public Run {
   }
 
   const Metrics& metrics() const { return *metrics_; }
-  /// What `Metrics` knows this batch or edge by: what has been logged here has this number, or a later one.
-  std::int64_t place_number() const { return place_number_; }
+  /// What has been logged in this batch, or at this edge, was logged after so many calls of `log`.
+  const LogPlace& log_place() const { return log_place_; }
 
   /// Clips the gradients of an optimizer by a policy, and returns what the policy does: for `ClipNorm` the norm before,
   /// to be logged: `step.log("grad_norm", step.clip_gradients(optimizer, fg::ClipNorm{.max = 0.5}));`.
@@ -109,7 +109,7 @@ class Step : public Run {
 
   Metrics* metrics_;
   Place place_;
-  std::int64_t place_number_;
+  LogPlace log_place_;
 };
 
 }  // namespace fulgurite

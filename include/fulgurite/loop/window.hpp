@@ -23,7 +23,7 @@ class BatchWindow {
 
   FULGURITE_INLINE constexpr bool nothing_to_step_on() const { return weight_ == 0.0; }
   template <class Policy>
-  FULGURITE_INLINE constexpr double take_correction(const Policy&) {
+  FULGURITE_INLINE constexpr double take_correction(const Policy&, bool /*last_of_epoch*/) {
     return 1.0 / std::exchange(weight_, 1.0);
   }
 
@@ -71,16 +71,16 @@ class Window {
   FULGURITE_INLINE constexpr bool nothing_to_step_on() const { return is_odd_ && batches_ == odd_.left_out; }
 
   /// The number that turns the sum of gradients into the window's mean, for the first who asks: a sum is corrected once,
-  /// however often the optimizer steps on it.
+  /// however often the optimizer steps on it. A window that closes in the middle of an epoch has its full length.
   template <class Policy>
-  FULGURITE_INLINE constexpr double take_correction(const Policy& policy) {
-    if (!is_odd_ && batches_ == divisor_) return 1.0;
+  FULGURITE_INLINE constexpr double take_correction(const Policy& policy, bool last_of_epoch) {
+    if (!is_odd_ && !last_of_epoch) return 1.0;
     return take_odd_correction(policy.partial == PartialWindow::own_mean);
   }
 
   FULGURITE_INLINE constexpr void close() {
     batches_ = 0;
-    if (is_odd_) {
+    if (is_odd_) [[unlikely]] {
       odd_ = {};
       is_odd_ = false;
     }

@@ -79,6 +79,7 @@ class GroupedOptimizer {
     at::Tensor all_steps;                 // the memory of `steps`
     double count;                         // updates made, this one included; if Derived::uniform
     std::array<double, Numbers> numbers;  // if Derived::uniform
+    std::int64_t elements = 0;            // of all parameters
   };
 
   // --- what Derived may hide ---
@@ -145,8 +146,9 @@ class GroupedOptimizer {
     scale_.begin_anew();
   }
 
-  /// From now on the loss is multiplied by `scale`, so a step divides gradients by it, and a step whose `found_inf` is 1
-  /// does nothing. Both are read where they lie when the step is made: float32, one element. An undefined tensor: none.
+  /// From now on the loss is multiplied by `scale`, so a step divides gradients by it. It writes into `found_inf` whether a
+  /// gradient is not finite (1, else 0), and does nothing then. Both stay where they lie: float32, one element. An undefined
+  /// tensor: none.
   void set_loss_scale(const at::Tensor& scale, const at::Tensor& found_inf) {
     for (const at::Tensor& tensor : {scale, found_inf}) {
       if (tensor.defined() && (tensor.numel() != 1 || tensor.scalar_type() != at::kFloat)) {
@@ -418,6 +420,7 @@ class GroupedOptimizer {
       const ParameterState& state = group.state[i];
       Part& part = part_of(group, parameter, state);
       part.members.push_back(i);
+      part.elements += parameter.numel();
       part.parameters.push_back(parameter);
       take_gradient(part, parameter);
       for (std::size_t k = 0; k < States; ++k) {
@@ -443,10 +446,18 @@ class GroupedOptimizer {
     const int kind = Derived::kind_of(parameter);
     for (Part& part : group.parts) {
       if (part.device != parameter.device() || part.dtype != parameter.scalar_type() || part.kind != kind) continue;
+      if (!has_room(part, parameter)) continue;
       if (!Derived::uniform || (part.count == state.count && part.numbers == state.numbers)) return part;
     }
     return group.parts.emplace_back(
         Part{parameter.device(), parameter.scalar_type(), kind, {}, {}, {}, {}, {}, {}, state.count, state.numbers});
+  }
+
+  /// On a CPU a multi-tensor operator walks its list tensor by tensor, and several of them make an update: short lists stay
+  /// in the processor's cache from one to the next.
+  static bool has_room(const Part& part, const at::Tensor& parameter) {
+    constexpr std::int64_t most_elements = 16 * 1024;
+    return Derived::fused || !parameter.is_cpu() || part.elements + parameter.numel() <= most_elements;
   }
 
   static void make_missing_state(Group& group, std::size_t i) {

@@ -7,6 +7,8 @@
 
 #include "accumulation.hpp"
 #include "clipping.hpp"
+#include "execution.hpp"
+#include "non_finite.hpp"
 #include "optimization.hpp"
 #include "scheduler_interval.hpp"
 
@@ -31,7 +33,17 @@ template <class Set>
 concept ManualWithoutInterval = !(is_manual<Set> && Set::template given<slots::SchedulerInterval>);
 
 template <class Set>
-concept Compatible = ManualWithoutClipping<Set> && ManualWithoutAccumulation<Set> && ManualWithoutInterval<Set>;
+inline constexpr bool freezes = Set::template policy<slots::Execution>::freezes;
+
+template <class Set>
+concept ManualWithoutFrozen = !(is_manual<Set> && freezes<Set>);
+template <class Set>
+concept FrozenWithoutSkip =
+    !(freezes<Set> && std::same_as<typename Set::template policy<slots::NonFinite>, SkipNonFinite>);
+
+template <class Set>
+concept Compatible = ManualWithoutClipping<Set> && ManualWithoutAccumulation<Set> && ManualWithoutInterval<Set> &&
+                     ManualWithoutFrozen<Set> && FrozenWithoutSkip<Set>;
 
 template <class Set>
 consteval void require_compatible() {
@@ -44,6 +56,12 @@ consteval void require_compatible() {
   static_assert(ManualWithoutInterval<Set>,
                 "fg::ManualOptimization cannot go together with a scheduler interval: call step.lr_schedulers().step() "
                 "in training_step. See docs/errors/manual-optimization.md");
+  static_assert(ManualWithoutFrozen<Set>,
+                "fg::Frozen needs automatic optimization: what a manual training_step decides on the host could not be "
+                "repeated. Remove one of the two. See docs/errors/frozen.md");
+  static_assert(FrozenWithoutSkip<Set>,
+                "fg::Frozen knows a loss when its gradients are there already, too late for fg::SkipNonFinite to leave the "
+                "batch out: use fg::StopOnNonFinite or fg::IgnoreNonFinite. See docs/errors/frozen.md");
 }
 
 }  // namespace fulgurite::detail

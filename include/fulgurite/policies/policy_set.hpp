@@ -22,6 +22,7 @@
 #include "clipping.hpp"
 #include "conflicts.hpp"
 #include "device.hpp"
+#include "execution.hpp"
 #include "limits.hpp"
 #include "non_finite.hpp"
 #include "optimization.hpp"
@@ -38,7 +39,7 @@ namespace hana = boost::hana;
 // The slots that shape the engine, in the order of its template arguments, then those that only carry numbers.
 inline constexpr auto engine_slots =
     hana::tuple_t<slots::Optimization, slots::Accumulation, slots::Clipping, slots::SchedulerInterval, slots::Precision,
-                  slots::Device, slots::NonFinite>;
+                  slots::Device, slots::Execution, slots::NonFinite>;
 inline constexpr auto limit_slots =
     hana::tuple_t<slots::MaxEpochs, slots::MaxSteps, slots::MaxTime, slots::MinEpochs, slots::MinSteps, slots::LimitBatches,
                   slots::Validation, slots::SanityCheck, slots::FastDevRun, slots::LogEvery>;
@@ -185,7 +186,7 @@ constexpr P pick(const Values&... values) {
 /// The policies that shape the engine, one a slot, by name. Keyed in slot order and without limits, so that equal
 /// programs are instantiated once, however their policies were ordered.
 template <class Optimization, class Accumulation, class Clipping, class SchedulerInterval, class Precision,
-          class Device, class NonFinite>
+          class Device, class Execution, class NonFinite>
 class Policies {
  public:
   template <class... Values>
@@ -195,12 +196,14 @@ class Policies {
         scheduler_interval_(detail::pick<SchedulerInterval>(values...)),
         precision_(detail::pick<Precision>(values...)),
         device_(detail::pick<Device>(values...)),
+        execution_(detail::pick<Execution>(values...)),
         non_finite_(detail::pick<NonFinite>(values...)) {
     detail::require_sensible(accumulation());
     detail::require_sensible(clipping());
     detail::require_sensible(scheduler_interval());
     detail::require_sensible(precision());
     detail::require_sensible(device());
+    detail::require_sensible(execution());
     detail::require_sensible(non_finite());
   }
 
@@ -211,12 +214,13 @@ class Policies {
   constexpr const auto& scheduler_interval() const { return value_of(scheduler_interval_); }
   constexpr const auto& precision() const { return value_of(precision_); }
   constexpr const auto& device() const { return value_of(device_); }
+  constexpr const auto& execution() const { return value_of(execution_); }
   constexpr const auto& non_finite() const { return value_of(non_finite_); }
 
   friend std::ostream& operator<<(std::ostream& out, const Policies& policies) {
     return out << Optimization{} << ", " << policies.accumulation_ << ", " << policies.clipping_ << ", "
                << policies.scheduler_interval_ << ", " << policies.precision_ << ", " << policies.device_ << ", "
-               << policies.non_finite_;
+               << policies.execution_ << ", " << policies.non_finite_;
   }
 
  private:
@@ -225,6 +229,7 @@ class Policies {
   [[no_unique_address]] SchedulerInterval scheduler_interval_;
   [[no_unique_address]] Precision precision_;
   [[no_unique_address]] Device device_;
+  [[no_unique_address]] Execution execution_;
   [[no_unique_address]] NonFinite non_finite_;
 };
 

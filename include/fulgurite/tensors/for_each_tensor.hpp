@@ -104,6 +104,20 @@ struct tensors_in<std::vector<Element>> : tensors_in_sequence<Element> {};
 template <class Element, std::size_t N>
 struct tensors_in<std::array<Element, N>> : tensors_in_sequence<Element> {};
 
+/// Whether a batch is nothing but tensors. (A type with its own for_each_tensor is taken at its word.)
+template <class T>
+inline constexpr bool only_tensors = HoldsTensors<T> && !std::is_arithmetic_v<T> && !std::is_enum_v<T>;
+template <class Data, class Target>
+inline constexpr bool only_tensors<torch::data::Example<Data, Target>> = only_tensors<Data> && only_tensors<Target>;
+template <class... Elements>
+inline constexpr bool only_tensors<std::tuple<Elements...>> = (only_tensors<Elements> && ...);
+template <class A, class B>
+inline constexpr bool only_tensors<std::pair<A, B>> = only_tensors<A> && only_tensors<B>;
+template <class Element>
+inline constexpr bool only_tensors<std::vector<Element>> = only_tensors<Element>;
+template <class Element, std::size_t N>
+inline constexpr bool only_tensors<std::array<Element, N>> = only_tensors<Element>;
+
 }  // namespace detail
 
 }  // namespace fulgurite

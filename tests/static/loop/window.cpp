@@ -22,17 +22,17 @@ constexpr Window without_last(Window window) {
   window.leave_out();
   return window;
 }
-constexpr double correction(Window window, auto policy) { return window.take_correction(policy); }
+constexpr double correction(Window window, auto policy) { return window.take_correction(policy, true); }
 constexpr double weighted(double a, double b) {
   Window window = after(opened(Accumulate<4>{}, -1), 2);
   window.add_weight(a);
   window.add_weight(b);
-  return window.take_correction(Accumulate<4>{});
+  return window.take_correction(Accumulate<4>{}, true);
 }
 constexpr double second_correction() {
   Window window = after(opened(Accumulate<4>{}, -1), 3);
-  window.take_correction(Accumulate<4>{});
-  return window.take_correction(Accumulate<4>{});
+  window.take_correction(Accumulate<4>{}, true);
+  return window.take_correction(Accumulate<4>{}, true);
 }
 
 static_assert(!Window{}.is_open() && !opened(Accumulate<4>{}, -1).is_open() && after(opened(Accumulate<4>{}, -1), 1).is_open());
@@ -47,6 +47,7 @@ static_assert(correction(after(opened(Accumulate<4>{}, -1), 3), Accumulate<4>{})
 static_assert(correction(without_last(after(opened(Accumulate<4>{}, -1), 4)), Accumulate<4>{}) == 4.0 / 3.0);
 static_assert(correction(after(opened(full, 3), 3), full) == 1.0);
 static_assert(opened(full, 3).divisor() == 4);
+static_assert(after(opened(Accumulate<4>{}, -1), 4).take_correction(Accumulate<4>{}, false) == 1.0);
 static_assert(weighted(3.0, 5.0) == 1.0 / 8.0);
 static_assert(second_correction() == 1.0);
 static_assert(without_last(after(opened(Accumulate<4>{}, -1), 1)).nothing_to_step_on());
@@ -58,7 +59,7 @@ constexpr BatchWindow with_weight(double weight) {
   window.add_weight(weight);
   return window;
 }
-constexpr double correction(BatchWindow window) { return window.take_correction(fg::NoAccumulation{}); }
+constexpr double correction(BatchWindow window) { return window.take_correction(fg::NoAccumulation{}, true); }
 constexpr BatchWindow left_out() {
   BatchWindow window;
   window.add_batch();

@@ -1,0 +1,27 @@
+// SPDX-License-Identifier: MIT
+// Why a step cannot be recorded.
+#pragma once
+
+#include <stdexcept>
+#include <string>
+#include <utility>
+
+namespace fulgurite {
+
+/// Thrown while a step is recorded, by the operator that a replay could not repeat. What the step did so far is done.
+class FrozenRefusal : public std::runtime_error {
+ public:
+  FrozenRefusal(std::string operator_name, std::string reason)
+      : std::runtime_error("fulgurite: a step with " + operator_name + " cannot be frozen: " + reason),
+        operator_name_(std::move(operator_name)),
+        reason_(std::move(reason)) {}
+
+  const std::string& operator_name() const { return operator_name_; }  ///< "aten::_local_scalar_dense"
+  const std::string& reason() const { return reason_; }                ///< what is wrong, and the usual fix
+
+ private:
+  std::string operator_name_;
+  std::string reason_;
+};
+
+}  // namespace fulgurite

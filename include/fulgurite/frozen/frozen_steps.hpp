@@ -1,0 +1,254 @@
+// SPDX-License-Identifier: MIT
+// What fg::Frozen does in a trainer: which tape a batch is replayed on, when one is recorded and checked, and what becomes
+// of a step that cannot be frozen.
+#pragma once
+
+#include <ATen/core/Tensor.h>
+#include <c10/core/GradMode.h>
+#include <c10/util/Exception.h>
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <list>
+#include <optional>
+#include <string>
+#include <tuple>
+#include <type_traits>
+#include <utility>
+#include <vector>
+
+#include <fulgurite/logging/metrics.hpp>
+#include <fulgurite/loop/backend.hpp>
+#include <fulgurite/policies/execution.hpp>
+#include <fulgurite/tensors/backend.hpp>
+#include <fulgurite/tensors/for_each_tensor.hpp>
+#include <fulgurite/tensors/number.hpp>
+#include "batch_signature.hpp"
+#include "frozen_refusal.hpp"
+#include "tape.hpp"
+#include "verification.hpp"
+
+namespace fulgurite {
+
+namespace detail {
+
+/// A model as tapes see it: its tensors by name, and what must not change under them.
+class FrozenModel {
+ public:
+  template <class Model>
+  explicit FrozenModel(Model& model) {
+    for (const auto& parameter : model.named_parameters()) {
+      state_.parameters.emplace_back(parameter.key(), parameter.value());
+      parameters_.push_back(parameter.value());
+    }
+    state_.tensors = state_.parameters;
+    for (const auto& buffer : model.named_buffers()) state_.tensors.emplace_back(buffer.key(), buffer.value());
+    for (const auto& module : model.modules()) modules_.push_back(module.get());
+  }
+
+  const FrozenState& state() const { return state_; }
+  const std::vector<at::Tensor>& parameters() const { return parameters_; }
+
+  /// Another number if a tensor lies elsewhere, another parameter requires gradients, or a module changed its mode.
+  std::size_t fingerprint() const {
+    std::size_t hash = 0;
+    const auto mix = [&hash](std::size_t fact) { hash = (hash ^ fact) * 0x9e3779b97f4a7c15u; };
+    for (const auto& [name, tensor] : state_.tensors) {
+      mix(reinterpret_cast<std::size_t>(tensor.const_data_ptr()) + (tensor.requires_grad() ? 1 : 0));
+    }
+    for (const auto* module : modules_) mix(module->is_training() ? 2 : 3);
+    return hash;
+  }
+
+ private:
+  FrozenState state_;
+  std::vector<at::Tensor> parameters_;
+  std::vector<const torch::nn::Module*> modules_;
+};
+
+/// What training_step logs while it is recorded, to be logged again after each replay.
+class LoggedTensors : public LogListener {
+ public:
+  void on_log(const LogCall& call) override {
+    const at::Tensor* tensor = call.number.source<at::Tensor>();
+    if (!tensor) {
+      throw FrozenRefusal("step.log(\"" + std::string(call.name) + "\", …)",
+                          "a number on the host would stay what it was; log a tensor, or log it in on_train_batch_end");
+    }
+    calls_.push_back({std::string(call.name), *tensor, call.weight, call.flags});
+  }
+
+  void repeat(Metrics& metrics, LogPlace place) const {
+    for (const Call& call : calls_) metrics.log(call.name, call.tensor, call.weight, call.flags, Stage::training, place);
+  }
+
+ private:
+  struct Call {
+    std::string name;
+    at::Tensor tensor;
+    double weight;
+    LogFlags flags;
+  };
+  std::vector<Call> calls_;
+};
+
+}  // namespace detail
+
+/// Where in an accumulation window a batch stands: each place has a tape of its own.
+struct FrozenPlace {
+  bool first;            ///< it begins the window: gradients are written, not added to
+  std::int64_t divisor;  ///< of its gradients
+
+  friend bool operator==(FrozenPlace, FrozenPlace) = default;
+};
+
+/// The tapes of one optimizer of a trainer.
+class FrozenSteps {
+ public:
+  explicit FrozenSteps(const Frozen& policy) : policy_(policy) {}
+
+  /// Forward and backward pass of a batch: `pass(batch)`, which returns the loss, or its replay. Returns the loss.
+  /// Throws FrozenRefusal for what cannot be frozen if the policy is strict.
+  template <class Model, class Batch, class Pass>
+  at::Tensor run(Model& model, Metrics& metrics, LogPlace log_place, const Batch& batch, FrozenPlace place, Pass&& pass) {
+    if (gave_up_) return pass(batch);
+    if (!model_) model_.emplace(model);
+    const BatchSignature signature(batch);
+    const std::size_t fingerprint = model_->fingerprint();
+    auto found = std::find_if(entries_.begin(), entries_.end(), [&](const Entry& entry) {
+      return entry.fingerprint == fingerprint && entry.place == place && entry.signature == signature;
+    });
+    if (found == entries_.end()) return record(metrics, Entry{signature, fingerprint, place}, batch, pass);
+    if (!found->checked) return check(*found, batch, pass);
+    fill(found->inputs, batch);
+    found->tape->replay();
+    found->logs->repeat(metrics, log_place);
+    return found->tape->result().clone();
+  }
+
+  /// Why steps are not frozen; nothing if they are, or nobody knows yet.
+  const std::optional<std::string>& refusal() const { return gave_up_; }
+  /// Tapes that are replayed.
+  std::size_t tapes() const { return entries_.size(); }
+
+ private:
+  struct Entry {
+    BatchSignature signature;
+    std::size_t fingerprint;
+    FrozenPlace place;
+    std::vector<at::Tensor> inputs{};
+    std::optional<Tape> tape{};
+    std::unique_ptr<detail::LoggedTensors> logs{};
+    bool checked = false;
+  };
+
+  template <class Batch, class Pass>
+  at::Tensor record(Metrics& metrics, Entry entry, const Batch& batch, Pass& pass) {
+    const detail::StateCopy before(model_->state());
+    for_each_tensor(batch, [&](const at::Tensor& tensor) {
+      entry.inputs.push_back(tensor.defined() ? tensor.detach().clone() : tensor);
+    });
+    const Batch fixed = filled(batch, entry.inputs);
+    entry.logs = std::make_unique<detail::LoggedTensors>();
+    try {
+      const Listening listening(metrics, *entry.logs);
+      entry.tape.emplace(Tape::record([&] { return pass(fixed); }, inputs_of(entry), model_->parameters()));
+    } catch (const FrozenRefusal& refusal) {
+      give_up(refusal.what());
+      const c10::NoGradGuard no_grad;
+      before.restore(model_->state());
+      const c10::AutoGradMode grad(true);
+      return pass(batch);
+    }
+    if (entries_.size() >= policy_.tapes) entries_.pop_front();
+    entries_.push_back(std::move(entry));
+    return entries_.back().tape->result().clone();
+  }
+
+  template <class Batch, class Pass>
+  at::Tensor check(Entry& entry, const Batch& batch, Pass& pass) {
+    fill(entry.inputs, batch);
+    const Batch fixed = filled(batch, entry.inputs);
+    at::Tensor loss;
+    const auto difference = verify(*entry.tape, model_->state(), [&] { return loss = pass(fixed); });
+    entry.checked = true;
+    if (difference) {
+      if (policy_.strict) throw FrozenRefusal(difference->operator_name, difference->message());
+      give_up(difference->message());
+    }
+    return loss;
+  }
+
+  void give_up(const std::string& why) {
+    if (policy_.strict) throw;
+    gave_up_ = why;
+    entries_.clear();
+    TORCH_WARN(why, ". The training goes on eagerly; fg::Frozen{.strict = true} stops instead.");
+  }
+
+  static std::vector<at::Tensor> inputs_of(const Entry& entry) {
+    std::vector<at::Tensor> defined;
+    for (const at::Tensor& input : entry.inputs) {
+      if (input.defined()) defined.push_back(input);
+    }
+    return defined;
+  }
+
+  /// A batch whose tensors are the fixed ones.
+  template <class Batch>
+  static Batch filled(const Batch& batch, const std::vector<at::Tensor>& inputs) {
+    Batch fixed = batch;
+    std::size_t next = 0;
+    for_each_tensor(fixed, [&](at::Tensor& tensor) { tensor = inputs[next++]; });
+    return fixed;
+  }
+
+  template <class Batch>
+  static void fill(const std::vector<at::Tensor>& inputs, const Batch& batch) {
+    const c10::NoGradGuard no_grad;
+    std::size_t next = 0;
+    for_each_tensor(batch, [&](const at::Tensor& tensor) {
+      const at::Tensor& input = inputs[next++];
+      if (!tensor.defined()) return;
+      if (tensor.is_cpu() && tensor.is_contiguous() && input.is_contiguous()) {  // of one shape and format: the signature's
+        std::memcpy(input.mutable_data_ptr(), tensor.const_data_ptr(), tensor.nbytes());
+      } else {
+        input.copy_(tensor);
+      }
+    });
+  }
+
+  struct Listening {
+    Metrics& metrics;
+    Listening(Metrics& heard, LogListener& listener) : metrics(heard) { metrics.set_listener(&listener); }
+    Listening(const Listening&) = delete;
+    Listening& operator=(const Listening&) = delete;
+    ~Listening() { metrics.set_listener(nullptr); }
+  };
+
+  Frozen policy_;
+  std::optional<detail::FrozenModel> model_;
+  std::list<Entry> entries_;  // the oldest first
+  std::optional<std::string> gave_up_;
+};
+
+namespace detail {
+
+template <class Precision>
+struct frozen_steps_of<TensorBackend<Precision>> {
+  using type = FrozenSteps;
+  template <class Model>
+  static constexpr bool knows = requires(Model& model) {
+    model.named_parameters();
+    model.named_buffers();
+    model.modules();
+  };
+  template <class Batch>
+  static constexpr bool holds_only_tensors = only_tensors<std::remove_cv_t<Batch>>;
+};
+
+}  // namespace detail
+
+}  // namespace fulgurite
