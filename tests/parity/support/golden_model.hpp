@@ -77,9 +77,9 @@ struct GoldenModel : Net {
   auto configure_optimizers() {
     return [this]<std::size_t... I>(std::index_sequence<I...>) {
       if constexpr (shape.optimizers == 1) {
-        return configured<0>();
+        return this->template configured<0>();
       } else {
-        return fg::optimizers(configured<I>()...);
+        return fg::optimizers(this->template configured<I>()...);
       }
     }(std::make_index_sequence<shape.optimizers>{});
   }
