@@ -83,6 +83,25 @@ struct Two : nn::Module {
   }
 };
 
+/// Leaves batch 1 out.
+struct Leaving : Line<fg::SGD> {
+  std::optional<torch::Tensor> training_step(const fg::Example& batch, auto& step) {
+    if (step.batch_index() == 1) return std::nullopt;
+    return Line::training_step(batch, step);
+  }
+};
+
+/// Makes no step on batch 1.
+struct Waiting : Line<fg::SGD> {
+  void optimizer_step(auto& optimizer, auto&& closure, auto& step) {
+    if (step.batch_index() == 1) {
+      closure();
+    } else {
+      optimizer.step(closure);
+    }
+  }
+};
+
 std::vector<fg::Example> batches() {
   torch::manual_seed(5);
   std::vector<fg::Example> all;
@@ -257,6 +276,19 @@ TEST_CASE("an overflow in a fit advances no schedule and no global step, and is 
   CHECK(trainer.optimizer().lr(0) == 0.25);
   CHECK(trainer.loss_scale().scale() == 512.0);
   CHECK(model.line->weight.equal(before));
+}
+
+TEMPLATE_TEST_CASE("a batch without a step is none without overflow: the scale's growth does not count it", "", Leaving,
+                   Waiting) {
+  const auto data = batches();
+  TestType model;
+  fg::Trainer trainer{model, ScaledFloat64{}};
+  auto loop = trainer.loop();
+  for (const std::int64_t tracker : {1, 1, 2, 0}) {
+    loop.step(data[0]);
+    CHECK(trainer.loss_scale().growth_tracker() == tracker);
+  }
+  CHECK(trainer.loss_scale().scale() == 2048.0);
 }
 
 TEST_CASE("Float16Mixed trains: the forward pass in float16, parameters and update in float32") {

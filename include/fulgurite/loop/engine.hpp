@@ -525,7 +525,6 @@ class Engine {
   /// Counts a step that was made, or that fell away.
   template <std::size_t I>
   FULGURITE_INLINE void finish_step(OptimizerIndex<I> index, Step& step, bool made) {
-    if constexpr (scales_loss) loss_scale_due_ |= manual || !window(index, step).nothing_to_step_on();
     if (made) {
       ++progress_.global_step;
       running(index).count_step();
@@ -562,10 +561,14 @@ class Engine {
 
   template <class Optimizer>
   FULGURITE_INLINE void unscale_gradients(Optimizer& optimizer) {
-    if constexpr (scales_loss) optimizer.gradients().unscale();
+    if constexpr (scales_loss) {
+      const auto gradients = optimizer.gradients();
+      gradients.unscale();
+      loss_scale_due_ |= !gradients.tensors().empty();
+    }
   }
 
-  /// Once a batch, after the steps of all optimizers, if there was one.
+  /// Once a batch, after the steps of all optimizers, if one of them had gradients.
   FULGURITE_INLINE void update_loss_scale() {
     if constexpr (scales_loss) {
       if (std::exchange(loss_scale_due_, false)) backend_.loss_scale().update();
@@ -618,7 +621,7 @@ class Engine {
   std::optional<std::int64_t> epoch_size_;  // batches in the running epoch, if known
   bool epoch_open_ = false;
   bool epoch_schedules_done_ = false;
-  bool loss_scale_due_ = false;        // a step was made, or fell away, after which the loss scale has not been updated
+  bool loss_scale_due_ = false;        // gradients were unscaled since the loss scale was last updated
   bool stop_requested_ = false;
   bool schedules_suspended_ = false;
 };
