@@ -243,10 +243,11 @@ TEST_CASE("the epoch begins before its first batch is made") {
   Diary model;
   fg::Trainer trainer{model, fg::MaxEpochs{1}};
   std::vector<int> source{1};
-  trainer.fit(source | std::views::transform([&](int batch) {
-                model.events += "make ";
-                return static_cast<double>(batch);
-              }));
+  const auto make = [&](int batch) {
+    model.events += "make ";
+    return static_cast<double>(batch);
+  };
+  trainer.fit(std::ranges::transform_view(source, make));
   CHECK(model.events == "fit epoch make train ");
 }
 

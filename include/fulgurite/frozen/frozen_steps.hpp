@@ -76,9 +76,18 @@ class FrozenModel {
 };
 
 /// What training_step logs while it is recorded, to be logged again after each replay.
-class LoggedTensors : public LogListener {
+class LoggedTensors {
  public:
-  void on_log(const LogCall& call) override {
+  LogListener listener() {
+    return {[](void* self, const LogCall& call) { static_cast<LoggedTensors*>(self)->add(call); }, this};
+  }
+
+  void repeat(Metrics& metrics, LogPlace place) const {
+    for (const Call& call : calls_) metrics.log(call.name, call.tensor, call.weight, call.flags, Stage::training, place);
+  }
+
+ private:
+  void add(const LogCall& call) {
     const at::Tensor* tensor = call.number.source<at::Tensor>();
     if (!tensor) {
       throw FrozenRefusal("step.log(\"" + std::string(call.name) + "\", …)",
@@ -87,11 +96,6 @@ class LoggedTensors : public LogListener {
     calls_.push_back({std::string(call.name), *tensor, call.weight, call.flags});
   }
 
-  void repeat(Metrics& metrics, LogPlace place) const {
-    for (const Call& call : calls_) metrics.log(call.name, call.tensor, call.weight, call.flags, Stage::training, place);
-  }
-
- private:
   struct Call {
     std::string name;
     at::Tensor tensor;
@@ -232,7 +236,10 @@ class FrozenSteps {
 
   struct Listening {
     Metrics& metrics;
-    Listening(Metrics& heard, LogListener& listener) : metrics(heard) { metrics.set_listener(&listener); }
+    LogListener listener;
+    Listening(Metrics& heard, detail::LoggedTensors& logs) : metrics(heard), listener(logs.listener()) {
+      metrics.set_listener(&listener);
+    }
     Listening(const Listening&) = delete;
     Listening& operator=(const Listening&) = delete;
     ~Listening() { metrics.set_listener(nullptr); }

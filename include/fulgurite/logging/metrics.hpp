@@ -36,14 +36,10 @@ struct LogCall {
   Stage stage;
 };
 
-/// Is told of every call of `step.log`, before it is carried out. For who repeats a step without running its
-/// code.
-class LogListener {
- public:
-  virtual void on_log(const LogCall& call) = 0;
-
- protected:
-  ~LogListener() = default;
+/// Is told of every call of `step.log`, before it is carried out. For who repeats a step without running its code.
+struct LogListener {
+  void (*on_log)(void* self, const LogCall& call);
+  void* self;
 };
 
 /// The metrics of a training, in the order in which they were first logged. A name that is logged in two
@@ -58,7 +54,7 @@ class Metrics {
   /// batches of the epoch (or other edges) logged the name with other flags.
   void log(std::string_view name, const Number& number, double weight, LogFlags flags, Stage stage,
            LogPlace place = {}) {
-    if (listener_) listener_->on_log({name, number, weight, flags, stage});
+    if (listener_) listener_->on_log(listener_->self, {name, number, weight, flags, stage});
     const std::size_t index = find_or_add(name, stage);
     Metric& metric = metrics_[index];
     if (metric.flags != flags) change_flags(index, flags, place);
@@ -132,7 +128,7 @@ class Metrics {
   FULGURITE_INLINE LogPlace place(bool at_edge) const { return {calls_, at_edge}; }
 
   /// Who is told of every call of `log`; nullptr: nobody.
-  void set_listener(LogListener* listener) { listener_ = listener; }
+  void set_listener(const LogListener* listener) { listener_ = listener; }
 
   /// Waits for the values on a device that have not been read yet, if there are any.
   void read_kept() const {
@@ -230,7 +226,7 @@ class Metrics {
   mutable std::vector<Kept> kept_;
   std::size_t next_ = 0;  // where the next name is expected
   std::int64_t calls_ = 0;
-  LogListener* listener_ = nullptr;
+  const LogListener* listener_ = nullptr;
 };
 
 }  // namespace fulgurite

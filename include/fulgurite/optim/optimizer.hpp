@@ -41,7 +41,8 @@ concept HasGradients = requires(O& optimizer) { optimizer.gradients(); };
 template <class O>
 concept ScalesGradients = HasGradients<O> && requires(O& optimizer, double factor) { optimizer.gradients().scale(factor); };
 
-/// Divides its gradients by a loss scale, and skips a step for which `found_inf` is 1: `set_loss_scale(scale, found_inf)`.
+/// Divides its gradients by a loss scale, says in `found_inf` whether one of them is not finite, and skips the step then:
+/// `set_loss_scale(scale, found_inf)`.
 template <class O>
 concept TakesLossScale = !NeedsClosure<O> && requires(O& optimizer) { optimizer.set_loss_scale({}, {}); };
 

@@ -70,7 +70,8 @@ class TorchOptimizer {
     scale_.begin_anew();
   }
 
-  /// As of the optimizers of this library: a step divides gradients by `scale`, and does nothing if `found_inf` is 1.
+  /// As of the optimizers of this library: a step divides gradients by `scale`, writes into `found_inf` whether one of them is
+  /// not finite, and does nothing then.
   void set_loss_scale(at::Tensor scale, at::Tensor found_inf)
     requires(!needs_closure)
   {

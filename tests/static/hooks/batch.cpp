@@ -10,19 +10,19 @@ struct Has_on_train_batch_start {
   void on_train_batch_start() {}
 };
 class Hides_on_train_batch_start {
-  int on_train_batch_start = 0;
+  [[maybe_unused]] int on_train_batch_start = 0;
 };
 struct Has_training_step {
   void training_step() {}
 };
 class Hides_training_step {
-  int training_step = 0;
+  [[maybe_unused]] int training_step = 0;
 };
 struct Has_on_train_batch_end {
   void on_train_batch_end() {}
 };
 class Hides_on_train_batch_end {
-  int on_train_batch_end = 0;
+  [[maybe_unused]] int on_train_batch_end = 0;
 };
 
 static_assert(hooks::present<hooks::on_train_batch_start_hook, Has_on_train_batch_start> && hooks::present<hooks::on_train_batch_start_hook, Hides_on_train_batch_start>);

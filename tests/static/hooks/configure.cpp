@@ -10,19 +10,19 @@ struct Has_setup {
   void setup() {}
 };
 class Hides_setup {
-  int setup = 0;
+  [[maybe_unused]] int setup = 0;
 };
 struct Has_configure_optimizers {
   void configure_optimizers() {}
 };
 class Hides_configure_optimizers {
-  int configure_optimizers = 0;
+  [[maybe_unused]] int configure_optimizers = 0;
 };
 struct Has_teardown {
   void teardown() {}
 };
 class Hides_teardown {
-  int teardown = 0;
+  [[maybe_unused]] int teardown = 0;
 };
 
 static_assert(hooks::present<hooks::setup_hook, Has_setup> && hooks::present<hooks::setup_hook, Hides_setup>);

@@ -10,13 +10,13 @@ struct Has_on_train_epoch_start {
   void on_train_epoch_start() {}
 };
 class Hides_on_train_epoch_start {
-  int on_train_epoch_start = 0;
+  [[maybe_unused]] int on_train_epoch_start = 0;
 };
 struct Has_on_train_epoch_end {
   void on_train_epoch_end() {}
 };
 class Hides_on_train_epoch_end {
-  int on_train_epoch_end = 0;
+  [[maybe_unused]] int on_train_epoch_end = 0;
 };
 
 static_assert(hooks::present<hooks::on_train_epoch_start_hook, Has_on_train_epoch_start> && hooks::present<hooks::on_train_epoch_start_hook, Hides_on_train_epoch_start>);

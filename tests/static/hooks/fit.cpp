@@ -10,25 +10,25 @@ struct Has_on_fit_start {
   void on_fit_start() {}
 };
 class Hides_on_fit_start {
-  int on_fit_start = 0;
+  [[maybe_unused]] int on_fit_start = 0;
 };
 struct Has_on_train_start {
   void on_train_start() {}
 };
 class Hides_on_train_start {
-  int on_train_start = 0;
+  [[maybe_unused]] int on_train_start = 0;
 };
 struct Has_on_train_end {
   void on_train_end() {}
 };
 class Hides_on_train_end {
-  int on_train_end = 0;
+  [[maybe_unused]] int on_train_end = 0;
 };
 struct Has_on_fit_end {
   void on_fit_end() {}
 };
 class Hides_on_fit_end {
-  int on_fit_end = 0;
+  [[maybe_unused]] int on_fit_end = 0;
 };
 
 static_assert(hooks::present<hooks::on_fit_start_hook, Has_on_fit_start> && hooks::present<hooks::on_fit_start_hook, Hides_on_fit_start>);

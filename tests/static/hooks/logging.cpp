@@ -10,13 +10,13 @@ struct Has_log_metrics {
   void log_metrics() {}
 };
 class Hides_log_metrics {
-  int log_metrics = 0;
+  [[maybe_unused]] int log_metrics = 0;
 };
 struct Has_log_hyperparameters {
   void log_hyperparameters() {}
 };
 class Hides_log_hyperparameters {
-  int log_hyperparameters = 0;
+  [[maybe_unused]] int log_hyperparameters = 0;
 };
 
 static_assert(hooks::present<hooks::log_metrics_hook, Has_log_metrics> &&

@@ -10,43 +10,43 @@ struct Has_on_validation_start {
   void on_validation_start() {}
 };
 class Hides_on_validation_start {
-  int on_validation_start = 0;
+  [[maybe_unused]] int on_validation_start = 0;
 };
 struct Has_on_validation_epoch_start {
   void on_validation_epoch_start() {}
 };
 class Hides_on_validation_epoch_start {
-  int on_validation_epoch_start = 0;
+  [[maybe_unused]] int on_validation_epoch_start = 0;
 };
 struct Has_on_validation_batch_start {
   void on_validation_batch_start() {}
 };
 class Hides_on_validation_batch_start {
-  int on_validation_batch_start = 0;
+  [[maybe_unused]] int on_validation_batch_start = 0;
 };
 struct Has_validation_step {
   void validation_step() {}
 };
 class Hides_validation_step {
-  int validation_step = 0;
+  [[maybe_unused]] int validation_step = 0;
 };
 struct Has_on_validation_batch_end {
   void on_validation_batch_end() {}
 };
 class Hides_on_validation_batch_end {
-  int on_validation_batch_end = 0;
+  [[maybe_unused]] int on_validation_batch_end = 0;
 };
 struct Has_on_validation_epoch_end {
   void on_validation_epoch_end() {}
 };
 class Hides_on_validation_epoch_end {
-  int on_validation_epoch_end = 0;
+  [[maybe_unused]] int on_validation_epoch_end = 0;
 };
 struct Has_on_validation_end {
   void on_validation_end() {}
 };
 class Hides_on_validation_end {
-  int on_validation_end = 0;
+  [[maybe_unused]] int on_validation_end = 0;
 };
 
 static_assert(hooks::present<hooks::on_validation_start_hook, Has_on_validation_start> && hooks::present<hooks::on_validation_start_hook, Hides_on_validation_start>);
@@ -110,7 +110,7 @@ struct Has_validation_scope {
   int validation_scope() { return 0; }
 };
 class Hides_validation_scope {
-  int validation_scope = 0;
+  [[maybe_unused]] int validation_scope = 0;
 };
 static_assert(hooks::present<hooks::validation_scope_hook, Has_validation_scope> &&
               hooks::present<hooks::validation_scope_hook, Hides_validation_scope> &&
