@@ -239,15 +239,34 @@ TEST_CASE("a callback may end an epoch too") {
   CHECK(model.weight.value == -3.0);
 }
 
+namespace {
+/// One batch, made when it is looked at.
+struct MadeOnDemand {
+  std::string* events;
+
+  struct Iterator {
+    std::string* events;
+    int left;
+
+    double operator*() const {
+      *events += "make ";
+      return 1.0;
+    }
+    Iterator& operator++() {
+      --left;
+      return *this;
+    }
+    bool operator!=(const Iterator& other) const { return left != other.left; }
+  };
+  Iterator begin() const { return {events, 1}; }
+  Iterator end() const { return {events, 0}; }
+};
+}  // namespace
+
 TEST_CASE("the epoch begins before its first batch is made") {
   Diary model;
   fg::Trainer trainer{model, fg::MaxEpochs{1}};
-  std::vector<int> source{1};
-  const auto make = [&](int batch) {
-    model.events += "make ";
-    return static_cast<double>(batch);
-  };
-  trainer.fit(std::ranges::transform_view(source, make));
+  trainer.fit(MadeOnDemand{&model.events});
   CHECK(model.events == "fit epoch make train ");
 }
 
