@@ -34,7 +34,7 @@ class EngineStep : public Step<Model> {
       return optimizer(optimizer_index<0>);
     } else {
       return [this]<std::size_t... I>(std::index_sequence<I...>) {
-        return std::tuple<Handle<I>...>(optimizer(optimizer_index<I>)...);
+        return std::tuple<Handle<I>...>(this->optimizer(optimizer_index<I>)...);
       }(std::make_index_sequence<Engine::optimizer_count>{});
     }
   }
