@@ -45,7 +45,7 @@ struct Classifier : nn::Module {
 
 template <class Precision, class Device>
 void train(const Options& options) {
-  torch::manual_seed(options.seed);
+  torch::manual_seed(static_cast<std::uint64_t>(options.seed));
   const auto data = digits::load(options.data);
   fg::data::TensorBatches train(data.train, {.batch_size = options.batch_size,
                                              .order = fg::data::Shuffled{.seed = static_cast<std::uint64_t>(options.seed)}});

@@ -21,10 +21,10 @@ namespace fg = fulgurite;
 template <class Gan, class Optimization>
 std::vector<torch::Tensor> train(const Options& options, Optimization form) {
   const auto real = digits::load(options.data).train;
-  torch::manual_seed(options.seed);
+  const auto seed = static_cast<std::uint64_t>(options.seed);
+  torch::manual_seed(seed);
   const fg::data::TensorBatches batches(
-      real, {.batch_size = options.batch_size,
-             .order = fg::data::Shuffled{.seed = static_cast<std::uint64_t>(options.seed)}});
+      real, {.batch_size = options.batch_size, .order = fg::data::Shuffled{.seed = seed}});
   gan::Gallery gallery{
       .folder = options.images, .every = options.every, .noise = torch::randn({8, gan::noise_size})};
   Gan model(options.lr);

@@ -30,7 +30,7 @@ struct Scheduled : Regression {
         .with(fg::LinearWarmup{.steps = 20, .start_factor = 0.1}, fg::EveryStep{})
         .with(fg::ExponentialDecay{.gamma = 0.99}, fg::EveryStep{.frequency = 4})
         .with(fg::StepDecay{.step_size = 1, .gamma = 0.5}, fg::EveryEpoch{.frequency = 2})
-        .with(fg::Plateau<"val_loss">{.factor = 0.5, .patience = 2, .strict = true});
+        .with(fg::Plateau<"val_loss">{.factor = 0.5, .patience = 2, .threshold = 0.01});
   }
 };
 // [/automatic]
@@ -126,7 +126,7 @@ int main() {
   problem::check(
       near(last_lr<Scheduled>(4), 0.1 * std::pow(0.99, 8) * std::pow(0.5, 2)),
       "a warm-up by steps, a decay by four steps and a drop by two epochs; the plateau is still to come");
-  problem::check(last_lr<Scheduled>(12) < 0.99 * 0.1 * std::pow(0.99, 24) * std::pow(0.5, 6),
+  problem::check(last_lr<Scheduled>(30) < 0.6 * 0.1 * std::pow(0.99, 60) * std::pow(0.5, 15),
                  "then it comes");
   problem::check(near(last_lr<EveryBatch>(4, by_hand), 0.1 * std::pow(0.99, 32)), "by hand, every batch");
   problem::check(near(last_lr<TwoSchedules>(4, by_hand), 0.1 * std::pow(0.99, 32) * std::pow(0.5, 4)),
