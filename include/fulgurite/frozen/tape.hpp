@@ -172,10 +172,16 @@ class Tape {
     const c10::impl::ExcludeDispatchKeyGuard below_autograd(
         c10::autograd_dispatch_keyset_with_ADInplaceOrView | c10::autocast_dispatch_keyset);
     gradients_.enter();
+    bool grad_mode = false;
     for (const detail::Instruction& instruction : instructions_) {
+      if (instruction.grad_mode != grad_mode) {
+        grad_mode = instruction.grad_mode;
+        c10::GradMode::set_enabled(grad_mode);  // builds no graph: autograd is left out
+      }
       instruction.call->run();
       after_each(instruction);
     }
+    c10::GradMode::set_enabled(false);
     gradients_.leave();
   }
 

@@ -47,10 +47,9 @@ TEST_CASE("frozen equals eager: operations in place") {
     Tensor v = parameter("v", {4});
     Tensor loss(const Batch& b) {
       auto x = b[0].matmul(w);
-      x.add_(v).mul_(0.5).relu_();
-      x.sub_(0.1, 2.0).clamp_(-1.0, 1.0);
+      x.add_(v).mul_(0.5).sub_(0.1, 2.0).addcmul_(v, v, 0.5);
       x.masked_fill_(b[1] > 1.0, 0.25);
-      x.addcmul_(v, v, 0.5);
+      x.relu_();
       return F::mse_loss(x, b[1]);
     }
   };
@@ -143,10 +142,10 @@ TEST_CASE("frozen equals eager: indices") {
   struct M : Bare {
     Tensor w = parameter("w", {6, 4});
     Tensor loss(const Batch& b) {
-      const auto order = b[0].argsort(1);
+      const auto order = b[0].argsort(std::int64_t{1}, false);
       const auto picked = w.index_select(0, order.select(0, 0)).gather(1, order.slice(1, 0, 4).remainder(4));
       const auto spread = torch::zeros({6, 4}).scatter_add(1, order.t().slice(1, 0, 4).remainder(4), w);
-      return F::mse_loss(picked.matmul(spread.t()), b[1]) + w.index({order.select(0, 1)}).pow(2).mean();
+      return F::mse_loss(picked.matmul(spread.t()), b[1]) + torch::index(w, {order.select(0, 1)}).pow(2).mean();
     }
   };
   check<M>(regression({6, 6}, {6, 6}));

@@ -32,6 +32,7 @@ struct Instruction {
   c10::OperatorHandle op;
   std::vector<c10::IValue> arguments;
   std::vector<c10::IValue> places{};
+  bool grad_mode = false;  // as the recorded operator found it
   std::unique_ptr<Call> call{};
 
   std::string name() const {
@@ -106,6 +107,7 @@ inline std::vector<Instruction> make_instructions(Recorder& recorder) {
   for (std::size_t i = 0; i < recorder.operators().size(); ++i) {
     const RecordedOperator& recorded = recorder.operators()[i];
     Instruction instruction = make_instruction(recorded, i);
+    instruction.grad_mode = recorded.grad_mode;
     if (!is_constant(instruction, recorded, recorder)) instructions.push_back(std::move(instruction));
   }
   return instructions;

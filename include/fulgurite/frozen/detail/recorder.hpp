@@ -40,6 +40,7 @@ struct RecordedOperator {
   c10::OperatorHandle op;
   std::vector<c10::IValue> arguments;
   std::vector<c10::IValue> results;
+  bool grad_mode = false;               // some kernels keep more if gradients will be asked for
   std::optional<OutVariant> variant{};  // with which a replay writes the results
   std::uint64_t fingerprint = 0;  // of what it wrote, if the recorder compares
 };
@@ -218,7 +219,7 @@ class Recorder {
     const bool allocates = only_allocates(schema);
     note_writes(op, arguments, results, allocates);
     if (allocates) return;
-    RecordedOperator recorded{op, {}, {}};
+    RecordedOperator recorded{op, {}, {}, c10::GradMode::is_enabled()};
     for (const c10::IValue& argument : arguments) recorded.arguments.push_back(same_memory(argument));
     for (const c10::IValue& result : results) recorded.results.push_back(same_memory(result));
     {
