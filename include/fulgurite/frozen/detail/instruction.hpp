@@ -5,9 +5,11 @@
 #include <ATen/core/Tensor.h>
 #include <ATen/core/dispatch/Dispatcher.h>
 #include <ATen/core/ivalue.h>
+#include <ATen/ops/scalar_tensor.h>
 
 #include <cstddef>
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -102,12 +104,36 @@ inline bool is_constant(const Instruction& instruction, const RecordedOperator& 
   return constant && writes_memory;
 }
 
+inline bool is_number(const c10::IValue& value) {
+  return value.isTensor() && value.toTensor().defined() && value.toTensor().unsafeGetTensorImpl()->is_wrapped_number();
+}
+
+/// `x * 2.0` holds a float64 number, which the kernel converts to the format of x each time: here once for all.
+inline void convert_numbers(Instruction& instruction) {
+  static const OperatorNames arithmetic{"aten::add", "aten::add_", "aten::sub", "aten::sub_",
+                                        "aten::mul", "aten::mul_", "aten::div", "aten::div_"};
+  if (instruction.how == Instruction::How::copying || !arithmetic.contains(instruction.op.schema().name())) return;
+  std::optional<at::ScalarType> format;
+  bool alike = true;
+  for (const c10::IValue& argument : instruction.arguments) {
+    if (is_number(argument) || !argument.isTensor()) continue;
+    const at::ScalarType own = argument.toTensor().scalar_type();
+    alike &= !format || *format == own;
+    format = own;
+  }
+  if (!alike || (format != at::kFloat && format != at::kDouble)) return;  // shorter formats compute with the number itself
+  for (c10::IValue& argument : instruction.arguments) {
+    if (is_number(argument)) argument = at::scalar_tensor(argument.toTensor().item(), *format);
+  }
+}
+
 inline std::vector<Instruction> make_instructions(Recorder& recorder) {
   std::vector<Instruction> instructions;
   for (std::size_t i = 0; i < recorder.operators().size(); ++i) {
     const RecordedOperator& recorded = recorder.operators()[i];
     Instruction instruction = make_instruction(recorded, i);
     instruction.grad_mode = recorded.grad_mode;
+    convert_numbers(instruction);
     if (!is_constant(instruction, recorded, recorder)) instructions.push_back(std::move(instruction));
   }
   return instructions;
