@@ -5,7 +5,7 @@
 
 namespace fg = fulgurite;
 
-TEST_CASE("betas lie in [0, 1)") {
+TEST_CASE("betas lie between 0 and 1") {
   CHECK(fg::Betas{}.problem() == nullptr);
   CHECK(fg::Betas{0.0, 0.0}.problem() == nullptr);
   CHECK(fg::Betas{1.0, 0.999}.problem() != nullptr);

@@ -2,6 +2,7 @@
 // EXPECT: fg::Frozen cannot repeat the hooks
 // EXPECT: See docs/errors/frozen\.md
 #include <fulgurite/fulgurite.hpp>
+#include <torch/nn/modules/linear.h>
 
 namespace fg = fulgurite;
 

@@ -2,6 +2,7 @@
 // EXPECT: an optimizer that re-evaluates its closure \(LBFGS\): remove the policy
 // EXPECT: See docs/errors/frozen\.md
 #include <fulgurite/fulgurite.hpp>
+#include <torch/nn/modules/linear.h>
 
 namespace fg = fulgurite;
 

@@ -2,6 +2,7 @@
 // EXPECT: needs batches of nothing but tensors
 // EXPECT: See docs/errors/frozen\.md
 #include <fulgurite/fulgurite.hpp>
+#include <torch/nn/modules/linear.h>
 
 namespace fg = fulgurite;
 

@@ -2,6 +2,7 @@
 // EXPECT: needs a training_step that returns the loss itself
 // EXPECT: See docs/errors/frozen\.md
 #include <fulgurite/fulgurite.hpp>
+#include <torch/nn/modules/linear.h>
 
 namespace fg = fulgurite;
 
