@@ -11,6 +11,7 @@
 #include <cstdint>
 #include <functional>
 #include <optional>
+#include <stdexcept>
 #include <string>
 #include <utility>
 #include <vector>
@@ -225,4 +226,31 @@ TEST_CASE("the oldest tape goes when there are more kinds of batches than tapes"
   const auto frozen = train<Net>(fg::Frozen{.strict = true, .tapes = 1}, as_it_is);
   require_equal(train<Net>(fg::Eager{}, as_it_is), frozen);
   CHECK(frozen.tapes == 1);
+}
+
+TEST_CASE("an exception while a step is recorded leaves nothing behind that later batches are trained on") {
+  const auto run = [](auto execution) {
+    const auto data = batches();
+    torch::manual_seed(11);
+    Net model;
+    int attempts = 0;
+    model.extra = [&](const torch::Tensor&, std::int64_t) {
+      if (++attempts == 4) throw std::runtime_error("once");  // the second window's second batch: it is recorded
+    };
+    fg::Trainer trainer{model, execution, fg::Accumulate<2>{}};
+    auto loop = trainer.loop();
+    for (int i = 0; i < 4; ++i) {
+      for (std::size_t k = 0; k < 9; ++k) {
+        try {
+          loop.step(data[k]);
+        } catch (const std::runtime_error&) {
+        }
+      }
+    }
+    return std::pair{state_of(model), trainer.progress().global_step};
+  };
+  const auto [eager, eager_steps] = run(fg::Eager{});
+  const auto [frozen, frozen_steps] = run(fg::Frozen{.strict = true});
+  CHECK(eager_steps == frozen_steps);
+  CHECK(torch::equal(eager, frozen));
 }

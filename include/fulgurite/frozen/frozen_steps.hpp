@@ -163,19 +163,19 @@ class FrozenSteps {
   template <class Batch, class Pass>
   at::Tensor record(Entry& entry, Metrics& metrics, const Batch& batch, Pass& pass) {
     const detail::StateCopy before(model_->state());
-    for_each_tensor(batch, [&](const at::Tensor& tensor) {
-      entry.inputs.push_back(tensor.defined() ? tensor.detach().clone() : tensor);
-    });
-    const Batch fixed = filled(batch, entry.inputs);
+    entry.inputs = copies_of(batch);
     entry.logs = std::make_unique<detail::LoggedTensors>();
+    const Batch fixed = filled(batch, entry.inputs);
     try {
       const Listening listening(metrics, *entry.logs);
-      entry.tape.emplace(Tape::record([&] { return pass(fixed); }, inputs_of(entry), model_->trained_parameters()));
+      entry.tape.emplace(Tape::record([&] { return pass(fixed); }, defined(entry.inputs), model_->trained_parameters()));
     } catch (const FrozenRefusal& refusal) {
-      give_up(refusal.what());
-      const c10::NoGradGuard no_grad;
-      before.restore(model_->state());
-      const c10::AutoGradMode grad(true);
+      if (policy_.strict) throw;
+      go_on_eagerly(refusal.what());
+      {
+        const c10::NoGradGuard no_grad;
+        before.restore(model_->state());
+      }
       return pass(batch);
     }
     return entry.tape->result().clone();
@@ -190,24 +190,29 @@ class FrozenSteps {
     entry.checked = true;
     if (difference) {
       if (policy_.strict) throw FrozenRefusal(difference->operator_name, difference->message());
-      give_up(difference->message());
+      go_on_eagerly(difference->message());
     }
     return loss;
   }
 
-  void give_up(const std::string& why) {
-    if (policy_.strict) throw;
+  void go_on_eagerly(const std::string& why) {
     gave_up_ = why;
     entries_.clear();
     TORCH_WARN(why, ". The training goes on eagerly; fg::Frozen{.strict = true} stops instead.");
   }
 
-  static std::vector<at::Tensor> inputs_of(const Entry& entry) {
-    std::vector<at::Tensor> defined;
-    for (const at::Tensor& input : entry.inputs) {
-      if (input.defined()) defined.push_back(input);
-    }
-    return defined;
+  template <class Batch>
+  static std::vector<at::Tensor> copies_of(const Batch& batch) {
+    std::vector<at::Tensor> copies;
+    for_each_tensor(batch, [&](const at::Tensor& tensor) {
+      copies.push_back(tensor.defined() ? tensor.detach().clone() : tensor);
+    });
+    return copies;
+  }
+
+  static std::vector<at::Tensor> defined(std::vector<at::Tensor> tensors) {
+    std::erase_if(tensors, [](const at::Tensor& tensor) { return !tensor.defined(); });
+    return tensors;
   }
 
   /// A batch whose tensors are the fixed ones.

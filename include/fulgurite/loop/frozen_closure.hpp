@@ -7,11 +7,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <optional>
-#include <stdexcept>
-#include <utility>
 
-#include <fulgurite/policies/non_finite.hpp>
-#include "errors.hpp"
 #include "optimizer_index.hpp"
 
 namespace fulgurite::detail {
@@ -30,7 +26,6 @@ class FrozenClosure {
     auto& window = engine_->window(index, *step_);
     const bool first = window.at_first_batch();
     if (first) engine_->open_window(index);
-    window.add_batch();
     const std::int64_t divisor = window.divisor();
     *result_ = engine_->frozen(index).run(
         engine_->model(), engine_->metrics(), step_->log_place(), *batch_, {first, divisor}, [&](const Batch& batch) {
@@ -43,6 +38,7 @@ class FrozenClosure {
           engine_->backend().backward(loss, divisor);
           return loss;
         });
+    window.add_batch();
     if constexpr (Engine::checks_finite) {
       const std::optional<double> value = engine_->backend().host_value(**result_);
       if (value && !std::isfinite(*value)) engine_->on_non_finite_replay(*value);
