@@ -8,12 +8,10 @@
 #include <optional>
 #include <ostream>
 #include <stdexcept>
-#include <string>
 #include <string_view>
 
 #include <fulgurite/detail/fixed_string.hpp>
 #include <fulgurite/detail/print.hpp>
-#include <fulgurite/logging/metrics.hpp>
 #include <fulgurite/schedulers/plateau.hpp>
 #include "callback.hpp"
 
@@ -120,7 +118,7 @@ struct EarlyStopping {
   void look(auto& step) {
     const auto* metric = step.metrics().find(monitor());
     if (!metric) {
-      if (strict) throw std::invalid_argument(missing_metric(step.metrics()));
+      if (strict) throw std::invalid_argument(step.metrics().missing("EarlyStopping", monitor()));
       return;
     }
     if (seen == metric->count) return;
@@ -129,15 +127,6 @@ struct EarlyStopping {
       stopped_epoch = step.epoch();
       step.stop();
     }
-  }
-
-  std::string missing_metric(const Metrics& metrics) const {
-    std::string known;
-    for (const auto& metric : metrics.all()) known += (known.empty() ? "" : ", ") + metric.name;
-    const std::string name(monitor());
-    return "fulgurite: EarlyStopping follows the metric " + name +
-           ", which has not been logged. Known metrics: " + (known.empty() ? "none" : known) +
-           ". Log it with step.log(\"" + name + "\", value), or set .strict = false";
   }
 };
 

@@ -81,6 +81,16 @@ class Metrics {
     return nullptr;
   }
 
+  /// What `who` is told that follows a metric which nobody has logged.
+  std::string missing(std::string_view who, std::string_view name) const {
+    std::string known;
+    for (const Metric& metric : all()) known += (known.empty() ? "" : ", ") + metric.name;
+    const std::string metric(name);
+    return "fulgurite: " + std::string(who) + " follows the metric " + metric +
+           ", which has not been logged. Known metrics: " + (known.empty() ? "none" : known) + ". Log it with step.log(\"" +
+           metric + "\", value), or set .strict = false";
+  }
+
   /// The epoch's value for what is logged `on_epoch` (the last epoch's until this one has one), else the last
   /// value; nothing if the name was never logged. `x_step` is the last value of an `x` that has both.
   std::optional<double> value(std::string_view name) const {

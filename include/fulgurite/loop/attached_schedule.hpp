@@ -6,7 +6,6 @@
 #include <cstdint>
 #include <optional>
 #include <stdexcept>
-#include <string>
 #include <type_traits>
 #include <utility>
 #include <vector>
@@ -63,7 +62,7 @@ class AttachedSchedule {
   {
     const Metric* found = metrics.find(schedule().monitor());
     if (!found) {
-      if (is_strict()) throw std::invalid_argument(missing_metric(metrics));
+      if (is_strict()) throw std::invalid_argument(metrics.missing("the plateau schedule", schedule().monitor()));
       return std::nullopt;
     }
     return after_step ? metrics.batch_value(schedule().monitor()) : metrics.value(schedule().monitor());
@@ -119,14 +118,6 @@ class AttachedSchedule {
   bool is_strict() const {
     if constexpr (requires { { schedule().strict } -> std::convertible_to<bool>; }) return schedule().strict;
     return true;
-  }
-
-  std::string missing_metric(const Metrics& metrics) const {
-    std::string known;
-    for (const Metric& metric : metrics.all()) known += (known.empty() ? "" : ", ") + metric.name;
-    const std::string name(schedule().monitor());
-    return "fulgurite: the plateau schedule follows the metric " + name + ", which has not been logged. Known metrics: " +
-           (known.empty() ? "none" : known) + ". Log it with step.log(\"" + name + "\", value), or set .strict = false";
   }
 
   RunningSchedule<Schedule> running_;
