@@ -14,24 +14,20 @@
 #include <algorithm>
 #include <cstddef>
 #include <filesystem>
-#include <fstream>
-#include <iterator>
 #include <regex>
 #include <set>
 #include <sstream>
 #include <string>
 #include <vector>
 
+#include "support/files.hpp"
+
 namespace {
 
 namespace fs = std::filesystem;
+using support::text_of;
 
 const fs::path root = FULGURITE_SOURCE_DIR;
-
-std::string text_of(const fs::path& file) {
-  std::ifstream input(file);
-  return {std::istreambuf_iterator<char>(input), {}};
-}
 
 // Paragraphs, lists, tables and blocks: what blank lines part. A blank line inside of a code block parts it too.
 std::vector<std::string> parts_of(const std::string& page) {

@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <limits>
 #include <optional>
+#include <set>
 #include <stdexcept>
 #include <string>
 #include <type_traits>
@@ -86,7 +87,12 @@ struct Several : AutomaticModel<Net, shape> {
 
 // --- programs that override a hook; the trace says which ---------------------------------------------------
 
-/// warmup, every_n, own_optimizer, closure_first.
+inline bool overrides_step(const std::string& program) {
+  static const std::set<std::string> programs{"warmup", "every_n", "own_optimizer", "closure_first"};
+  return programs.contains(program);
+}
+
+/// For those.
 template <class Base>
 struct OverridesStep : Base {
   using Base::Base;

@@ -207,4 +207,10 @@ Outcome run(const Json& config, Policies... policies) {
   return outcome;
 }
 
+/// With policies that are chosen when the program runs.
+template <class Model>
+Outcome run_with_any_policies(const Json& config) {
+  return run<Model>(config, accumulation_of(config), clipping_of(config));
+}
+
 }  // namespace parity::golden

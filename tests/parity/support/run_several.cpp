@@ -18,15 +18,9 @@ constexpr Shape of(std::size_t optimizers, bool skips = false) {
   return {.optimizers = optimizers, .skips = skips, .schedules = 2, .plateaus = 1};
 }
 
-template <class Model>
-Outcome run_with_any_policies(const Json& config) {
-  return run<Model>(config, accumulation_of(config), clipping_of(config));
-}
-
 }  // namespace
 
 Outcome run_several(const Json& config) {
-  static const std::set<std::string> step_programs{"warmup", "every_n", "own_optimizer", "closure_first"};
   static const std::set<std::string> clip_programs{"clip_only_opt0", "clip_per_opt", "clip_own"};
   const auto program = config.value("program", "plain");
   const auto count = config.at("optimizers").size();
@@ -35,13 +29,13 @@ Outcome run_several(const Json& config) {
   } else if (count == 2) {
     if (program == "plain") return run_with_any_policies<Several<MlpNet, of(2)>>(config);
     if (program.starts_with("skip_none")) return run_with_any_policies<Several<MlpNet, of(2, true)>>(config);
-    if (step_programs.contains(program))
+    if (overrides_step(program))
       return run_with_any_policies<OverridesStep<Several<MlpNet, of(2)>>>(config);
     if (clip_programs.contains(program))
       return run_with_any_policies<OverridesClipping<Several<MlpNet, of(2)>>>(config);
   } else if (count == 3) {
     if (program == "plain") return run_with_any_policies<Several<MlpNet, of(3)>>(config);
-    if (step_programs.contains(program))
+    if (overrides_step(program))
       return run_with_any_policies<OverridesStep<Several<MlpNet, of(3)>>>(config);
   }
   throw std::runtime_error("the program " + program + " with " + std::to_string(count) +

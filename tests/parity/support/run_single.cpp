@@ -18,26 +18,20 @@ constexpr Shape plain{.schedules = 3, .plateaus = 2};
 constexpr Shape skipping{.skips = true, .schedules = 3, .plateaus = 2};
 constexpr Shape lbfgs{.reevaluates = true, .schedules = 3, .plateaus = 2};
 
-template <class Model>
-Outcome run_with_any_policies(const Json& config) {
-  return run<Model>(config, accumulation_of(config), clipping_of(config));
-}
-
 }  // namespace
 
 Outcome run_single(const Json& config) {
-  static const std::set<std::string> step_programs{"warmup", "every_n", "own_optimizer", "closure_first"};
   static const std::set<std::string> zero_programs{"zero_even", "zero_keep"};
   const auto program = config.value("program", "plain");
   if (has_lbfgs(config)) {
     if (accumulates(config)) throw std::runtime_error("LBFGS does not accumulate");
     if (program == "plain") return run<Single<MlpNet, lbfgs>>(config, clipping_of(config));
-    if (step_programs.contains(program))
+    if (overrides_step(program))
       return run<OverridesStep<Single<MlpNet, lbfgs>>>(config, clipping_of(config));
   } else {
     if (program == "plain") return run_with_any_policies<Single<MlpNet, plain>>(config);
     if (program == "skip_none") return run_with_any_policies<Single<MlpNet, skipping>>(config);
-    if (step_programs.contains(program))
+    if (overrides_step(program))
       return run_with_any_policies<OverridesStep<Single<MlpNet, plain>>>(config);
     if (zero_programs.contains(program))
       return run_with_any_policies<OverridesZeroGrad<Single<MlpNet, plain>>>(config);
