@@ -14,7 +14,7 @@
 //             }
 //             on_before_optimizer_step, clipping  policies/clipping.hpp, optim/gradients.hpp
 //           } }                                   optim/: the update itself
-//           schedules                             loop/configured_optimizer.hpp, schedulers/
+//           schedules                             loop/schedule_steps.hpp, schedulers/
 //           on_train_batch_end
 //           loggers, if it is their turn          loop/logbook.hpp
 //         a validation, if one is due             policies/validation.hpp, loop/passes.hpp

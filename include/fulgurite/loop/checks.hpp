@@ -434,9 +434,7 @@ consteval void require_batch() {
                 "for the type that the range gives, or give a range of what training_step takes. "
                 "See docs/errors/batch-type.md");
   if constexpr (trains_on<E, Model, Batch>() && !E::manual) {
-    [&]<std::size_t... I>(std::index_sequence<I...>) {
-      (require_loss<E, Batch, I>(), ...);
-    }(std::make_index_sequence<E::optimizer_count>{});
+    E::for_each_optimizer([](auto index) { require_loss<E, Batch, index>(); });
   }
 }
 

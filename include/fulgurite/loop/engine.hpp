@@ -588,9 +588,8 @@ class Engine {
   template <std::size_t I>
   FULGURITE_INLINE void correct_mean(OptimizerIndex<I> index, Step& step) {
     if constexpr (ScalesGradients<OptimizerAt<I>>) {
-      if (const double correction = window(index, step).take_correction(policies_.accumulation(), step.is_last_batch()); correction != 1.0) {
-        running(index).optimizer().gradients().scale(correction);
-      }
+      const double correction = window(index, step).take_correction(policies_.accumulation(), step.is_last_batch());
+      if (correction != 1.0) running(index).optimizer().gradients().scale(correction);
     }
   }
 
@@ -621,7 +620,7 @@ class Engine {
   std::optional<std::int64_t> epoch_size_;  // batches in the running epoch, if known
   bool epoch_open_ = false;
   bool epoch_schedules_done_ = false;
-  bool loss_scale_due_ = false;        // gradients were unscaled since the loss scale was last updated
+  bool loss_scale_due_ = false;  // gradients were unscaled since the loss scale was last updated
   bool stop_requested_ = false;
   bool schedules_suspended_ = false;
 };
