@@ -22,6 +22,7 @@
 
 #include <fulgurite/logging/metrics.hpp>
 #include <fulgurite/loop/backend.hpp>
+#include <fulgurite/optim/optimizer.hpp>
 #include <fulgurite/policies/execution.hpp>
 #include <fulgurite/tensors/backend.hpp>
 #include <fulgurite/tensors/for_each_tensor.hpp>
@@ -124,6 +125,7 @@ class FrozenSteps {
   /// Throws FrozenRefusal for what cannot be frozen if the policy is strict.
   template <class Model, class Batch, class Pass>
   at::Tensor run(Model& model, Metrics& metrics, LogPlace log_place, const Batch& batch, FrozenPlace place, Pass&& pass) {
+    current_ = nullptr;
     if (gave_up_) return pass(batch);
     if (!model_) model_.emplace(model);
     const BatchSignature signature(batch);
@@ -136,6 +138,7 @@ class FrozenSteps {
       entries_.push_back(Entry{signature, fingerprint, place});
       return pass(batch);
     }
+    current_ = &*found;
     if (!found->tape) return record(*found, metrics, batch, pass);
     if (!found->checked) return check(*found, batch, pass);
     fill(found->inputs, batch);
@@ -144,12 +147,46 @@ class FrozenSteps {
     return found->tape->result().clone();
   }
 
+  /// Clipping and update after the batch that `run` had last: `update()`, or its replay. The first that finds the optimizer
+  /// as the one before left it is recorded, the next is checked.
+  template <RepeatsUpdate Optimizer, class Update>
+  void update(const Optimizer& optimizer, Update&& update) {
+    if (!current_) return update();
+    Entry& entry = *current_;
+    if (entry.revision != optimizer.revision()) {
+      entry.revision = optimizer.revision();
+      entry.update.reset();
+      return update();
+    }
+    if (!entry.update) return record_update(entry, optimizer, update);
+    if (!entry.update->fits(optimizer)) return update();
+    if (!entry.update->checked) return check_update(*entry.update, update);
+    entry.update->tape.replay();
+  }
+
   /// Why steps are not frozen; nothing if they are, or nobody knows yet.
   const std::optional<std::string>& refusal() const { return gave_up_; }
   /// Tapes that are replayed.
   std::size_t tapes() const { return entries_.size(); }
 
  private:
+  /// Clipping and update after one kind of batch, on gradients that lie where its tape writes them.
+  struct FrozenUpdate {
+    Tape tape;
+    std::vector<const void*> gradients;  // nullptr: none
+    bool checked = false;
+
+    template <class Optimizer>
+    bool fits(const Optimizer& optimizer) const {
+      bool same = true;
+      auto gradient = gradients.begin();
+      optimizer.for_each_parameter([&](const at::Tensor& parameter) { same &= *gradient++ == address_of(parameter.grad()); });
+      return same;
+    }
+
+    static const void* address_of(const at::Tensor& tensor) { return tensor.defined() ? tensor.const_data_ptr() : nullptr; }
+  };
+
   struct Entry {
     BatchSignature signature;
     std::size_t fingerprint;
@@ -158,6 +195,8 @@ class FrozenSteps {
     std::optional<Tape> tape{};
     std::unique_ptr<detail::LoggedTensors> logs{};
     bool checked = false;
+    std::optional<std::uint64_t> revision{};  // of the optimizer, when it last updated after such a batch
+    std::optional<FrozenUpdate> update{};
   };
 
   template <class Batch, class Pass>
@@ -188,15 +227,37 @@ class FrozenSteps {
     at::Tensor loss;
     const auto difference = verify(*entry.tape, model_->state(), [&] { return loss = pass(fixed); });
     entry.checked = true;
-    if (difference) {
-      if (policy_.strict) throw FrozenRefusal(difference->operator_name, difference->message());
-      go_on_eagerly(difference->message());
-    }
+    if (difference) give_up(*difference);
     return loss;
+  }
+
+  template <class Optimizer, class Update>
+  void record_update(Entry& entry, const Optimizer& optimizer, Update& update) {
+    std::vector<at::Tensor> changing;
+    std::vector<const void*> gradients;
+    optimizer.for_each_parameter([&](const at::Tensor& parameter) {
+      changing.push_back(parameter);
+      changing.push_back(parameter.grad());
+      gradients.push_back(FrozenUpdate::address_of(parameter.grad()));
+    });
+    entry.update.emplace(FrozenUpdate{Tape::record(update, changing), std::move(gradients)});
+  }
+
+  template <class Update>
+  void check_update(FrozenUpdate& frozen, Update& update) {
+    const auto difference = verify(frozen.tape, model_->state(), update);
+    frozen.checked = true;
+    if (difference) give_up(*difference);
+  }
+
+  void give_up(const FrozenDifference& difference) {
+    if (policy_.strict) throw FrozenRefusal(difference.operator_name, difference.message());
+    go_on_eagerly(difference.message());
   }
 
   void go_on_eagerly(const std::string& why) {
     gave_up_ = why;
+    current_ = nullptr;
     entries_.clear();
     TORCH_WARN(why, ". The training goes on eagerly; fg::Frozen{.strict = true} stops instead.");
   }
@@ -253,6 +314,7 @@ class FrozenSteps {
   Frozen policy_;
   std::optional<detail::FrozenModel> model_;
   std::list<Entry> entries_;  // the oldest first
+  Entry* current_ = nullptr;  // of the last batch; nullptr: it was trained eagerly
   std::optional<std::string> gave_up_;
 };
 

@@ -81,10 +81,6 @@ consteval bool for_all_optimizers(Fact fact) {
   }(std::make_index_sequence<E::optimizer_count>{});
 }
 
-template <class E, std::size_t I>
-using clipping_at = std::remove_cvref_t<decltype(std::declval<typename E::template ConfiguredAt<I>&>().clipping_or(
-    std::declval<E&>().policies().clipping()))>;
-
 template <class O, class Policy>
 concept ClippedBy = std::same_as<Policy, NoClipping> ||
                     (HasGradients<O> && requires(O& optimizer, decltype(optimizer.gradients()) gradients) {
@@ -92,7 +88,7 @@ concept ClippedBy = std::same_as<Policy, NoClipping> ||
                     });
 template <class E>
 concept ClipsByPolicy = for_all_optimizers<E>([](auto index) {
-  return ClippedBy<typename E::template OptimizerAt<index>, clipping_at<E, index>>;
+  return ClippedBy<typename E::template OptimizerAt<index>, typename E::template ClippingAt<index>>;
 });
 template <class E>
 concept AccumulatesByPolicy = !E::accumulates || for_all_optimizers<E>([](auto index) {

@@ -63,6 +63,9 @@ class Engine {
   using ConfiguredAt = typename Configuration::template at<I>;
   template <std::size_t I>
   using OptimizerAt = typename ConfiguredAt<I>::optimizer_type;
+  template <std::size_t I>
+  using ClippingAt = std::remove_cvref_t<decltype(std::declval<ConfiguredAt<I>&>().clipping_or(
+      std::declval<const Policies&>().clipping()))>;
 
   using Precision = std::remove_cvref_t<decltype(std::declval<const Policies&>().precision())>;
   using Backend = typename backend_of<typename Facts::FirstOptimizer, Precision>::type;
@@ -82,6 +85,13 @@ class Engine {
   /// Of the model and its callbacks one has a hook between forward and backward pass.
   static constexpr bool hosts_act_within_closure =
       hooks::act_within_closure<Model> || (hooks::act_within_closure<Callbacks> || ...);
+  /// fg::Frozen may put clipping and update on a tape: nothing of the program stands there, and no number on the host changes.
+  template <std::size_t I>
+  static constexpr bool freezes_update =
+      freezes && !scales_loss && RepeatsUpdate<OptimizerAt<I>> && RepeatsClipping<ClippingAt<I>> &&
+      !hooks::present<hooks::configure_gradient_clipping_hook, Model> &&
+      !hooks::present<hooks::on_before_optimizer_step_hook, Model> &&
+      !(hooks::present<hooks::on_before_optimizer_step_hook, Callbacks> || ...);
   static constexpr bool has_logger = (hooks::present<hooks::log_metrics_hook, Callbacks> || ...);
 
   template <class Batch>
@@ -182,6 +192,15 @@ class Engine {
         } else {
           return loss;
         }
+      });
+    } else if constexpr (freezes_update<I>) {
+      closure();
+      if (window(index, step).nothing_to_step_on()) return;
+      correct_mean(index, step);
+      frozen(index).update(optimizer, [&] {
+        clip(index, step);
+        [[maybe_unused]] auto guard = backend_.full_precision_guard();
+        optimizer.step();
       });
     } else {
       closure();

@@ -43,6 +43,16 @@ struct AdagradOptions {
   }
 };
 
+namespace detail {
+
+/// Before LibTorch 2.9 the kernel takes the rate as a number only.
+template <class Rate>
+concept AdagradTakesRate = requires(at::TensorList tensors, const Rate& lr) {
+  at::_fused_adagrad_(tensors, tensors, tensors, tensors, lr, 0.0, 0.0, 0.0, false);
+};
+
+}  // namespace detail
+
 /// torch.optim.Adagrad (Duchi et al., 2011).
 class Adagrad : public detail::GroupedOptimizer<Adagrad, AdagradOptions, 1> {
  public:
@@ -52,6 +62,7 @@ class Adagrad : public detail::GroupedOptimizer<Adagrad, AdagradOptions, 1> {
       {{"foreach"}, {"differentiable", detail::Constant::Value::no}, {"fused", detail::Constant::Value::yes}}};
   static constexpr bool fused = true;
   static constexpr bool eager = true;
+  static constexpr bool repeats_update = detail::AdagradTakesRate<at::Tensor>;
   using GroupedOptimizer::GroupedOptimizer;
 
   static at::Tensor make_state(const AdagradOptions& options, const at::Tensor& parameter, std::size_t) {
@@ -75,12 +86,8 @@ class Adagrad : public detail::GroupedOptimizer<Adagrad, AdagradOptions, 1> {
   friend GroupedOptimizer;
 
   void update(const AdagradOptions& options, Part& part, const detail::FusedArguments& with) {
-    // Before LibTorch 2.9 the kernel takes the rate as a number only.
     const auto rate = [&](const auto& lr) -> const auto& {
-      if constexpr (requires {
-                      at::_fused_adagrad_(part.parameters, part.gradients, part.states[0], part.steps, lr, 0.0, 0.0, 0.0,
-                                          false);
-                    }) {
+      if constexpr (detail::AdagradTakesRate<std::remove_cvref_t<decltype(lr)>>) {
         return lr;
       } else {
         return options.lr;

@@ -89,6 +89,8 @@ class GroupedOptimizer {
   static constexpr bool eager = false;        // state is made with the optimizer, not with the first gradient
   static constexpr std::array<const char*, Numbers> number_names{};
   static constexpr bool elementwise = true;   // no formula looks beyond one element
+  /// See the concept RepeatsUpdate: fused kernels read from tensors whatever changes from step to step.
+  static constexpr bool repeats_update = Derived::fused;
   /// Whether a parameter's state has the `k`-th tensor.
   static bool uses(const Options&, const at::Tensor& /*parameter*/, std::size_t /*k*/) { return true; }
   static at::Tensor make_state(const Options&, const at::Tensor& parameter, std::size_t /*k*/) {
@@ -160,6 +162,7 @@ class GroupedOptimizer {
     const auto number = [](const at::Tensor& tensor) { return tensor.defined() ? tensor.view(at::IntArrayRef{}) : tensor; };
     scale_.loss_scale = number(scale);  // views, since the operators want no dimension
     scale_.found_inf = number(found_inf);
+    ++revision_;
   }
 
   Gradients gradients() {
@@ -193,7 +196,11 @@ class GroupedOptimizer {
     at(group).options = std::move(options);
     at(group).stale = true;
     set_lr(group, at(group).options.lr);
+    ++revision_;
   }
+
+  /// Another number after whatever makes updates other ones than the learning rate and the step do.
+  std::uint64_t revision() const { return revision_; }
 
   double lr(std::int64_t group) const { return at(group).options.lr; }
   void set_lr(std::int64_t group, double lr) {
@@ -210,7 +217,9 @@ class GroupedOptimizer {
     requires(HasBetas<Options> || HasMomentumOption<Options>)
   {
     double& current = momentum_of(at(group).options);
+    if (current == momentum) return;
     at(group).stale |= (current == 0.0) != (momentum == 0.0);  // a momentum needs a buffer
+    ++revision_;
     current = momentum;
   }
 
@@ -440,6 +449,7 @@ class GroupedOptimizer {
       }
     }
     group.stale = false;
+    ++revision_;
   }
 
   Part& part_of(Group& group, const at::Tensor& parameter, const ParameterState& state) {
@@ -550,6 +560,7 @@ class GroupedOptimizer {
 
   std::vector<Group> groups_;
   GradientScale scale_;
+  std::uint64_t revision_ = 0;
 };
 
 }  // namespace fulgurite::detail

@@ -46,6 +46,15 @@ concept ScalesGradients = HasGradients<O> && requires(O& optimizer, double facto
 template <class O>
 concept TakesLossScale = !NeedsClosure<O> && requires(O& optimizer) { optimizer.set_loss_scale({}, {}); };
 
+/// Its update is the same operators on the same tensors each time, whatever learning rate and step: a tape may hold it for as
+/// long as `revision()` stays what it was and gradients lie where they did.
+template <class O>
+concept RepeatsUpdate = requires(const O& optimizer) {
+  requires O::repeats_update;
+  { optimizer.revision() } -> std::convertible_to<std::uint64_t>;
+  optimizer.for_each_parameter([](const auto&) {});
+};
+
 /// What an optimizer is called in logs: its `name`, if it has one.
 template <class O>
 std::string optimizer_name(const O& optimizer) {

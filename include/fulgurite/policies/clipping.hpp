@@ -15,6 +15,7 @@ struct Clipping;
 /// Gradients reach the update as backward left them.
 struct NoClipping {
   using slot = slots::Clipping;
+  static constexpr bool repeats = true;
 
   void clip(auto& /*gradients*/) const {}
 
@@ -26,6 +27,7 @@ struct NoClipping {
 /// g *= min(1, max / (norm + 1e-6)), as torch.nn.utils.clip_grad_norm_ does.
 struct ClipNorm {
   using slot = slots::Clipping;
+  static constexpr bool repeats = true;
   double max = 1.0;        ///< largest total norm, above 0
   double norm_type = 2.0;  ///< p of the p-norm, above 0; infinity is the largest absolute value
 
@@ -48,6 +50,7 @@ struct ClipNorm {
 /// Clamps each gradient element into [-max, max], as torch.nn.utils.clip_grad_value_ does.
 struct ClipValue {
   using slot = slots::Clipping;
+  static constexpr bool repeats = true;
   double max = 1.0;  ///< largest absolute value, above 0
 
   void clip(auto& gradients) const { gradients.clip_value(max); }
@@ -65,6 +68,10 @@ struct ClipValue {
 /// Concept of the slot, for the gradients that the model's optimizer hands out (`optimizer.gradients()`).
 template <class P, class Gradients>
 concept ClippingPolicy = requires(const P& policy, Gradients& gradients) { policy.clip(gradients); };
+
+/// Does the same to gradients each time, so that fg::Frozen may put it on a tape: `static constexpr bool repeats = true;`.
+template <class P>
+concept RepeatsClipping = requires { requires P::repeats; };
 
 namespace slots {
 struct Clipping {

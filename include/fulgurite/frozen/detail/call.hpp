@@ -36,7 +36,7 @@ inline bool is_plain(const std::vector<c10::IValue>& arguments) {
                                        c10::DispatchKeySet(c10::DispatchKey::ADInplaceOrView);
   bool plain = true;
   for (const c10::IValue& argument : arguments) {
-    for_each_tensor_in(argument, [&](const at::Tensor& tensor) { plain &= (tensor.key_set() - expected).empty(); });
+    for_each_tensor_in(argument, [&](const at::Tensor& tensor) { plain &= (tensor.key_set() | expected) == expected; });
   }
   return plain;
 }
