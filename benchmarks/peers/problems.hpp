@@ -62,6 +62,7 @@ inline void initialize(nn::Module& model) {
     } else {
       parameter.fill_(name.ends_with("bias") ? 0.0 : 1.0);
     }
+    if (parameter.dim() == 4) parameter.set_data(parameter.contiguous(at::MemoryFormat::ChannelsLast));
     ++stream;
   }
 }
@@ -146,7 +147,9 @@ inline std::vector<Batch> vectors(std::int64_t batch, std::int64_t inputs) {
 
 inline std::vector<Batch> images(const std::filesystem::path& digits) {
   const auto table = fulgurite::data::read_csv(digits, {.columns = 65}).narrow(0, 0, pool * 32);
-  return split(table.narrow(1, 0, 64).div(16).view({-1, 1, 8, 8}), table.select(1, 64).to(at::kLong));
+  const auto data = table.narrow(1, 0, 64).div(16);
+  // Channels last: of one channel the memory is the same, but only the strides tell.
+  return split(data.as_strided({data.size(0), 1, 8, 8}, {64, 1, 8, 1}), table.select(1, 64).to(at::kLong));
 }
 
 inline std::vector<Batch> sentences(std::int64_t batch) {

@@ -4,12 +4,16 @@
 
 #include <torch/torch.h>
 
+#include <ATen/record_function.h>
+
 #include <catch2/catch_test_macros.hpp>
 #include <catch2/matchers/catch_matchers.hpp>
 #include <catch2/matchers/catch_matchers_string.hpp>
 
+#include <algorithm>
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <optional>
 #include <stdexcept>
 #include <string>
@@ -58,6 +62,53 @@ struct Other : Net {
   auto configure_optimizers() { return fg::optimizer(fg::NAdam(parameters(), {.lr = 1e-2}, fg::Contiguous{})); }
 };
 
+/// Momentum is one of the numbers that a fused kernel takes from the host.
+struct Cyclic : Net {
+  auto configure_optimizers() {
+    return fg::optimizer(fg::SGD(parameters(), {.lr = 1e-2, .momentum = 0.9}))
+        .with(fg::OneCycle{.max_lr = 1e-2, .total_steps = 40}, fg::EveryStep{});
+  }
+};
+
+struct Contiguous : Net {
+  auto configure_optimizers() { return fg::optimizer(fg::Adagrad(parameters(), {.lr = 1e-2}, fg::Contiguous{})); }
+};
+
+/// Something of the program stands before the update.
+struct Watching : Net {
+  std::vector<double> norms;
+  void on_before_optimizer_step(auto& optimizer, auto&) {
+    norms.push_back(optimizer.gradients().norm().template item<double>());
+  }
+};
+
+/// Names of the operators that a scope calls through the dispatcher. Those of a replay do not come by.
+class Calls {
+ public:
+  Calls() {
+    names().clear();
+    handle_ = at::addThreadLocalCallback(at::RecordFunctionCallback([](const at::RecordFunction& call) {
+                                           names().emplace_back(call.name());
+                                           return std::unique_ptr<at::ObserverContext>();
+                                         }).scopes({at::RecordScope::FUNCTION}));
+  }
+  Calls(const Calls&) = delete;
+  Calls& operator=(const Calls&) = delete;
+  ~Calls() { at::removeCallback(handle_); }
+
+  static bool include(const std::string& name) {
+    return std::find(names().begin(), names().end(), name) != names().end();
+  }
+
+ private:
+  static std::vector<std::string>& names() {
+    static std::vector<std::string> all;
+    return all;
+  }
+
+  at::CallbackHandle handle_;
+};
+
 struct Adversaries : nn::Module {
   nn::Linear generator = register_module("generator", nn::Linear(4, 6));
   nn::Linear critic = register_module("critic", nn::Linear(6, 1));
@@ -83,6 +134,20 @@ std::vector<fg::Example> batches() {
     all.emplace_back(data, torch::randint(3, {size}));
   }
   return all;
+}
+
+/// What the tenth step of a kind calls.
+template <class Model, class... Policies>
+bool tenth_step_calls(const std::string& name, Policies... policies) {
+  const auto data = batches();
+  torch::manual_seed(11);
+  Model model;
+  fg::Trainer trainer{model, fg::Frozen{.strict = true}, policies...};
+  auto loop = trainer.loop();
+  for (std::size_t i = 0; i < 9; ++i) loop.step(data[i]);
+  const Calls calls;
+  loop.step(data[0]);
+  return Calls::include(name);
 }
 
 struct Outcome {
@@ -147,6 +212,46 @@ TEST_CASE("with accumulation each place in the window has its tape") {
 }
 
 TEST_CASE("an optimizer that no tape could hold steps beside it") { require_frozen_equals_eager<Other>(fg::ClipNorm{.max = 0.5}); }
+
+TEST_CASE("clipping and a fused update are replayed too") {
+  CHECK_FALSE(tenth_step_calls<Net>("aten::_fused_adamw_", fg::ClipNorm{.max = 0.5}));
+  CHECK_FALSE(tenth_step_calls<Net>("aten::linalg_vector_norm", fg::ClipNorm{.max = 0.5}));
+  CHECK_FALSE(tenth_step_calls<Contiguous>("aten::_fused_adagrad_"));
+  // Not where a hook stands before it, or a number changes from step to step.
+  CHECK(tenth_step_calls<Watching>("aten::_fused_adamw_"));
+  CHECK(tenth_step_calls<Watching>("aten::linalg_vector_norm"));
+  CHECK(tenth_step_calls<Cyclic>("aten::_fused_sgd_"));
+  require_frozen_equals_eager<Contiguous>(fg::ClipNorm{.max = 0.5});
+  require_frozen_equals_eager<Watching>();
+  require_frozen_equals_eager<Cyclic>(fg::ClipValue{.max = 0.01});
+}
+
+TEST_CASE("an update is recorded anew when the optimizer changes, and left alone when a gradient lies elsewhere") {
+  const auto run = [](auto execution) {
+    const auto data = batches();
+    torch::manual_seed(11);
+    Net model;
+    fg::Trainer trainer{model, execution, fg::ClipNorm{.max = 0.5}};
+    auto loop = trainer.loop();
+    const auto steps = [&](int count) {
+      for (int i = 0; i < count; ++i) loop.step(data[static_cast<std::size_t>(i)]);
+    };
+    steps(7);
+    auto& optimizer = trainer.optimizer();
+    optimizer.set_momentum(0, 0.5);
+    steps(7);
+    auto options = optimizer.options();
+    options.weight_decay = 0.3;
+    optimizer.set_options(0, options);
+    steps(7);
+    optimizer.load_state_dict(optimizer.state_dict());
+    steps(7);
+    for (auto& parameter : model.head->parameters()) parameter.mutable_grad() = torch::ones_like(parameter);
+    steps(3);
+    return state_of(model);
+  };
+  CHECK(torch::equal(run(fg::Eager{}), run(fg::Frozen{.strict = true})));
+}
 
 TEST_CASE("mixed precision is frozen with its casts, and a loss scale changes under the tape") {
   require_frozen_equals_eager<Net>(fg::Bfloat16Mixed{});

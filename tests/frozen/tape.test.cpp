@@ -235,6 +235,14 @@ TEST_CASE("a steady replay of a network asks for no tensor memory") {
   CHECK(frozen == 0);
 }
 
+TEST_CASE("frequent operators on plain tensors are called without boxing") {
+  const auto op = c10::Dispatcher::singleton().findSchemaOrThrow("aten::mm", "out");
+  const auto plain = torch::randn({2, 2});
+  const auto parameter = torch::randn({2, 2}, torch::requires_grad());
+  CHECK(fg::detail::typed_call(op.schema(), {plain, parameter, torch::empty({2, 2})}) != nullptr);
+  CHECK(fg::detail::typed_call(op.schema(), {plain, plain.to_sparse(), torch::empty({2, 2})}) == nullptr);
+}
+
 TEST_CASE("the learning rate of a recorded optimizer is read when it is replayed") {
   Twins twins;
   const auto x = torch::randn({5, 6}), y = torch::randint(3, {5});

@@ -175,11 +175,16 @@ void run(const Json& file, Problem& problem, ErasedOptimizer& optimizer) {
   }
 }
 
+const Json& problem_json() {
+  static const auto path = folder() / "traces/problem.json";
+  return read_json(path);
+}
+
 /// A trace of states/ from its very beginning: what the state was saved after.
 struct BeforeSaving {
   explicit BeforeSaving(Json trace) : file(std::move(trace)) {
     file.erase("initial");
-    problem.emplace(read_json(folder() / "traces/problem.json"), file);
+    problem.emplace(problem_json(), file);
     optimizer = optimizer_of(file, *problem);
     for (std::int64_t step = 0; step < steps(); ++step) make_step(file, *problem, *optimizer, step);
   }
@@ -254,7 +259,7 @@ void require_known(const Json& file) {
 }  // namespace
 
 TEST_CASE("optimizers follow the traces of torch.optim") {
-  const Json& problem_file = read_json(folder() / "traces/problem.json");
+  const Json& problem_file = problem_json();
   std::map<std::string, int> cases;
   for (const auto& path : json_files(folder() / "traces/optimizers")) {
     const Json& file = read_json(path);
@@ -277,7 +282,7 @@ TEST_CASE("optimizers follow the traces of torch.optim") {
 }
 
 TEST_CASE("optimizers go on from a state that Python saved") {
-  const Json& problem_file = read_json(folder() / "traces/problem.json");
+  const Json& problem_file = problem_json();
   const auto files = json_files(folder() / "traces/states");
   REQUIRE(!files.empty());
   for (const auto& path : files) {

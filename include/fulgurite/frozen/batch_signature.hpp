@@ -3,11 +3,11 @@
 #pragma once
 
 #include <ATen/core/Tensor.h>
+#include <c10/util/SmallVector.h>
 
 #include <cstddef>
 #include <cstdint>
 #include <functional>
-#include <vector>
 
 #include <fulgurite/tensors/for_each_tensor.hpp>
 
@@ -42,13 +42,12 @@ class BatchSignature {
     facts_.push_back(static_cast<std::int64_t>(tensor.layout()));
     facts_.push_back(static_cast<std::int64_t>(tensor.device().type()));
     facts_.push_back(tensor.device().index());
-    facts_.insert(facts_.end(), tensor.sizes().begin(), tensor.sizes().end());
-    if (tensor.layout() == at::kStrided) {
-      facts_.insert(facts_.end(), tensor.strides().begin(), tensor.strides().end());
-    }
+    facts_.append(tensor.sizes().begin(), tensor.sizes().end());
+    if (tensor.layout() == at::kStrided) facts_.append(tensor.strides().begin(), tensor.strides().end());
   }
 
-  std::vector<std::int64_t> facts_;  // tensor by tensor; each begins with what says how many follow
+  // Tensor by tensor; each begins with what says how many follow. Room for two of six dimensions without allocation.
+  c10::SmallVector<std::int64_t, 36> facts_;
 };
 
 }  // namespace fulgurite

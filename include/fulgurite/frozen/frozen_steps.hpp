@@ -3,6 +3,7 @@
 // of a step that cannot be frozen.
 #pragma once
 
+#include <ATen/EmptyTensor.h>
 #include <ATen/core/Tensor.h>
 #include <c10/core/GradMode.h>
 #include <c10/util/Exception.h>
@@ -144,7 +145,7 @@ class FrozenSteps {
     fill(found->inputs, batch);
     found->tape->replay();
     found->logs->repeat(metrics, log_place);
-    return found->tape->result().clone();
+    return copy_of(found->tape->result());
   }
 
   /// Clipping and update after the batch that `run` had last: `update()`, or its replay. The first that finds the optimizer
@@ -217,7 +218,7 @@ class FrozenSteps {
       }
       return pass(batch);
     }
-    return entry.tape->result().clone();
+    return copy_of(entry.tape->result());
   }
 
   template <class Batch, class Pass>
@@ -260,6 +261,14 @@ class FrozenSteps {
     current_ = nullptr;
     entries_.clear();
     TORCH_WARN(why, ". The training goes on eagerly; fg::Frozen{.strict = true} stops instead.");
+  }
+
+  /// The loss, which the next replay writes anew. Without the dispatcher, since it is copied in every step.
+  static at::Tensor copy_of(const at::Tensor& loss) {
+    if (!loss.is_cpu() || !loss.is_contiguous()) return loss.clone();
+    at::Tensor copy(at::detail::empty_cpu(loss.sizes(), loss.scalar_type()));
+    std::memcpy(copy.mutable_data_ptr(), loss.const_data_ptr(), loss.nbytes());
+    return copy;
   }
 
   template <class Batch>

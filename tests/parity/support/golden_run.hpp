@@ -50,7 +50,8 @@ Outcome run_case(const Json& config);
 // --- data ---
 
 inline const Json& shared() {
-  static const Json& file = read_json(folder() / "golden/shared.json");
+  static const auto path = folder() / "golden/shared.json";
+  static const Json& file = read_json(path);
   return file;
 }
 

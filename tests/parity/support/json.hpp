@@ -21,8 +21,7 @@ using Json = nlohmann::json;
 inline std::filesystem::path folder() { return std::filesystem::path(FULGURITE_SOURCE_DIR) / "tests" / "parity"; }
 
 /// Each file is parsed once: Catch2 enters a test case anew for every section.
-/// By value, since g++ 14 suspects that the result refers to the path.
-inline const Json& read_json(std::filesystem::path path) {
+inline const Json& read_json(const std::filesystem::path& path) {
   static std::map<std::filesystem::path, Json> files;
   if (const auto found = files.find(path); found != files.end()) return found->second;
   std::ifstream file(path);

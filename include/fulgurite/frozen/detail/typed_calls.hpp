@@ -31,6 +31,7 @@
 #include <ATen/ops/nll_loss_forward_ops.h>
 #include <ATen/ops/sigmoid_backward_ops.h>
 #include <ATen/ops/sigmoid_ops.h>
+#include <ATen/ops/stack_ops.h>
 #include <ATen/ops/sub_ops.h>
 #include <ATen/ops/sum_ops.h>
 #include <ATen/ops/tanh_backward_ops.h>
@@ -141,7 +142,7 @@ inline std::unique_ptr<Call> typed_call(const c10::FunctionSchema& schema, const
                           gelu_backward_grad_input, sigmoid_out, sigmoid_backward_grad_input, tanh_out,
                           tanh_backward_grad_input, _log_softmax_out, _log_softmax_backward_data_out, _softmax_out,
                           _softmax_backward_data_out, nll_loss_forward_output, nll_loss_backward_grad_input, mse_loss_out,
-                          mse_loss_backward_grad_input, sum_IntList_out, mean_out, linalg_vector_norm_out, copy_,
+                          mse_loss_backward_grad_input, sum_IntList_out, mean_out, linalg_vector_norm_out, stack_out, copy_,
                           fill__Scalar, zero_, _fused_adam__tensor_lr, _fused_adamw__tensor_lr, _fused_sgd__tensor_lr>(
       schema, arguments);
 }
