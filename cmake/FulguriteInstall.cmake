@@ -8,7 +8,7 @@ set(_package_dir "${CMAKE_INSTALL_DATADIR}/cmake/Fulgurite")  # header-only: ind
 install(TARGETS fulgurite_core EXPORT FulguriteCoreTargets FILE_SET HEADERS)
 install(EXPORT FulguriteCoreTargets NAMESPACE Fulgurite:: DESTINATION "${_package_dir}")
 if(TARGET fulgurite)
-  install(TARGETS fulgurite EXPORT FulguriteTargets FILE_SET HEADERS)
+  install(TARGETS fulgurite EXPORT FulguriteTargets FILE_SET HEADERS FILE_SET cuda_headers)
   install(EXPORT FulguriteTargets NAMESPACE Fulgurite:: DESTINATION "${_package_dir}")
   install(FILES cmake/FulguriteTorch.cmake DESTINATION "${_package_dir}")
 endif()

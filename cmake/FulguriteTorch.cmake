@@ -156,10 +156,14 @@ function(_fulgurite_add_torch)
       target_link_libraries(Fulgurite::torch INTERFACE
         -Wl,--push-state,--no-as-needed "${torch_cuda_file}" "${c10_cuda_file}" -Wl,--pop-state CUDA::cudart)
       set(device "CPU and CUDA ${CUDAToolkit_VERSION}")
+      set(FULGURITE_TORCH_CUDA ON PARENT_SCOPE)
     endif()
   endif()
   message(STATUS "LibTorch ${version}: ${prefix} (${device})")
 
+  if(EXISTS "${prefix}/include/c10/cuda/impl/cuda_cmake_macros.h")  # a LibTorch for CPUs lacks it
+    set(FULGURITE_TORCH_CUDA_HEADERS ON PARENT_SCOPE)
+  endif()
   set(FULGURITE_TORCH_PREFIX "${prefix}" PARENT_SCOPE)
   set(FULGURITE_TORCH_VERSION "${version}" PARENT_SCOPE)
 endfunction()

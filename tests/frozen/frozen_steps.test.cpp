@@ -82,6 +82,14 @@ struct Watching : Net {
   }
 };
 
+struct Halve {
+  using slot = fg::slots::Clipping;
+  void clip(auto& gradients) const { gradients.scale(0.5); }
+};
+struct HalveEachTime : Halve {
+  static constexpr bool repeats = true;
+};
+
 /// Names of the operators that a scope calls through the dispatcher. Those of a replay do not come by.
 class Calls {
  public:
@@ -217,10 +225,13 @@ TEST_CASE("clipping and a fused update are replayed too") {
   CHECK_FALSE(tenth_step_calls<Net>("aten::_fused_adamw_", fg::ClipNorm{.max = 0.5}));
   CHECK_FALSE(tenth_step_calls<Net>("aten::linalg_vector_norm", fg::ClipNorm{.max = 0.5}));
   CHECK_FALSE(tenth_step_calls<Contiguous>("aten::_fused_adagrad_"));
+  CHECK_FALSE(tenth_step_calls<Net>("aten::_fused_adamw_", HalveEachTime{}));
+  CHECK(tenth_step_calls<Net>("aten::_fused_adamw_", Halve{}));
   // Not where a hook stands before it, or a number changes from step to step.
   CHECK(tenth_step_calls<Watching>("aten::_fused_adamw_"));
   CHECK(tenth_step_calls<Watching>("aten::linalg_vector_norm"));
   CHECK(tenth_step_calls<Cyclic>("aten::_fused_sgd_"));
+  require_frozen_equals_eager<Net>(HalveEachTime{});
   require_frozen_equals_eager<Contiguous>(fg::ClipNorm{.max = 0.5});
   require_frozen_equals_eager<Watching>();
   require_frozen_equals_eager<Cyclic>(fg::ClipValue{.max = 0.01});

@@ -30,7 +30,7 @@
 #include <fulgurite/tensors/number.hpp>
 #include "batch_signature.hpp"
 #include "frozen_refusal.hpp"
-#include "tape.hpp"
+#include "recording.hpp"
 #include "verification.hpp"
 
 namespace fulgurite {
@@ -117,7 +117,7 @@ struct FrozenPlace {
   friend bool operator==(FrozenPlace, FrozenPlace) = default;
 };
 
-/// The tapes of one optimizer of a trainer.
+/// The recordings of one optimizer of a trainer.
 class FrozenSteps {
  public:
   explicit FrozenSteps(const Frozen& policy) : policy_(policy) {}
@@ -127,32 +127,37 @@ class FrozenSteps {
   template <class Model, class Batch, class Pass>
   at::Tensor run(Model& model, Metrics& metrics, LogPlace log_place, const Batch& batch, FrozenPlace place, Pass&& pass) {
     current_ = nullptr;
-    if (gave_up_) return pass(batch);
-    if (!model_) model_.emplace(model);
+    if (gave_up_ || !is_ready(model)) return pass(batch);
     const BatchSignature signature(batch);
     const std::size_t fingerprint = model_->fingerprint();
     auto found = std::find_if(entries_.begin(), entries_.end(), [&](const Entry& entry) {
       return entry.fingerprint == fingerprint && entry.place == place && entry.signature == signature;
     });
-    if (found == entries_.end()) {  // the first of its kind: it may make what the next ones find, and is not recorded
+    if (found == entries_.end()) {
       if (entries_.size() >= policy_.tapes) entries_.pop_front();
-      entries_.push_back(Entry{signature, fingerprint, place});
+      found = entries_.insert(entries_.end(), Entry{signature, fingerprint, place});
+    }
+    if (found->warm_ups < recorder_->warm_ups()) {
+      ++found->warm_ups;
+      return recorder_->warm_up([&] { return pass(batch); });
+    }
+    if (found->recording && !found->checked) return check(*found, batch, pass);
+    if (found->recording) {
+      fill(found->inputs, batch);
+      found->recording->replay();
+    } else if (!record(*found, metrics, batch, pass)) {
       return pass(batch);
     }
     current_ = &*found;
-    if (!found->tape) return record(*found, metrics, batch, pass);
-    if (!found->checked) return check(*found, batch, pass);
-    fill(found->inputs, batch);
-    found->tape->replay();
     found->logs->repeat(metrics, log_place);
-    return copy_of(found->tape->result());
+    return copy_of(found->recording->result());
   }
 
   /// Clipping and update after the batch that `run` had last: `update()`, or its replay. The first that finds the optimizer
   /// as the one before left it is recorded, the next is checked.
   template <RepeatsUpdate Optimizer, class Update>
   void update(const Optimizer& optimizer, Update&& update) {
-    if (!current_) return update();
+    if (!current_ || !recorder_->records_updates()) return update();
     Entry& entry = *current_;
     if (entry.revision != optimizer.revision()) {
       entry.revision = optimizer.revision();
@@ -162,7 +167,7 @@ class FrozenSteps {
     if (!entry.update) return record_update(entry, optimizer, update);
     if (!entry.update->fits(optimizer)) return update();
     if (!entry.update->checked) return check_update(*entry.update, update);
-    entry.update->tape.replay();
+    entry.update->recording->replay();
   }
 
   /// Why steps are not frozen; nothing if they are, or nobody knows yet.
@@ -173,7 +178,7 @@ class FrozenSteps {
  private:
   /// Clipping and update after one kind of batch, on gradients that lie where its tape writes them.
   struct FrozenUpdate {
-    Tape tape;
+    std::unique_ptr<detail::Recording> recording;
     std::vector<const void*> gradients;  // nullptr: none
     bool checked = false;
 
@@ -192,33 +197,49 @@ class FrozenSteps {
     BatchSignature signature;
     std::size_t fingerprint;
     FrozenPlace place;
+    std::size_t warm_ups = 0;
     std::vector<at::Tensor> inputs{};
-    std::optional<Tape> tape{};
+    std::unique_ptr<detail::Recording> recording{};
     std::unique_ptr<detail::LoggedTensors> logs{};
     bool checked = false;
     std::optional<std::uint64_t> revision{};  // of the optimizer, when it last updated after such a batch
     std::optional<FrozenUpdate> update{};
   };
 
+  /// Whether steps of this model can be recorded, as far as one can tell before.
+  template <class Model>
+  bool is_ready(Model& model) {
+    if (recorder_) return true;
+    model_.emplace(model);
+    const auto& tensors = model_->state().tensors;
+    try {
+      recorder_ = detail::recorder_for(tensors.empty() ? at::Device(at::kCPU) : tensors.front().second.device());
+    } catch (const FrozenRefusal& refusal) {
+      if (policy_.strict) throw;
+      go_on_eagerly(refusal.what());
+    }
+    return recorder_ != nullptr;
+  }
+
+  /// False if it cannot be recorded; then the state is that before.
   template <class Batch, class Pass>
-  at::Tensor record(Entry& entry, Metrics& metrics, const Batch& batch, Pass& pass) {
+  bool record(Entry& entry, Metrics& metrics, const Batch& batch, Pass& pass) {
     const detail::StateCopy before(model_->state());
     entry.inputs = copies_of(batch);
     entry.logs = std::make_unique<detail::LoggedTensors>();
     const Batch fixed = filled(batch, entry.inputs);
     try {
       const Listening listening(metrics, *entry.logs);
-      entry.tape.emplace(Tape::record([&] { return pass(fixed); }, defined(entry.inputs), model_->trained_parameters()));
+      entry.recording =
+          recorder_->record([&] { return pass(fixed); }, defined(entry.inputs), model_->trained_parameters());
     } catch (const FrozenRefusal& refusal) {
       if (policy_.strict) throw;
       go_on_eagerly(refusal.what());
-      {
-        const c10::NoGradGuard no_grad;
-        before.restore(model_->state());
-      }
-      return pass(batch);
+      const c10::NoGradGuard no_grad;
+      before.restore(model_->state());
+      return false;
     }
-    return copy_of(entry.tape->result());
+    return true;
   }
 
   template <class Batch, class Pass>
@@ -226,8 +247,9 @@ class FrozenSteps {
     fill(entry.inputs, batch);
     const Batch fixed = filled(batch, entry.inputs);
     at::Tensor loss;
-    const auto difference = verify(*entry.tape, model_->state(), [&] { return loss = pass(fixed); });
+    const auto difference = entry.recording->verify(model_->state(), [&] { return loss = pass(fixed); });
     entry.checked = true;
+    current_ = &entry;
     if (difference) give_up(*difference);
     return loss;
   }
@@ -241,14 +263,22 @@ class FrozenSteps {
       changing.push_back(parameter.grad());
       gradients.push_back(FrozenUpdate::address_of(parameter.grad()));
     });
-    entry.update.emplace(FrozenUpdate{Tape::record(update, changing), std::move(gradients)});
+    entry.update.emplace(FrozenUpdate{recorder_->record(without_result(update), changing, {}), std::move(gradients)});
   }
 
   template <class Update>
   void check_update(FrozenUpdate& frozen, Update& update) {
-    const auto difference = verify(frozen.tape, model_->state(), update);
+    const auto difference = frozen.recording->verify(model_->state(), without_result(update));
     frozen.checked = true;
     if (difference) give_up(*difference);
+  }
+
+  template <class Update>
+  static auto without_result(Update& update) {
+    return [&update] {
+      update();
+      return at::Tensor();
+    };
   }
 
   void give_up(const FrozenDifference& difference) {
@@ -322,6 +352,7 @@ class FrozenSteps {
 
   Frozen policy_;
   std::optional<detail::FrozenModel> model_;
+  std::unique_ptr<detail::StepRecorder> recorder_;
   std::list<Entry> entries_;  // the oldest first
   Entry* current_ = nullptr;  // of the last batch; nullptr: it was trained eagerly
   std::optional<std::string> gave_up_;

@@ -3,6 +3,8 @@
 #pragma once
 
 #include <ATen/CPUGeneratorImpl.h>
+#include <ATen/Context.h>
+#include <ATen/core/Generator.h>
 #include <ATen/core/Tensor.h>
 #include <c10/core/GradMode.h>
 
@@ -49,9 +51,10 @@ class StateCopy {
       places_.push_back(parameter.grad());
       gradients_.push_back(copy_of(parameter.grad()));
     }
-    at::Generator generator = at::detail::getDefaultCPUGenerator();
-    const std::lock_guard lock(generator.mutex());
-    generator_ = generator.get_state();
+    for (at::Generator& generator : generators_of(state)) {
+      const std::lock_guard lock(generator.mutex());
+      generators_.push_back(generator.get_state());
+    }
   }
 
   void restore(const FrozenState& state) const {
@@ -63,9 +66,11 @@ class StateCopy {
       if (place.defined()) place.copy_(gradients_[i]);
       state.parameters[i].second.mutable_grad() = place;
     }
-    at::Generator generator = at::detail::getDefaultCPUGenerator();
-    const std::lock_guard lock(generator.mutex());
-    generator.set_state(generator_);
+    std::size_t next = 0;
+    for (at::Generator& generator : generators_of(state)) {
+      const std::lock_guard lock(generator.mutex());
+      generator.set_state(generators_[next++]);
+    }
   }
 
   /// The name of the first tensor that differs; empty if there is none.
@@ -77,17 +82,29 @@ class StateCopy {
     for (std::size_t i = 0; i < a.tensors_.size(); ++i) {
       if (!same_bits(a.tensors_[i], b.tensors_[i])) return state.tensors[i].first;
     }
-    return same_bits(a.generator_, b.generator_) ? "" : "the state of the random generator";
+    for (std::size_t i = 0; i < a.generators_.size(); ++i) {
+      if (!same_bits(a.generators_[i], b.generators_[i])) return "the state of the random generator";
+    }
+    return "";
   }
 
  private:
+  /// The host's, and that of the model's device.
+  static std::vector<at::Generator> generators_of(const FrozenState& state) {
+    std::vector<at::Generator> generators{at::detail::getDefaultCPUGenerator()};
+    if (!state.tensors.empty() && !state.tensors.front().second.is_cpu()) {
+      generators.push_back(at::globalContext().defaultGenerator(state.tensors.front().second.device()));
+    }
+    return generators;
+  }
+
   static at::Tensor copy_of(const at::Tensor& tensor) { return tensor.defined() ? tensor.detach().clone() : tensor; }
 
   at::Tensor result_;
   std::vector<at::Tensor> tensors_;
   std::vector<at::Tensor> gradients_;
   std::vector<at::Tensor> places_;
-  at::Tensor generator_;
+  std::vector<at::Tensor> generators_;  // their states
 };
 
 /// An eager step beside a replay, operator by operator.
@@ -98,7 +115,7 @@ class Comparison {
   /// `state`, and every memory that the tape writes beside it, as a whole.
   static FrozenState with_lasting(const Tape& tape, FrozenState state) {
     for (const auto& [writer, tensor] : tape.lasting_) {
-      const auto elements = static_cast<std::int64_t>(tensor.storage().nbytes() / tensor.element_size());
+      const auto elements = static_cast<std::int64_t>(tensor.storage().nbytes()) / tensor.element_size();
       std::ostringstream name;
       print_value(name << "what " << writer << " writes, ", tensor);
       state.tensors.emplace_back(name.str(), same_memory(tensor).as_strided({elements}, {1}, 0));

@@ -36,7 +36,7 @@ struct LogCall {
   Stage stage;
 };
 
-/// Is told of every call of `step.log`, before it is carried out. For who repeats a step without running its code.
+/// Takes the calls of `step.log` instead of the metrics. For who repeats a step without running its code.
 struct LogListener {
   void (*on_log)(void* self, const LogCall& call);
   void* self;
@@ -54,7 +54,7 @@ class Metrics {
   /// batches of the epoch (or other edges) logged the name with other flags.
   void log(std::string_view name, const Number& number, double weight, LogFlags flags, Stage stage,
            LogPlace place = {}) {
-    if (listener_) listener_->on_log(listener_->self, {name, number, weight, flags, stage});
+    if (listener_) return listener_->on_log(listener_->self, {name, number, weight, flags, stage});
     const std::size_t index = find_or_add(name, stage);
     Metric& metric = metrics_[index];
     if (metric.flags != flags) change_flags(index, flags, place);
@@ -137,7 +137,7 @@ class Metrics {
   /// A place that begins now.
   FULGURITE_INLINE LogPlace place(bool at_edge) const { return {calls_, at_edge}; }
 
-  /// Who is told of every call of `log`; nullptr: nobody.
+  /// Who takes the calls of `log`; nullptr: the metrics themselves.
   void set_listener(const LogListener* listener) { listener_ = listener; }
 
   /// Waits for the values on a device that have not been read yet, if there are any.

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Slot: how the forward and the backward pass are executed.
+// Slot: how a step is executed.
 #pragma once
 
 #include <concepts>
@@ -24,9 +24,10 @@ struct Eager {
 };
 
 /// The first batch of each shape runs as ever, the second is recorded, the third is checked bit for bit against an eager one,
-/// and from then on forward and backward pass are replayed without an autograd graph. training_step does not run again: what it does on the
-/// host (counting, branching, printing) is not repeated, what it logs as a tensor is. Clipping, update, schedules and the
-/// hooks around the step run as ever. Where a step cannot be frozen, the trainer says why and goes on eagerly.
+/// and from then on forward and backward pass are replayed without an autograd graph. training_step does not run again: what
+/// it does on the host (counting, branching, printing) is not repeated, what it logs as a tensor is. Clipping and the update
+/// of a fused optimizer are replayed likewise, unless a hook stands before them; schedules and the hooks around the step run
+/// as ever. Where a step cannot be frozen, the trainer says why and goes on eagerly.
 struct Frozen {
   using slot = slots::Execution;
   static constexpr bool freezes = true;

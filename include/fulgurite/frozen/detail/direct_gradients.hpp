@@ -27,7 +27,7 @@ struct Extent {
     std::int64_t last = 0;
     for (std::int64_t d = 0; d < tensor.dim(); ++d) last += (tensor.size(d) - 1) * tensor.stride(d);
     begin = reinterpret_cast<std::uintptr_t>(tensor.const_data_ptr());
-    end = begin + static_cast<std::uintptr_t>(last + 1) * tensor.element_size();
+    end = begin + static_cast<std::uintptr_t>((last + 1) * tensor.element_size());
   }
 
   bool overlaps(const Extent& other) const { return begin < other.end && other.begin < end; }

@@ -35,8 +35,8 @@ inline bool same_bits(const at::Tensor& a, const at::Tensor& b) {
   if (a.defined() != b.defined()) return false;
   if (!a.defined()) return true;
   if (a.sizes() != b.sizes() || a.scalar_type() != b.scalar_type()) return false;
-  const at::Tensor first = a.contiguous();
-  const at::Tensor second = b.contiguous();
+  const at::Tensor first = a.cpu().contiguous();
+  const at::Tensor second = b.cpu().contiguous();
   return first.nbytes() == 0 || std::memcmp(first.const_data_ptr(), second.const_data_ptr(), first.nbytes()) == 0;
 }
 

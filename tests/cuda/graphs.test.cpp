@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: MIT
+// fg::Frozen on a GPU. Without one these tests are skipped; where LibTorch's CUDA libraries are not linked, they are compiled only.
+#include <fulgurite/cuda/graphs.hpp>
+
+#include <torch/torch.h>
+
+#include <catch2/catch_test_macros.hpp>
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include <fulgurite/fulgurite.hpp>
+
+namespace fg = fulgurite;
+namespace nn = torch::nn;
+
+namespace {
+
+struct Net : nn::Module {
+  nn::Sequential layers = register_module(
+      "layers", nn::Sequential{nn::Linear(6, 16), nn::BatchNorm1d(16), nn::ReLU(), nn::Dropout(0.25), nn::Linear(16, 3)});
+  bool reads = false;
+  int calls = 0;
+
+  torch::Tensor training_step(const fg::Example& batch, auto& step) {
+    ++calls;
+    auto loss = nn::functional::cross_entropy(layers->forward(batch.data), batch.target);
+    step.log("train_loss", loss, fg::on_epoch);
+    if (reads) (void)loss.template item<double>();
+    return loss;
+  }
+  auto configure_optimizers() {
+    return fg::optimizer(fg::AdamW(parameters(), {.lr = 1e-2})).with(fg::CosineAnnealing{.period = 30}, fg::EveryStep{});
+  }
+};
+
+struct Outcome {
+  std::vector<torch::Tensor> parameters;
+  std::optional<double> train_loss;
+  int calls;
+  std::size_t tapes = 0;
+  std::optional<std::string> refusal{};
+};
+
+template <class Execution, class... Policies>
+Outcome train(Execution execution, bool reads, Policies... policies) {
+  torch::manual_seed(3);
+  std::vector<fg::Example> batches;
+  for (int i = 0; i < 10; ++i) batches.emplace_back(torch::randn({i < 9 ? 8 : 5, 6}), torch::randint(3, {i < 9 ? 8 : 5}));
+  Net model;
+  model.reads = reads;
+  fg::Trainer trainer{model, execution, fg::Cuda<0>{}, fg::MaxEpochs{6}, policies...};
+  trainer.fit(batches);
+  Outcome outcome{{}, trainer.metric("train_loss"), model.calls};
+  for (const auto& parameter : model.parameters()) outcome.parameters.push_back(parameter.detach().cpu());
+  if constexpr (Execution::freezes) {
+    outcome.tapes = trainer.frozen().tapes();
+    outcome.refusal = trainer.frozen().refusal();
+  }
+  return outcome;
+}
+
+void require_equal(const Outcome& eager, const Outcome& frozen) {
+  for (std::size_t i = 0; i < eager.parameters.size(); ++i) CHECK(torch::equal(eager.parameters[i], frozen.parameters[i]));
+  CHECK(eager.train_loss == frozen.train_loss);
+}
+
+template <class... Policies>
+void require_frozen_equals_eager(std::size_t tapes, Policies... policies) {
+  const auto eager = train(fg::Eager{}, false, policies...);
+  const auto frozen = train(fg::Frozen{.strict = true}, false, policies...);
+  require_equal(eager, frozen);
+  CHECK(frozen.calls < eager.calls);
+  CHECK(frozen.tapes == tapes);
+}
+
+}  // namespace
+
+TEST_CASE("a training on CUDA graphs equals an eager one") {
+  if (!torch::cuda::is_available()) SKIP("no GPU");
+  require_frozen_equals_eager(2, fg::ClipNorm{.max = 0.5});
+  require_frozen_equals_eager(4, fg::Accumulate<4>{});
+  require_frozen_equals_eager(2, fg::Bfloat16Mixed{});
+  require_frozen_equals_eager(2, fg::Float16Mixed{.initial_scale = 1024.0});
+}
+
+TEST_CASE("a step that waits for the GPU is trained eagerly") {
+  if (!torch::cuda::is_available()) SKIP("no GPU");
+  const auto frozen = train(fg::Frozen{}, true);
+  require_equal(train(fg::Eager{}, true), frozen);
+  CHECK(frozen.tapes == 0);
+  CHECK(frozen.refusal);
+}
