@@ -107,6 +107,7 @@ class Tape {
 
  private:
   friend class detail::Comparison;
+  using Memories = std::unordered_set<const c10::StorageImpl*>;
 
   Tape(detail::Recorder& recorder, detail::GradientPlaces gradients, at::Tensor result)
       : gradients_(std::move(gradients)), result_(std::move(result)), views_(recorder.views()) {
@@ -114,10 +115,13 @@ class Tape {
     const auto held = held_elsewhere(recorder);
     instructions_ = detail::make_instructions(recorder);
     detail::DirectGradients(instructions_, recorder).run();
-    memory_ = detail::MemoryPlan(instructions_, recorder, held);
+    const auto replaced = replaced_memories(recorder, held);
+    auto own = held;
+    own.insert(replaced.begin(), replaced.end());
+    memory_ = detail::MemoryPlan(instructions_, recorder, own);
     for (const detail::RecordedOperator& recorded : recorder.operators()) recorded_.push_back(detail::numbers_of(recorded));
-    std::unordered_set<const c10::StorageImpl*> touched;
-    std::unordered_set<const c10::StorageImpl*> written;
+    Memories touched;
+    Memories written;
     for (detail::Instruction& instruction : instructions_) {
       instruction.for_each_tensor([&](const at::Tensor& tensor, bool writes) {
         const c10::StorageImpl* storage = tensor.storage().unsafeGetStorageImpl();
@@ -126,14 +130,14 @@ class Tape {
           lasting_.push_back({instruction.name(), tensor});
         }
       });
-      instruction.call = make_call(instruction);
+      instruction.call = make_call(instruction, replaced);
     }
     gradients_.finish(
         [&](const at::Tensor& gradient) { return touched.contains(gradient.storage().unsafeGetStorageImpl()); });
   }
 
   /// Memories that someone beside the recorder can see: losses, gradients, whatever the step kept.
-  static std::unordered_set<const c10::StorageImpl*> held_elsewhere(detail::Recorder& recorder) {
+  static Memories held_elsewhere(detail::Recorder& recorder) {
     std::unordered_set<const c10::TensorImpl*> tensors;
     std::unordered_map<const c10::StorageImpl*, std::size_t> ours;
     std::unordered_map<const c10::StorageImpl*, std::size_t> all;
@@ -146,18 +150,35 @@ class Tape {
       for (const c10::IValue& value : recorded.arguments) detail::for_each_tensor_in(value, count);
       for (const c10::IValue& value : recorded.results) detail::for_each_tensor_in(value, count);
     }
-    std::unordered_set<const c10::StorageImpl*> held;
+    Memories held;
     for (const auto& [storage, references] : all) {
       if (references > ours[storage] + 1) held.insert(storage);  // one is the recorder's table of memories
     }
     return held;
   }
 
-  static std::unique_ptr<detail::Call> make_call(const detail::Instruction& instruction) {
+  /// Whole memories of short-lived tensors that an operator makes anew in each replay: its own takes their place.
+  Memories replaced_memories(const detail::Recorder& recorder, const Memories& held) const {
+    Memories replaced;
+    for (const detail::Instruction& instruction : instructions_) {
+      if (instruction.how != detail::Instruction::How::copying) continue;
+      instruction.for_each_written([&](const at::Tensor& tensor) {
+        const c10::StorageImpl* storage = tensor.storage().unsafeGetStorageImpl();
+        if (recorder.memory(tensor).made && !held.contains(storage) && storage->nbytes() == tensor.nbytes()) {
+          replaced.insert(storage);
+        }
+      });
+    }
+    return replaced;
+  }
+
+  static std::unique_ptr<detail::Call> make_call(const detail::Instruction& instruction, const Memories& replaced) {
     using How = detail::Instruction::How;
     if (auto call = detail::own_call(instruction)) return call;
     if (instruction.how == How::copying) {
-      return std::make_unique<detail::CopyingCall>(instruction.op, instruction.arguments, instruction.places);
+      return std::make_unique<detail::CopyingCall>(
+          instruction.op, instruction.arguments, instruction.places,
+          [&](const at::Tensor& place) { return replaced.contains(place.storage().unsafeGetStorageImpl()); });
     }
     if (auto call = detail::typed_call(instruction.op.schema(), instruction.arguments)) return call;
     return std::make_unique<detail::BoxedCall>(instruction.op, instruction.arguments);

@@ -68,15 +68,44 @@ class BoxedCall : public Call {
   bool plain_;
 };
 
-/// An operator without a usable out= variant: what it makes is copied to where it was when the step was recorded.
+/// An operator without a usable out= variant: what it makes is brought to where it was when the step was recorded.
 class CopyingCall : public BoxedCall {
  public:
-  CopyingCall(const c10::OperatorHandle& op, std::vector<c10::IValue> arguments, std::vector<c10::IValue> places)
-      : BoxedCall(op, std::move(arguments)), places_(std::move(places)) {}
+  /// `may_take_over(tensor)`: nobody sees the memory of this place but through the tape's tensors, so that it may be replaced.
+  template <class MayTakeOver>
+  CopyingCall(const c10::OperatorHandle& op, std::vector<c10::IValue> arguments, const std::vector<c10::IValue>& places,
+              MayTakeOver may_take_over)
+      : BoxedCall(op, std::move(arguments)) {
+    for (const c10::IValue& place : places) {
+      const bool is_free = place.isTensor() && place.toTensor().defined() && may_take_over(place.toTensor());
+      places_.push_back({place, is_free});
+    }
+  }
 
  private:
+  struct Place {
+    c10::IValue value;  // none: not needed
+    bool is_free;
+  };
+
   void take(const torch::jit::Stack& results) override {
-    for (std::size_t i = 0; i < places_.size(); ++i) copy(results[i], places_[i]);
+    for (std::size_t i = 0; i < places_.size(); ++i) {
+      if (!(places_[i].is_free && took_over(results[i].toTensor(), places_[i].value.toTensor()))) {
+        copy(results[i], places_[i].value);
+      }
+    }
+  }
+
+  /// Exchanges the memory of two tensors, if nobody else sees that of `made`.
+  static bool took_over(const at::Tensor& made, const at::Tensor& place) {
+    if (!made.defined() || made.sizes() != place.sizes() || made.strides() != place.strides() ||
+        made.storage_offset() != 0 || made.storage().use_count() != 1 || made.storage().nbytes() != place.storage().nbytes()) {
+      return false;
+    }
+    c10::StorageImpl* from = made.storage().unsafeGetStorageImpl();
+    at::DataPtr old = place.storage().unsafeGetStorageImpl()->set_data_ptr(std::move(from->mutable_data_ptr()));
+    from->set_data_ptr_noswap(std::move(old));
+    return true;
   }
 
   static void copy(const c10::IValue& from, const c10::IValue& to) {
@@ -90,7 +119,7 @@ class CopyingCall : public BoxedCall {
     }
   }
 
-  std::vector<c10::IValue> places_;  // one a result; none: not needed
+  std::vector<Place> places_;  // one a result
 };
 
 }  // namespace fulgurite::detail
