@@ -52,10 +52,12 @@ template <class Optimizer, class... Arguments>
 std::function<void()> step_of(Size size, Arguments... arguments) {
   constexpr bool matrices = std::is_same_v<Optimizer, fg::Muon>;
   auto optimizer = std::make_shared<Optimizer>(parameters_of(size, matrices), arguments...);
+  optimizer->step();  // makes the state now, before a contender's temporary tensors can decide where it lies
   return [optimizer] { optimizer->step(); };
 }
 
-/// What a careful hand writes: lists that were prepared once, and two calls a step.
+/// What a careful hand writes: lists that were prepared once, and two calls a step. Gradients are among them, which spares
+/// this loop what a training cannot: there backward makes new ones, and every step has to collect them.
 template <class Kernel>
 std::function<void()> bare_adam(Size size, Kernel kernel) {
   struct State {

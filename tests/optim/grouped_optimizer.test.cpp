@@ -35,6 +35,30 @@ TEST_CASE("the gradients of a step are free for backward afterwards") {
   CHECK(gradient.use_count() == 2);  // this variable and the parameter
 }
 
+TEST_CASE("gradients stay their parameters' own when a step is refused, or finds others than the last") {
+  auto first = torch::ones({2, 3}).requires_grad_();
+  auto second = torch::ones({2, 3}).requires_grad_();
+  fg::SGD sgd({first, second}, {.lr = 1.0});
+  const auto set_gradients = [&](const torch::Tensor& of_second) {
+    first.mutable_grad() = torch::ones({2, 3});
+    second.mutable_grad() = of_second;
+  };
+  set_gradients(torch::ones({2, 3}));
+  sgd.step();
+  set_gradients(torch::ones({3}));
+  CHECK_THROWS_AS(sgd.step(), std::invalid_argument);
+  CHECK(first.grad().use_count() == 1);
+  CHECK(second.grad().use_count() == 1);
+  set_gradients({});
+  sgd.step();
+  CHECK(first.grad().use_count() == 1);
+  set_gradients(torch::ones({3, 2}).t());  // laid out otherwise than its parameter
+  sgd.step();
+  CHECK(second.grad().use_count() == 1);
+  CHECK(first.equal(torch::full({2, 3}, -2.0f)));
+  CHECK(second.equal(torch::full({2, 3}, -1.0f)));
+}
+
 TEST_CASE("many elements are updated in several lists, which changes no number") {
   const auto make = [] {
     torch::manual_seed(3);

@@ -34,6 +34,26 @@ TEST_CASE("RMSprop has the numbers of its formula") {
                             [&](Parameters& p) { return support::reference(p, formula); }) < 1e-11);
 }
 
+TEST_CASE("RMSprop leaves gradients as they are") {
+  const auto o = GENERATE(fg::RMSpropOptions{}, fg::RMSpropOptions{.weight_decay = 0.1, .momentum = 0.9, .maximize = true});
+  auto p = torch::ones({2, 3}).requires_grad_();
+  const auto gradient = torch::tensor({-1e30f, -1.0f, -0.0f, 1e-40f, 3.0f, 1e30f}).view({2, 3});
+  p.mutable_grad() = gradient.clone();
+  fg::RMSprop optimizer({p}, o);
+  for (int step = 0; step < 3; ++step) {
+    optimizer.step();
+    CHECK(p.grad().equal(gradient));
+  }
+}
+
+TEST_CASE("RMSprop with an alpha of 1 never takes in a square") {
+  auto p = torch::zeros({1}, torch::kDouble).requires_grad_();
+  fg::RMSprop optimizer({p}, {.lr = 1.0, .alpha = 1.0, .eps = 0.5});
+  p.mutable_grad() = torch::ones({1}, torch::kDouble);
+  optimizer.step();
+  CHECK(p.item<double>() == -2.0);  // 1 / (0 + eps): the new square weighs 1 - alpha = 0
+}
+
 TEST_CASE("RMSprop keeps the laws of optimizers") {
   support::keeps_the_laws([](Parameters p) { return fg::RMSprop(std::move(p), {.momentum = 0.5}); });
 }

@@ -2,6 +2,7 @@
 // What optimizers over LibTorch's multi-tensor kernels share: groups, which parameters got a gradient, state, its dict.
 #pragma once
 
+#include <ATen/core/LegacyTypeDispatch.h>
 #include <ATen/core/Tensor.h>
 #include <ATen/ops/_foreach_add.h>
 #include <ATen/ops/_foreach_div.h>
@@ -24,6 +25,7 @@
 #include <vector>
 
 #include <fulgurite/tensors/backend.hpp>
+#include "detail/gradient_list.hpp"
 #include "gradients.hpp"
 #include "parameters.hpp"
 #include "state_dict.hpp"
@@ -73,9 +75,10 @@ class GroupedOptimizer {
     int kind;
     std::vector<std::size_t> members;  // of the group
     std::vector<at::Tensor> parameters;
-    std::vector<at::Tensor> gradients;
+    GradientList gradients;            // during a step
     std::array<std::vector<at::Tensor>, States> states;  // empty: not in use
-    std::vector<at::Tensor> steps;        // of a fused kernel: updates made, this one included; float32, of no dimension
+    std::vector<at::Tensor> steps;        // of a fused kernel: updates made, this one included; float32, of no dimension.
+                                          // If Derived has none: what it gives to a kernel that asks for some
     at::Tensor all_steps;                 // the memory of `steps`
     double count;                         // updates made, this one included; if Derived::uniform
     std::array<double, Numbers> numbers;  // if Derived::uniform
@@ -170,8 +173,9 @@ class GroupedOptimizer {
     std::vector<at::Tensor> all;
     for (Group& group : groups_) {
       if (group.flat) group.flat->fetch(Derived::name);
+      all.reserve(all.size() + group.parameters.size());
       for (const at::Tensor& parameter : group.parameters) {
-        if (parameter.grad().defined()) all.push_back(parameter.grad());
+        if (const at::Tensor& gradient = gradient_of(parameter); gradient.defined()) all.push_back(gradient);
       }
     }
     return Gradients(std::move(all), &scale_);
@@ -312,7 +316,7 @@ class GroupedOptimizer {
     GroupedOptimizer& optimizer;
     ~LetGo() {
       for (Group& group : optimizer.groups_) {
-        for (Part& part : group.parts) part.gradients.clear();
+        for (Part& part : group.parts) part.gradients.let_go();
       }
       optimizer.scale_.begin_anew();
     }
@@ -365,31 +369,37 @@ class GroupedOptimizer {
 
   static void require_usable_gradients(const Group& group) {
     for (std::size_t i = 0; i < group.given.size(); ++i) {
-      if (group.given[i].grad().defined()) require_usable(group.given[i], group.number(i));
+      const at::Tensor& gradient = gradient_of(group.given[i]);
+      if (gradient.defined()) require_usable(gradient, group.given[i], group.number(i));
     }
   }
 
   bool fetch(Group& group) {
     for (const std::size_t i : group.idle) {
-      if (group.parameters[i].grad().defined()) return false;
+      if (gradient_of(group.parameters[i]).defined()) return false;
     }
     for (Part& part : group.parts) {
-      part.gradients.clear();
-      for (const std::size_t i : part.members) {
-        if (!group.parameters[i].grad().defined()) return false;
-        require_usable(group.parameters[i], group.number(i));
-        take_gradient(part, group.parameters[i]);
+      part.gradients.let_go();
+      for (std::size_t j = 0; j < part.members.size(); ++j) {
+        const at::Tensor& gradient = gradient_of(part.parameters[j]);
+        if (!gradient.defined()) return false;
+        require_usable(gradient, part.parameters[j], group.number(part.members[j]));
+        take_gradient(part, gradient, part.parameters[j]);
       }
     }
     return true;
   }
 
-  static void require_usable(const at::Tensor& parameter, std::int64_t number) {
-    const at::Tensor& gradient = parameter.grad();
-    if (gradient.layout() == at::kStrided && gradient.scalar_type() == parameter.scalar_type() &&
-        gradient.sizes() == parameter.sizes()) {
-      return;
-    }
+  /// As `parameter.grad()`, which asks first whether it has to warn of a tensor that autograd gives none.
+  static const at::Tensor& gradient_of(const at::Tensor& parameter) { return parameter.unsafeGetTensorImpl()->grad(); }
+
+  static void require_usable(const at::Tensor& gradient, const at::Tensor& parameter, std::int64_t number) {
+    const bool usable = gradient.layout() == at::kStrided && gradient.dtype() == parameter.dtype() &&
+                        gradient.sizes() == parameter.sizes();
+    if (!usable) refuse(gradient, parameter, number);
+  }
+
+  [[noreturn]] static void refuse(const at::Tensor& gradient, const at::Tensor& parameter, std::int64_t number) {
     const std::string refusal = "fulgurite: " + std::string(Derived::name) + " was given ";
     const std::string whose = " for parameter " + std::to_string(number);
     if (gradient.layout() != at::kStrided) {
@@ -402,9 +412,12 @@ class GroupedOptimizer {
   }
 
   /// The kernels walk memory: a gradient laid out otherwise than its parameter is copied into the parameter's layout.
-  static void take_gradient(Part& part, const at::Tensor& parameter) {
-    const at::Tensor& gradient = parameter.grad();
-    part.gradients.push_back(same_layout(gradient, parameter) ? gradient : at::empty_like(parameter).copy_(gradient));
+  static void take_gradient(Part& part, const at::Tensor& gradient, const at::Tensor& parameter) {
+    if (same_layout(gradient, parameter)) {
+      part.gradients.borrow(gradient);
+    } else {
+      part.gradients.keep(at::empty_like(parameter).copy_(gradient));
+    }
   }
 
   static bool same_layout(const at::Tensor& a, const at::Tensor& b) {
@@ -421,7 +434,8 @@ class GroupedOptimizer {
     group.idle.clear();
     for (std::size_t i = 0; i < group.parameters.size(); ++i) {
       const at::Tensor& parameter = group.parameters[i];
-      if (!parameter.grad().defined()) {
+      const at::Tensor& gradient = gradient_of(parameter);
+      if (!gradient.defined()) {
         group.idle.push_back(i);
         continue;
       }
@@ -431,7 +445,7 @@ class GroupedOptimizer {
       part.members.push_back(i);
       part.elements += parameter.numel();
       part.parameters.push_back(parameter);
-      take_gradient(part, parameter);
+      take_gradient(part, gradient, parameter);
       for (std::size_t k = 0; k < States; ++k) {
         if (Derived::uses(group.options, parameter, k)) part.states[k].push_back(state.tensors[k]);
       }
@@ -490,6 +504,7 @@ class GroupedOptimizer {
   static constexpr bool step_tensors() { return Derived::fused && Derived::counts_steps; }
 
   void update(Group& group, Part& part, const at::Tensor& divisor) {
+    const at::AutoDispatchBelowAutograd below;  // nothing is recorded, and autograd copies every list before it sees that
     const auto there = [&](const at::Tensor& tensor) { return tensor.to(part.device, /*non_blocking=*/true); };
     auto& derived = static_cast<Derived&>(*this);
     if constexpr (step_tensors()) {

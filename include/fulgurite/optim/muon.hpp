@@ -86,7 +86,7 @@ class Muon : public detail::GroupedOptimizer<Muon, MuonOptions, 1> {
     auto& [buffers] = part.states;
     at::_foreach_lerp_(buffers, part.gradients, 1.0 - options.momentum);
     if (options.nesterov) part.gradients = at::_foreach_lerp(part.gradients, buffers, options.momentum);
-    const auto& directions = options.nesterov ? part.gradients : buffers;
+    const at::TensorList directions = options.nesterov ? at::TensorList(part.gradients) : at::TensorList(buffers);
     at::_foreach_mul_(part.parameters, 1.0 - options.lr * options.weight_decay);
     for (std::size_t i = 0; i < part.parameters.size(); ++i) {  // each its own matrix products
       const at::Tensor& parameter = part.parameters[i];

@@ -17,6 +17,7 @@
 #include <utility>
 
 #include "betas.hpp"
+#include "detail/adam_pass.hpp"
 #include "grouped_optimizer.hpp"
 
 namespace fulgurite {
@@ -83,16 +84,25 @@ class NAdam : public detail::GroupedOptimizer<NAdam, NAdamOptions, 2, 1> {
     if (options.decoupled_weight_decay && options.weight_decay != 0.0) {
       at::_foreach_mul_(part.parameters, 1.0 - options.lr * options.weight_decay);
     }
+    const double correction2 = 1.0 - std::pow(beta2, part.count);
+    const double gradient_lr = options.lr * (1.0 - momentum) / (1.0 - part.numbers[0]);
+    const double mean_lr = options.lr * next_momentum / (1.0 - part.numbers[0] * next_momentum);
+    if (detail::fits_adam_pass(part)) {
+      const double root = std::sqrt(correction2);  // taken out of the denominator, so that it is in no pass
+      detail::adam_pass(part, part.parameters, means, squares, {mean_lr * root, beta1, beta2, options.eps * root});
+      const auto denominators = at::_foreach_sqrt(squares);
+      at::_foreach_add_(denominators, options.eps * root);
+      at::_foreach_addcdiv_(part.parameters, part.gradients, denominators, -gradient_lr * root);
+      return;
+    }
     at::_foreach_lerp_(means, part.gradients, 1.0 - beta1);
     at::_foreach_mul_(squares, beta2);
     at::_foreach_addcmul_(squares, part.gradients, part.gradients, 1.0 - beta2);
-    const auto denominators = at::_foreach_div(squares, 1.0 - std::pow(beta2, part.count));
+    const auto denominators = at::_foreach_div(squares, correction2);
     at::_foreach_sqrt_(denominators);
     at::_foreach_add_(denominators, options.eps);
-    at::_foreach_addcdiv_(part.parameters, part.gradients, denominators,
-                          -options.lr * (1.0 - momentum) / (1.0 - part.numbers[0]));
-    at::_foreach_addcdiv_(part.parameters, means, denominators,
-                          -options.lr * next_momentum / (1.0 - part.numbers[0] * next_momentum));
+    at::_foreach_addcdiv_(part.parameters, part.gradients, denominators, -gradient_lr);
+    at::_foreach_addcdiv_(part.parameters, means, denominators, -mean_lr);
   }
 };
 

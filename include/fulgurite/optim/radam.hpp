@@ -17,6 +17,7 @@
 #include <utility>
 
 #include "betas.hpp"
+#include "detail/adam_pass.hpp"
 #include "grouped_optimizer.hpp"
 
 namespace fulgurite {
@@ -68,18 +69,25 @@ class RAdam : public detail::GroupedOptimizer<RAdam, RAdamOptions, 2> {
     if (options.decoupled_weight_decay && options.weight_decay != 0.0) {
       at::_foreach_mul_(part.parameters, 1.0 - options.lr * options.weight_decay);
     }
-    at::_foreach_lerp_(means, part.gradients, 1.0 - beta1);
-    at::_foreach_mul_(squares, beta2);
-    at::_foreach_addcmul_(squares, part.gradients, part.gradients, 1.0 - beta2);
-
+    const double correction1 = 1.0 - std::pow(beta1, part.count);
     const double correction2 = 1.0 - std::pow(beta2, part.count);
     const double longest = 2.0 / (1.0 - beta2) - 1.0;  // of the moving average, in steps
     const double length = longest - 2.0 * part.count * std::pow(beta2, part.count) / correction2;
-    const auto updates = at::_foreach_div(means, 1.0 - std::pow(beta1, part.count));
+    const bool rectified = length > 5.0;  // below, the variance of the second moment has no bound
+    const double rectification = rectified ? std::sqrt((length - 4.0) * (length - 2.0) * longest /
+                                                       ((longest - 4.0) * (longest - 2.0) * length))
+                                           : 1.0;
+    if (rectified && detail::fits_adam_pass(part)) {
+      const double lr = options.lr * rectification * std::sqrt(correction2) / correction1;
+      detail::adam_pass(part, part.parameters, means, squares, {lr, beta1, beta2, options.eps});
+      return;
+    }
+    at::_foreach_lerp_(means, part.gradients, 1.0 - beta1);
+    at::_foreach_mul_(squares, beta2);
+    at::_foreach_addcmul_(squares, part.gradients, part.gradients, 1.0 - beta2);
+    const auto updates = at::_foreach_div(means, correction1);
     at::_foreach_mul_(updates, options.lr);
-    if (length > 5.0) {  // below, the variance of the second moment has no bound
-      const double rectification = std::sqrt((length - 4.0) * (length - 2.0) * longest /
-                                             ((longest - 4.0) * (longest - 2.0) * length));
+    if (rectified) {
       const auto adaptive = at::_foreach_sqrt(squares);
       at::_foreach_add_(adaptive, options.eps);
       at::_foreach_reciprocal_(adaptive);

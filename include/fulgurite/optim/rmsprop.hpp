@@ -16,6 +16,7 @@
 #include <utility>
 #include <vector>
 
+#include "detail/adam_pass.hpp"
 #include "grouped_optimizer.hpp"
 
 namespace fulgurite {
@@ -68,6 +69,16 @@ class RMSprop : public detail::GroupedOptimizer<RMSprop, RMSpropOptions, 3> {
   void update(const RMSpropOptions& options, Part& part) {
     auto& [squares, buffers, means] = part.states;
     penalise(part, options.maximize, options.weight_decay);
+    if (!options.centered && options.alpha < 1.0 && detail::fits_adam_pass(part)) {
+      if (options.momentum > 0.0) {
+        at::_foreach_mul_(buffers, options.momentum);
+        detail::adam_pass(part, buffers, part.gradients, squares, {-1.0, 0.0, options.alpha, options.eps});
+        at::_foreach_add_(part.parameters, buffers, -options.lr);
+      } else {
+        detail::adam_pass(part, part.parameters, part.gradients, squares, {options.lr, 0.0, options.alpha, options.eps});
+      }
+      return;
+    }
     at::_foreach_mul_(squares, options.alpha);
     at::_foreach_addcmul_(squares, part.gradients, part.gradients, 1.0 - options.alpha);
     std::vector<at::Tensor> denominators;
