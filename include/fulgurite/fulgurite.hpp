@@ -2,6 +2,8 @@
 // Everything a user needs.
 #pragma once
 
+#include <torch/torch.h>
+
 #include "averaging.hpp"
 #include "callbacks.hpp"
 #include "checkpoint.hpp"
