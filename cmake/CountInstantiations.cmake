@@ -30,7 +30,7 @@ endfunction()
 
 file(REMOVE_RECURSE "${FOLDER}")
 file(MAKE_DIRECTORY "${FOLDER}")
-set(ours "fulgurite::|boost::hana::|ranges::")
+set(ours "fulgurite::|boost::hana::|[^:_[:alnum:]]ranges::")
 if(KEY MATCHES "^clang")
   list(APPEND arguments -ftime-trace -ftime-trace-granularity=0)
 else()

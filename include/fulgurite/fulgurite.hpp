@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Everything a user needs.
+// Everything a user needs; fg::Frozen and fg::Tape have an umbrella of their own, <fulgurite/frozen.hpp>, since only who uses
+// them should pay the time to compile them.
 #pragma once
 
 #include <torch/torch.h>
@@ -9,5 +10,4 @@
 #include "checkpoint.hpp"
 #include "core.hpp"
 #include "data.hpp"
-#include "frozen.hpp"
 #include "optim.hpp"
