@@ -3,8 +3,8 @@
 """A whole program with a trainer (trainer.cpp) beside one without (by_hand.cpp): what it costs to compile it, and how much
 memory it takes to run it.
 
-Both are compiled by the very commands of the build (without its compiler cache), in turn: the processor's time of the
-compiler, and the median over rounds of the ratio. Then both train, in turn, a net of the width that is asked for: the peak
+Both are compiled by the very commands of the build (without its compiler cache), in turn, and by the same with -O0, which is
+the headers' and templates' share: the processor's time of the compiler, and the median over rounds of the ratio. Then both train, in turn, a net of the width that is asked for: the peak
 of their resident memory, and that of what the training adds to a program which has loaded LibTorch. There a third program
 takes part, which has our optimizer and no trainer (by_hand_same_kernels.cpp).
 """
@@ -63,7 +63,7 @@ def ratio(rounds, to="by_hand"):
     return statistics.median(each["trainer"] / each[to] for each in rounds)
 
 
-def compare_compilation(build, count):
+def compare_compilation(build, count, title, flags=()):
     database = json.loads((build / "compile_commands.json").read_text())
     commands = {program: compile_command(database, program) for program in PROGRAMS}
     rounds = []
@@ -72,10 +72,10 @@ def compare_compilation(build, count):
             seconds = {}
             for program, (words, where) in commands.items():
                 # What the compiler driver starts is counted with it: it waits for its children.
-                _, usage = usage_of(with_output(words, pathlib.Path(folder) / "out.o"), where)
+                _, usage = usage_of([*with_output(words, pathlib.Path(folder) / "out.o"), *flags], where)
                 seconds[program] = usage.ru_utime
             rounds.append(seconds)
-    print("compiling, seconds of the processor: ", end="")
+    print(f"compiling {title}, seconds of the processor: ", end="")
     print(", ".join(f"{p} {statistics.median(each[p] for each in rounds):.1f}" for p in PROGRAMS))
     print(f"  trainer / by hand {ratio(rounds):.3f}  (the aim: 1.10)")
 
@@ -105,13 +105,14 @@ def compare_memory(build, count, width):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--build", type=pathlib.Path, required=True, help="the build folder, Release")
-    parser.add_argument("--rounds", type=int, default=int(os.environ.get("FULGURITE_BENCHMARK_ROUNDS", 5)))
+    parser.add_argument("--rounds", type=int, default=int(os.environ.get("FULGURITE_BENCHMARK_ROUNDS", 3)))
     parser.add_argument("--width", type=int, default=2048)
     parser.add_argument("--only", choices=("compilation", "memory"))
     options = parser.parse_args()
     build = options.build.resolve()
     if options.only != "memory":
-        compare_compilation(build, options.rounds)
+        compare_compilation(build, options.rounds, "without optimisation", ["-O0"])
+        compare_compilation(build, options.rounds, "as the build does")
     if options.only != "compilation":
         compare_memory(build, options.rounds, options.width)
 
