@@ -8,8 +8,8 @@
 #include <string>
 
 #include <fulgurite/fulgurite.hpp>
-#if __has_include(<fulgurite/policies/execution.hpp>)
-#include <fulgurite/policies/execution.hpp>
+#if __has_include(<fulgurite/frozen.hpp>)
+#include <fulgurite/frozen.hpp>
 #define PEERS_HAVE_FROZEN 1
 #endif
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 // A frozen training beside an eager one: the same parameters, bit for bit.
+#include <fulgurite/frozen.hpp>
 #include <fulgurite/fulgurite.hpp>
 
 #include <torch/torch.h>

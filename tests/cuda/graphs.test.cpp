@@ -12,6 +12,7 @@
 #include <utility>
 #include <vector>
 
+#include <fulgurite/frozen.hpp>
 #include <fulgurite/fulgurite.hpp>
 
 namespace fg = fulgurite;

@@ -4,7 +4,6 @@
 
 #include <charconv>
 #include <cmath>
-#include <concepts>
 #include <filesystem>
 #include <fstream>
 #include <istream>
@@ -12,7 +11,6 @@
 #include <stdexcept>
 #include <string>
 #include <string_view>
-#include <type_traits>
 #include <variant>
 #include <vector>
 
@@ -60,20 +58,10 @@ inline std::string text_of(double value) {
   return {text, std::to_chars(text, text + sizeof text, value).ptr};
 }
 inline std::string text_of(const Hyperparameter::Value& value) {
-  return std::visit(
-      [](const auto& given) -> std::string {
-        using T = std::remove_cvref_t<decltype(given)>;
-        if constexpr (std::same_as<T, std::string>) {
-          return given;
-        } else if constexpr (std::same_as<T, bool>) {
-          return given ? "true" : "false";
-        } else if constexpr (std::same_as<T, double>) {
-          return text_of(given);
-        } else {
-          return std::to_string(given);
-        }
-      },
-      value);
+  if (const auto* text = std::get_if<std::string>(&value)) return *text;
+  if (const auto* truth = std::get_if<bool>(&value)) return *truth ? "true" : "false";
+  if (const auto* number = std::get_if<double>(&value)) return text_of(*number);
+  return std::to_string(std::get<std::int64_t>(value));
 }
 
 /// A text as a field of comma-separated values: in quotes where it needs them.

@@ -219,7 +219,7 @@ class Metrics {
         if (each.number && each.kind == kind) numbers.push_back(each.number);
       }
       values.resize(numbers.size());
-      kind->read_all(numbers, values.data());
+      kind->read_all({numbers.data(), numbers.size()}, values.data());
       std::size_t next = 0;
       for (Kept& each : kept_) {
         if (!each.number || each.kind != kind) continue;

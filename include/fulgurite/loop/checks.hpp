@@ -232,8 +232,8 @@ consteval void require_engine() {
                 "optimizers that take turns cannot accumulate: a window would begin with one and end with another. Remove "
                 "the accumulation policy, or .takes(...). See docs/errors/turns.md");
   static_assert(FreezesHere<E>,
-                "fg::Frozen needs tensors and #include <fulgurite/frozen.hpp> (or <fulgurite/fulgurite.hpp>): include it, or "
-                "remove the policy. See docs/errors/frozen.md");
+                "fg::Frozen needs tensors and #include <fulgurite/frozen.hpp>: include it, or remove the policy. "
+                "See docs/errors/frozen.md");
   static_assert(FreezesModel<E>,
                 "fg::Frozen needs a model that is a torch::nn::Module: it looks after its parameters, buffers and modes. "
                 "See docs/errors/frozen.md");

@@ -10,8 +10,6 @@
 #include <ATen/ops/_foreach_sqrt.h>
 
 #include <array>
-#include <tuple>
-#include <utility>
 
 #include "grouped_optimizer.hpp"
 
@@ -33,10 +31,15 @@ struct AdadeltaOptions {
     return nullptr;
   }
 
-  static constexpr auto fields() {
+  /// Calls f(Python's name, member).
+  template <class F>
+  static constexpr void for_each_field(F&& f) {
     using O = AdadeltaOptions;
-    return std::tuple{std::pair{"lr", &O::lr}, std::pair{"rho", &O::rho}, std::pair{"eps", &O::eps},
-                      std::pair{"weight_decay", &O::weight_decay}, std::pair{"maximize", &O::maximize}};
+    f("lr", &O::lr);
+    f("rho", &O::rho);
+    f("eps", &O::eps);
+    f("weight_decay", &O::weight_decay);
+    f("maximize", &O::maximize);
   }
 };
 

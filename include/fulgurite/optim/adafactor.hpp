@@ -25,8 +25,6 @@
 #include <cstdint>
 #include <limits>
 #include <optional>
-#include <tuple>
-#include <utility>
 #include <vector>
 
 #include "grouped_optimizer.hpp"
@@ -68,11 +66,16 @@ struct AdafactorOptions {
     return nullptr;
   }
 
-  static constexpr auto fields() {
+  /// Calls f(Python's name, member).
+  template <class F>
+  static constexpr void for_each_field(F&& f) {
     using O = AdafactorOptions;
-    return std::tuple{std::pair{"lr", &O::lr}, std::pair{"beta2_decay", &O::beta2_decay}, std::pair{"eps", &O::eps},
-                      std::pair{"d", &O::d}, std::pair{"weight_decay", &O::weight_decay},
-                      std::pair{"maximize", &O::maximize}};
+    f("lr", &O::lr);
+    f("beta2_decay", &O::beta2_decay);
+    f("eps", &O::eps);
+    f("d", &O::d);
+    f("weight_decay", &O::weight_decay);
+    f("maximize", &O::maximize);
   }
 };
 

@@ -9,8 +9,6 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
-#include <tuple>
-#include <utility>
 
 #include "grouped_optimizer.hpp"
 
@@ -34,12 +32,16 @@ struct AdagradOptions {
     return nullptr;
   }
 
-  static constexpr auto fields() {
+  /// Calls f(Python's name, member).
+  template <class F>
+  static constexpr void for_each_field(F&& f) {
     using O = AdagradOptions;
-    return std::tuple{std::pair{"lr", &O::lr}, std::pair{"lr_decay", &O::lr_decay}, std::pair{"eps", &O::eps},
-                      std::pair{"weight_decay", &O::weight_decay},
-                      std::pair{"initial_accumulator_value", &O::initial_accumulator_value},
-                      std::pair{"maximize", &O::maximize}};
+    f("lr", &O::lr);
+    f("lr_decay", &O::lr_decay);
+    f("eps", &O::eps);
+    f("weight_decay", &O::weight_decay);
+    f("initial_accumulator_value", &O::initial_accumulator_value);
+    f("maximize", &O::maximize);
   }
 };
 

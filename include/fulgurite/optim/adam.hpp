@@ -8,8 +8,6 @@
 #include <array>
 #include <cstddef>
 #include <optional>
-#include <tuple>
-#include <utility>
 
 #include "betas.hpp"
 #include "grouped_optimizer.hpp"
@@ -32,11 +30,16 @@ struct AdamOptions {
     return betas.problem();
   }
 
-  static constexpr auto fields() {
+  /// Calls f(Python's name, member).
+  template <class F>
+  static constexpr void for_each_field(F&& f) {
     using O = AdamOptions;
-    return std::tuple{std::pair{"lr", &O::lr}, std::pair{"betas", &O::betas}, std::pair{"eps", &O::eps},
-                      std::pair{"weight_decay", &O::weight_decay}, std::pair{"amsgrad", &O::amsgrad},
-                      std::pair{"maximize", &O::maximize}};
+    f("lr", &O::lr);
+    f("betas", &O::betas);
+    f("eps", &O::eps);
+    f("weight_decay", &O::weight_decay);
+    f("amsgrad", &O::amsgrad);
+    f("maximize", &O::maximize);
   }
 };
 

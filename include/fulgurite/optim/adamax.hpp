@@ -12,8 +12,6 @@
 
 #include <array>
 #include <cmath>
-#include <tuple>
-#include <utility>
 
 #include "betas.hpp"
 #include "grouped_optimizer.hpp"
@@ -35,10 +33,15 @@ struct AdamaxOptions {
     return betas.problem();
   }
 
-  static constexpr auto fields() {
+  /// Calls f(Python's name, member).
+  template <class F>
+  static constexpr void for_each_field(F&& f) {
     using O = AdamaxOptions;
-    return std::tuple{std::pair{"lr", &O::lr}, std::pair{"betas", &O::betas}, std::pair{"eps", &O::eps},
-                      std::pair{"weight_decay", &O::weight_decay}, std::pair{"maximize", &O::maximize}};
+    f("lr", &O::lr);
+    f("betas", &O::betas);
+    f("eps", &O::eps);
+    f("weight_decay", &O::weight_decay);
+    f("maximize", &O::maximize);
   }
 };
 

@@ -5,9 +5,6 @@
 #include <ATen/core/Tensor.h>
 #include <ATen/ops/_fused_adamw.h>
 
-#include <tuple>
-#include <utility>
-
 #include "adam.hpp"
 
 namespace fulgurite {
@@ -25,11 +22,16 @@ struct AdamWOptions {
     return AdamOptions{lr, betas, eps, weight_decay, amsgrad, maximize}.problem();
   }
 
-  static constexpr auto fields() {
+  /// Calls f(Python's name, member).
+  template <class F>
+  static constexpr void for_each_field(F&& f) {
     using O = AdamWOptions;
-    return std::tuple{std::pair{"lr", &O::lr}, std::pair{"betas", &O::betas}, std::pair{"eps", &O::eps},
-                      std::pair{"weight_decay", &O::weight_decay}, std::pair{"amsgrad", &O::amsgrad},
-                      std::pair{"maximize", &O::maximize}};
+    f("lr", &O::lr);
+    f("betas", &O::betas);
+    f("eps", &O::eps);
+    f("weight_decay", &O::weight_decay);
+    f("amsgrad", &O::amsgrad);
+    f("maximize", &O::maximize);
   }
 };
 

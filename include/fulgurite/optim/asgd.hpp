@@ -11,8 +11,6 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
-#include <tuple>
-#include <utility>
 
 #include "grouped_optimizer.hpp"
 
@@ -33,11 +31,16 @@ struct ASGDOptions {
     return nullptr;
   }
 
-  static constexpr auto fields() {
+  /// Calls f(Python's name, member).
+  template <class F>
+  static constexpr void for_each_field(F&& f) {
     using O = ASGDOptions;
-    return std::tuple{std::pair{"lr", &O::lr}, std::pair{"lambd", &O::lambd}, std::pair{"alpha", &O::alpha},
-                      std::pair{"t0", &O::t0}, std::pair{"weight_decay", &O::weight_decay},
-                      std::pair{"maximize", &O::maximize}};
+    f("lr", &O::lr);
+    f("lambd", &O::lambd);
+    f("alpha", &O::alpha);
+    f("t0", &O::t0);
+    f("weight_decay", &O::weight_decay);
+    f("maximize", &O::maximize);
   }
 };
 

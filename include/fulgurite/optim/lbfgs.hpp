@@ -16,7 +16,6 @@
 #include <optional>
 #include <stdexcept>
 #include <string>
-#include <tuple>
 #include <type_traits>
 #include <utility>
 #include <vector>
@@ -60,12 +59,17 @@ struct LBFGSOptions {
     return nullptr;
   }
 
-  static constexpr auto fields() {
+  /// Calls f(Python's name, member).
+  template <class F>
+  static constexpr void for_each_field(F&& f) {
     using O = LBFGSOptions;
-    return std::tuple{std::pair{"lr", &O::lr}, std::pair{"max_iter", &O::max_iter}, std::pair{"max_eval", &O::max_eval},
-                      std::pair{"tolerance_grad", &O::tolerance_grad},
-                      std::pair{"tolerance_change", &O::tolerance_change},
-                      std::pair{"history_size", &O::history_size}, std::pair{"line_search_fn", &O::line_search_fn}};
+    f("lr", &O::lr);
+    f("max_iter", &O::max_iter);
+    f("max_eval", &O::max_eval);
+    f("tolerance_grad", &O::tolerance_grad);
+    f("tolerance_change", &O::tolerance_change);
+    f("history_size", &O::history_size);
+    f("line_search_fn", &O::line_search_fn);
   }
 };
 

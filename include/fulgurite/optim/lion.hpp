@@ -9,8 +9,6 @@
 #include <ATen/ops/_foreach_sign.h>
 
 #include <array>
-#include <tuple>
-#include <utility>
 
 #include "betas.hpp"
 #include "grouped_optimizer.hpp"
@@ -30,10 +28,14 @@ struct LionOptions {
     return betas.problem();
   }
 
-  static constexpr auto fields() {
+  /// Calls f(Python's name, member).
+  template <class F>
+  static constexpr void for_each_field(F&& f) {
     using O = LionOptions;
-    return std::tuple{std::pair{"lr", &O::lr}, std::pair{"betas", &O::betas},
-                      std::pair{"weight_decay", &O::weight_decay}, std::pair{"maximize", &O::maximize}};
+    f("lr", &O::lr);
+    f("betas", &O::betas);
+    f("weight_decay", &O::weight_decay);
+    f("maximize", &O::maximize);
   }
 };
 

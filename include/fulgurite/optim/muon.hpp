@@ -14,8 +14,6 @@
 #include <cstdint>
 #include <stdexcept>
 #include <string>
-#include <tuple>
-#include <utility>
 #include <vector>
 
 #include "grouped_optimizer.hpp"
@@ -54,12 +52,18 @@ struct MuonOptions {
     return nullptr;
   }
 
-  static constexpr auto fields() {
+  /// Calls f(Python's name, member).
+  template <class F>
+  static constexpr void for_each_field(F&& f) {
     using O = MuonOptions;
-    return std::tuple{std::pair{"lr", &O::lr}, std::pair{"weight_decay", &O::weight_decay},
-                      std::pair{"momentum", &O::momentum}, std::pair{"nesterov", &O::nesterov},
-                      std::pair{"ns_coefficients", &O::ns_coefficients}, std::pair{"eps", &O::eps},
-                      std::pair{"ns_steps", &O::ns_steps}, std::pair{"adjust_lr_fn", &O::adjust_lr_fn}};
+    f("lr", &O::lr);
+    f("weight_decay", &O::weight_decay);
+    f("momentum", &O::momentum);
+    f("nesterov", &O::nesterov);
+    f("ns_coefficients", &O::ns_coefficients);
+    f("eps", &O::eps);
+    f("ns_steps", &O::ns_steps);
+    f("adjust_lr_fn", &O::adjust_lr_fn);
   }
 };
 

@@ -13,8 +13,6 @@
 
 #include <array>
 #include <cmath>
-#include <tuple>
-#include <utility>
 
 #include "betas.hpp"
 #include "detail/adam_pass.hpp"
@@ -40,13 +38,17 @@ struct NAdamOptions {
     return betas.problem();
   }
 
-  static constexpr auto fields() {
+  /// Calls f(Python's name, member).
+  template <class F>
+  static constexpr void for_each_field(F&& f) {
     using O = NAdamOptions;
-    return std::tuple{std::pair{"lr", &O::lr}, std::pair{"betas", &O::betas}, std::pair{"eps", &O::eps},
-                      std::pair{"weight_decay", &O::weight_decay},
-                      std::pair{"momentum_decay", &O::momentum_decay},
-                      std::pair{"decoupled_weight_decay", &O::decoupled_weight_decay},
-                      std::pair{"maximize", &O::maximize}};
+    f("lr", &O::lr);
+    f("betas", &O::betas);
+    f("eps", &O::eps);
+    f("weight_decay", &O::weight_decay);
+    f("momentum_decay", &O::momentum_decay);
+    f("decoupled_weight_decay", &O::decoupled_weight_decay);
+    f("maximize", &O::maximize);
   }
 };
 

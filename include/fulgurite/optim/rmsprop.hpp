@@ -12,8 +12,6 @@
 
 #include <array>
 #include <cstddef>
-#include <tuple>
-#include <utility>
 #include <vector>
 
 #include "detail/adam_pass.hpp"
@@ -40,12 +38,17 @@ struct RMSpropOptions {
     return nullptr;
   }
 
-  static constexpr auto fields() {
+  /// Calls f(Python's name, member).
+  template <class F>
+  static constexpr void for_each_field(F&& f) {
     using O = RMSpropOptions;
-    return std::tuple{std::pair{"lr", &O::lr}, std::pair{"momentum", &O::momentum},
-                      std::pair{"alpha", &O::alpha}, std::pair{"eps", &O::eps},
-                      std::pair{"centered", &O::centered}, std::pair{"weight_decay", &O::weight_decay},
-                      std::pair{"maximize", &O::maximize}};
+    f("lr", &O::lr);
+    f("momentum", &O::momentum);
+    f("alpha", &O::alpha);
+    f("eps", &O::eps);
+    f("centered", &O::centered);
+    f("weight_decay", &O::weight_decay);
+    f("maximize", &O::maximize);
   }
 };
 

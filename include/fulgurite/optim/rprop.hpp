@@ -15,8 +15,6 @@
 
 #include <array>
 #include <cstddef>
-#include <tuple>
-#include <utility>
 
 #include "grouped_optimizer.hpp"
 
@@ -36,10 +34,14 @@ struct RpropOptions {
     return nullptr;
   }
 
-  static constexpr auto fields() {
+  /// Calls f(Python's name, member).
+  template <class F>
+  static constexpr void for_each_field(F&& f) {
     using O = RpropOptions;
-    return std::tuple{std::pair{"lr", &O::lr}, std::pair{"etas", &O::etas},
-                      std::pair{"step_sizes", &O::step_sizes}, std::pair{"maximize", &O::maximize}};
+    f("lr", &O::lr);
+    f("etas", &O::etas);
+    f("step_sizes", &O::step_sizes);
+    f("maximize", &O::maximize);
   }
 };
 

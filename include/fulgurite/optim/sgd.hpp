@@ -7,8 +7,6 @@
 
 #include <array>
 #include <cstddef>
-#include <tuple>
-#include <utility>
 
 #include "grouped_optimizer.hpp"
 
@@ -31,11 +29,16 @@ struct SGDOptions {
     return nullptr;
   }
 
-  static constexpr auto fields() {
+  /// Calls f(Python's name, member).
+  template <class F>
+  static constexpr void for_each_field(F&& f) {
     using O = SGDOptions;
-    return std::tuple{std::pair{"lr", &O::lr}, std::pair{"momentum", &O::momentum},
-                      std::pair{"dampening", &O::dampening}, std::pair{"weight_decay", &O::weight_decay},
-                      std::pair{"nesterov", &O::nesterov}, std::pair{"maximize", &O::maximize}};
+    f("lr", &O::lr);
+    f("momentum", &O::momentum);
+    f("dampening", &O::dampening);
+    f("weight_decay", &O::weight_decay);
+    f("nesterov", &O::nesterov);
+    f("maximize", &O::maximize);
   }
 };
 

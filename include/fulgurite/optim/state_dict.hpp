@@ -16,7 +16,6 @@
 #include <optional>
 #include <stdexcept>
 #include <string>
-#include <tuple>
 #include <type_traits>
 #include <utility>
 #include <vector>
@@ -96,13 +95,12 @@ inline void from_ivalue(const c10::IValue& from, Betas& to) {
   throw std::invalid_argument("fulgurite: " + std::string(optimizer) + " cannot load this state: " + why);
 }
 
-/// One group. `Options::fields()` lists (Python's name, member); `first` numbers its first parameter.
+/// One group. `Options::for_each_field` knows Python's names; `first` numbers its first parameter.
 template <class Options, std::size_t N>
 c10::IValue group_to_ivalue(const Options& options, const std::array<Constant, N>& constants, std::int64_t first,
                             std::size_t parameters) {
   auto group = new_dict(c10::StringType::get());
-  std::apply([&](const auto&... field) { (group.insert(field.first, to_ivalue(options.*field.second)), ...); },
-             Options::fields());
+  Options::for_each_field([&](const char* name, auto member) { group.insert(name, to_ivalue(options.*member)); });
   for (const Constant& constant : constants) group.insert(constant.name, constant.ivalue());
   auto numbers = new_list();
   for (std::size_t i = 0; i < parameters; ++i) numbers.push_back(first + static_cast<std::int64_t>(i));
@@ -153,16 +151,15 @@ class SavedState {
       refuse("its group " + std::to_string(index) + " has " + std::to_string(keys.size()) +
              " parameter(s), and the optimizer's has " + std::to_string(parameters));
     }
-    const auto read = [&](const auto& field) {
-      const auto value = find(group, field.first);
+    Options::for_each_field([&](const char* name, auto member) {
+      const auto value = find(group, name);
       if (!value) return;
       try {
-        from_ivalue(*value, options.*field.second);
+        from_ivalue(*value, options.*member);
       } catch (const std::exception&) {
-        refuse("\"" + std::string(field.first) + "\" of its group " + std::to_string(index) + " is of another type");
+        refuse("\"" + std::string(name) + "\" of its group " + std::to_string(index) + " is of another type");
       }
-    };
-    std::apply([&](const auto&... field) { (read(field), ...); }, Options::fields());
+    });
     if (const char* problem = options.problem()) refuse("its group " + std::to_string(index) + " " + problem);
     return keys;
   }

@@ -2,18 +2,12 @@
 // From the policies that a trainer was given, in any order, to one policy a slot. The only place that walks the pack.
 #pragma once
 
-#include <boost/hana/concat.hpp>
-#include <boost/hana/contains.hpp>
-#include <boost/hana/count_if.hpp>
-#include <boost/hana/equal.hpp>
 #include <boost/hana/filter.hpp>
-#include <boost/hana/find_if.hpp>
-#include <boost/hana/optional.hpp>
 #include <boost/hana/tuple.hpp>
 #include <boost/hana/type.hpp>
-#include <boost/hana/unpack.hpp>
 
 #include <concepts>
+#include <cstddef>
 #include <ostream>
 #include <type_traits>
 
@@ -36,14 +30,22 @@ namespace detail {
 
 namespace hana = boost::hana;
 
+// Types alone: every program pays for these lists, and folds over them are cheaper to compile than tuples of Hana.
+template <class...>
+struct SlotList {};
+
 // The slots that shape the engine, in the order of its template arguments, then those that only carry numbers.
-inline constexpr auto engine_slots =
-    hana::tuple_t<slots::Optimization, slots::Accumulation, slots::Clipping, slots::SchedulerInterval, slots::Precision,
-                  slots::Device, slots::Execution, slots::NonFinite>;
-inline constexpr auto limit_slots =
-    hana::tuple_t<slots::MaxEpochs, slots::MaxSteps, slots::MaxTime, slots::MinEpochs, slots::MinSteps, slots::LimitBatches,
-                  slots::Validation, slots::SanityCheck, slots::FastDevRun, slots::LogEvery>;
-inline constexpr auto single_slots = hana::concat(engine_slots, limit_slots);
+using EngineSlots = SlotList<slots::Optimization, slots::Accumulation, slots::Clipping, slots::SchedulerInterval,
+                             slots::Precision, slots::Device, slots::Execution, slots::NonFinite>;
+using LimitSlots = SlotList<slots::MaxEpochs, slots::MaxSteps, slots::MaxTime, slots::MinEpochs, slots::MinSteps,
+                            slots::LimitBatches, slots::Validation, slots::SanityCheck, slots::FastDevRun, slots::LogEvery>;
+
+template <class Slot, class... Slots>
+consteval bool is_among(SlotList<Slots...>) {
+  return (std::same_as<Slot, Slots> || ...);
+}
+template <class Slot>
+inline constexpr bool is_single_slot = is_among<Slot>(EngineSlots{}) || is_among<Slot>(LimitSlots{});
 
 template <class Slot>
 inline constexpr auto fills = [](auto policy) {
@@ -55,10 +57,16 @@ template <class HanaType>
 using type_in = typename std::remove_cvref_t<HanaType>::type;
 
 template <class Slot, class... Given>
-inline constexpr std::size_t times_filled = hana::count_if(hana::tuple_t<Given...>, fills<Slot>);
+inline constexpr std::size_t times_filled = (std::size_t{std::same_as<typename Given::slot, Slot>} + ... + 0);
 
-template <class Slot>
-inline constexpr bool is_single_slot = hana::value<decltype(hana::contains(single_slots, hana::type_c<Slot>))>();
+// The first of the policies that fills a slot, else the slot's fallback.
+template <class Slot, class... Given>
+struct chosen_policy {
+  using type = typename Slot::fallback;
+};
+template <class Slot, class First, class... Rest>
+struct chosen_policy<Slot, First, Rest...>
+    : std::conditional_t<std::same_as<typename First::slot, Slot>, std::type_identity<First>, chosen_policy<Slot, Rest...>> {};
 
 template <class P>
 struct plain_policy {
@@ -93,8 +101,7 @@ struct PolicySet {
 
   /// What stands in a slot, perhaps as a `Fixed`: the user's policy, else the slot's fallback.
   template <class Slot>
-  using chosen = detail::type_in<decltype(detail::hana::find_if(detail::hana::tuple_t<Given...>, detail::fills<Slot>)
-                                              .value_or(detail::hana::type_c<typename Slot::fallback>))>;
+  using chosen = typename detail::chosen_policy<Slot, Given...>::type;
 
   /// The same without `Fixed`.
   template <class Slot>
@@ -110,10 +117,12 @@ namespace detail {
 template <class... Given>
 concept EachWorksAlone = ((ModelsItsSlot<Given> && fixed_sensibly<Given>) && ...);
 
+template <class... Given, class... Slots>
+consteval bool filled_once(SlotList<Slots...>) {
+  return (FilledAtMostOnce<Slots, Given...> && ...);
+}
 template <class... Given>
-inline constexpr bool slots_filled_once = decltype(hana::unpack(single_slots, [](auto... slot) {
-  return hana::bool_c<(FilledAtMostOnce<typename decltype(slot)::type, Given...> && ...)>;
-}))::value;
+inline constexpr bool slots_filled_once = filled_once<Given...>(EngineSlots{}) && filled_once<Given...>(LimitSlots{});
 
 template <class... Given>
 consteval bool policies_work() {
@@ -154,14 +163,18 @@ consteval void require_filled_at_most_once() {
                 "See docs/errors/two-policies-for-one-slot.md");
 }
 
+template <class... Given, class... Slots>
+consteval void require_filled_at_most_once(SlotList<Slots...>) {
+  (require_filled_at_most_once<Slots, Given...>(), ...);
+}
+
 /// The sentences for what `policies_work` found: each misuse prints its own, once.
 template <class... Given>
 consteval void require_policies() {
   (require_policy<Given>(), ...);
   if constexpr (EachWorksAlone<Given...>) {
-    hana::unpack(single_slots, [](auto... slot) {
-      (require_filled_at_most_once<typename decltype(slot)::type, Given...>(), ...);
-    });
+    require_filled_at_most_once<Given...>(EngineSlots{});
+    require_filled_at_most_once<Given...>(LimitSlots{});
     if constexpr (slots_filled_once<Given...>) require_compatible<PolicySet<Given...>>();
   }
 }
@@ -235,17 +248,15 @@ class Policies {
 
 namespace detail {
 
-// A struct, not a lambda: g++ 12 loses packs that a lambda inside of an alias template expands.
-template <class Set>
-struct PoliciesInSlots {
-  template <class... Slot>
-  constexpr auto operator()(Slot...) const {
-    return hana::type_c<Policies<typename Set::template chosen<typename Slot::type>...>>;
-  }
+template <class Set, class Slots>
+struct policies_in_slots;
+template <class Set, class... Slots>
+struct policies_in_slots<Set, SlotList<Slots...>> {
+  using type = Policies<typename Set::template chosen<Slots>...>;
 };
 
 template <class... Given>
-using policies_of = type_in<decltype(hana::unpack(engine_slots, PoliciesInSlots<PolicySet<Given...>>{}))>;
+using policies_of = typename policies_in_slots<PolicySet<Given...>, EngineSlots>::type;
 
 }  // namespace detail
 

@@ -8,7 +8,6 @@
 #include <set>
 #include <stdexcept>
 #include <string>
-#include <tuple>
 #include <type_traits>
 #include <utility>
 #include <vector>
@@ -107,13 +106,11 @@ c10::IValue to_value(const Json& json) {
 template <class Options>
 void read_options(const std::string& optimizer, const Json& from, Options& options) {
   std::set<std::string> known{"params"};
-  const auto read = [&](const auto& field) {
+  Options::for_each_field([&](const char* name, auto member) {
     using fulgurite::detail::from_ivalue;
-    known.insert(field.first);
-    if (const auto found = from.find(field.first); found != from.end())
-      from_ivalue(to_value(*found), options.*field.second);
-  };
-  std::apply([&](const auto&... field) { (read(field), ...); }, Options::fields());
+    known.insert(name);
+    if (const auto found = from.find(name); found != from.end()) from_ivalue(to_value(*found), options.*member);
+  });
   Arguments(from, known).done(optimizer);
 }
 

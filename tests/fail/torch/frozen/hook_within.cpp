@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // EXPECT: fg::Frozen cannot repeat the hooks
 // EXPECT: See docs/errors/frozen\.md
+#include <fulgurite/frozen.hpp>
 #include <fulgurite/fulgurite.hpp>
 #include <torch/nn/modules/linear.h>
 

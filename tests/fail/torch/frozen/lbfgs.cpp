@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // EXPECT: an optimizer that re-evaluates its closure \(LBFGS\): remove the policy
 // EXPECT: See docs/errors/frozen\.md
+#include <fulgurite/frozen.hpp>
 #include <fulgurite/fulgurite.hpp>
 #include <torch/nn/modules/linear.h>
 

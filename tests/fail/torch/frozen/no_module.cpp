@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // EXPECT: needs a model that is a torch::nn::Module
 // EXPECT: See docs/errors/frozen\.md
+#include <fulgurite/frozen.hpp>
 #include <fulgurite/fulgurite.hpp>
 
 namespace fg = fulgurite;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // EXPECT: needs a training_step that returns the loss itself
 // EXPECT: See docs/errors/frozen\.md
+#include <fulgurite/frozen.hpp>
 #include <fulgurite/fulgurite.hpp>
 #include <torch/nn/modules/linear.h>
 

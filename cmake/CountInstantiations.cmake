@@ -1,0 +1,66 @@
+# SPDX-License-Identifier: MIT
+# cmake -DCOMPILER=... -DBASELINE=file -DKEY=name -DSOURCE=... -DFOLDER=... -DSYSTEM_INCLUDES=c -DDEFINITIONS=d
+#   -P CountInstantiations.cmake
+#
+# Counts the template instantiations that SOURCE makes of ours, Hana's and range-v3's, or of others with our types: classes,
+# and functions. Passes if neither is above the line `KEY classes functions` of BASELINE by more than two hundredths.
+# clang tells each in its trace. g++ lists classes; of functions those count that have code.
+
+string(REPLACE "|" ";" SYSTEM_INCLUDES "${SYSTEM_INCLUDES}")
+string(REPLACE "|" ";" DEFINITIONS "${DEFINITIONS}")
+get_filename_component(root "${CMAKE_CURRENT_LIST_DIR}" DIRECTORY)
+set(arguments -std=c++20 -O0 -c "-I${root}/include")
+foreach(dir IN LISTS SYSTEM_INCLUDES)
+  if(NOT dir STREQUAL "/usr/include")  # searched anyway; moved to the front it breaks #include_next
+    list(APPEND arguments -isystem "${dir}")
+  endif()
+endforeach()
+foreach(definition IN LISTS DEFINITIONS)
+  list(APPEND arguments "-D${definition}")
+endforeach()
+
+function(run command out)
+  execute_process(COMMAND sh -c "${command}" RESULT_VARIABLE result OUTPUT_VARIABLE said ERROR_VARIABLE said
+    OUTPUT_STRIP_TRAILING_WHITESPACE)
+  if(NOT result LESS 2)  # grep's 1: nothing found
+    message(FATAL_ERROR "failed: ${command}\n${said}")
+  endif()
+  set(${out} "${said}" PARENT_SCOPE)
+endfunction()
+
+file(REMOVE_RECURSE "${FOLDER}")
+file(MAKE_DIRECTORY "${FOLDER}")
+set(ours "fulgurite::|boost::hana::|[^:_[:alnum:]]ranges::")
+if(KEY MATCHES "^clang")
+  list(APPEND arguments -ftime-trace -ftime-trace-granularity=0)
+else()
+  list(APPEND arguments "-fdump-lang-class=${FOLDER}/classes")
+endif()
+execute_process(COMMAND "${COMPILER}" ${arguments} "${SOURCE}" -o "${FOLDER}/out.o"
+  RESULT_VARIABLE result ERROR_VARIABLE report)
+if(NOT result EQUAL 0)
+  message(FATAL_ERROR "${SOURCE} does not compile:\n${report}")
+endif()
+if(KEY MATCHES "^clang")
+  set(events "grep -oE '\"name\":\"Instantiate@\",\"args\":\\{\"detail\":\"[^\"]*' '${FOLDER}/out.json' | grep -cE '${ours}'")
+  foreach(kind IN ITEMS Class Function)
+    string(REPLACE "@" "${kind}" command "${events}")
+    run("${command}" ${kind})
+  endforeach()
+else()
+  run("grep -E '^Class .*<.*>' '${FOLDER}/classes' | grep -cE '${ours}'" Class)
+  run("nm -C '${FOLDER}/out.o' | grep -E ' [Ww] .*<.*>' | grep -cE '${ours}'" Function)
+endif()
+file(REMOVE_RECURSE "${FOLDER}")
+
+file(STRINGS "${BASELINE}" line REGEX "^${KEY} ")
+if(NOT line MATCHES "^${KEY} ([0-9]+) ([0-9]+)$")
+  message(FATAL_ERROR "${BASELINE} has no line `${KEY} classes functions`; counted were ${Class} ${Function}")
+endif()
+math(EXPR most_classes "${CMAKE_MATCH_1} * 102 / 100")
+math(EXPR most_functions "${CMAKE_MATCH_2} * 102 / 100")
+message("${KEY}: ${Class} classes (baseline ${CMAKE_MATCH_1}), ${Function} functions (baseline ${CMAKE_MATCH_2})")
+if(Class GREATER most_classes OR Function GREATER most_functions)
+  message(FATAL_ERROR "more template instantiations than the baseline and two hundredths. If what was added is worth its "
+    "time in every program that includes the library, write `${KEY} ${Class} ${Function}` into ${BASELINE}.")
+endif()
