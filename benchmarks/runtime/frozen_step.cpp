@@ -3,8 +3,13 @@
 // latter recorded and replayed. All three clip by norm and use AdamW.
 #include <torch/torch.h>
 
+#include <chrono>
 #include <cstdint>
+#include <cstdio>
+#include <map>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include <fulgurite/frozen.hpp>
 #include <fulgurite/optim.hpp>
@@ -26,6 +31,45 @@ struct Network {
 
   nn::Sequential net;
 };
+
+/// What an operator is there for.
+std::string part_of(const std::string& name) {
+  const auto has = [&](const char* part) { return name.find(part) != std::string::npos; };
+  if (has("mm.out") || has("addmm")) return "matrix products";
+  if (has("softmax") || has("nll_loss")) return "loss";
+  if (has("_fused_")) return "update";
+  if (has("sum")) return "gradients of biases";
+  if (has("clamp_min.out") || has("threshold")) return "ReLU";
+  return "norm of the gradients, step count";
+}
+
+/// Where a replay spends its time: medians over replays.
+void print_parts(const fg::Tape& tape) {
+  using Clock = std::chrono::steady_clock;
+  std::vector<std::vector<double>> times(tape.size());
+  for (int replay = 0; replay < 2001; ++replay) {
+    auto last = Clock::now();
+    tape.replay([&](std::size_t i) {
+      const auto now = Clock::now();
+      times[i].push_back(std::chrono::duration<double, std::micro>(now - last).count());
+      last = now;
+    });
+  }
+  std::map<std::string, std::pair<int, double>> parts;
+  double total = 0.0;
+  for (std::size_t i = 0; i < tape.size(); ++i) {
+    const double time = benchmarks::median(times[i]);
+    auto& [operators, sum] = parts[part_of(tape.operator_name(i))];
+    ++operators;
+    sum += time;
+    total += time;
+  }
+  std::printf("  of a replay\n");
+  for (const auto& [part, what] : parts) {
+    std::printf("    %-36s %3d operators %5.1f %%\n", part.c_str(), what.first, 100.0 * what.second / total);
+  }
+  std::printf("\n");
+}
 
 void compare_width(std::int64_t width) {
   torch::manual_seed(0);
@@ -70,6 +114,7 @@ void compare_width(std::int64_t width) {
                            tape.replay();
                          }},
                     }));
+  print_parts(tape);
 }
 
 }  // namespace

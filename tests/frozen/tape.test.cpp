@@ -13,6 +13,7 @@
 #include <atomic>
 #include <sstream>
 #include <stdexcept>
+#include <string>
 #include <thread>
 #include <vector>
 
@@ -88,6 +89,9 @@ TEST_CASE("a tape lists its operators") {
   std::ostringstream out;
   out << tape;
   CHECK_THAT(out.str(), ContainsSubstring("tape of 2 operators") && ContainsSubstring("aten::mm.out Float[2, 3]"));
+  std::vector<std::string> names;
+  tape.replay([&](std::size_t i) { names.push_back(tape.operator_name(i)); });
+  CHECK(names == std::vector<std::string>{"aten::mm.out", "aten::exp.out"});
 }
 
 TEST_CASE("a gradient that autograd would zero and add to is written where it lies") {

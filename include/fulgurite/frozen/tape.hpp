@@ -83,11 +83,18 @@ class Tape {
   void replay() const {
     run([](const detail::Instruction&) {});
   }
+  /// The same, with `after(i)` after the i-th operator: to see where the time goes.
+  template <class After>
+  void replay(After&& after) const {
+    std::size_t i = 0;
+    run([&](const detail::Instruction&) { after(i++); });
+  }
 
   /// What the recorded step returned: its loss, at a fixed address.
   const at::Tensor& result() const { return result_; }
 
   std::size_t size() const { return instructions_.size(); }          ///< operators that a replay executes
+  std::string operator_name(std::size_t i) const { return instructions_.at(i).name(); }  ///< of one of them
   std::size_t recorded() const { return recorded_.size(); }          ///< operators that the step executed, without views
   std::size_t views() const { return views_; }                       ///< operators that a replay does not need
   std::size_t shared_bytes() const { return memory_.bytes(); }       ///< memory of all short-lived tensors
