@@ -3,10 +3,14 @@
 // CUDA toolkit and linked with LibTorch's CUDA libraries; nothing else is needed.
 #pragma once
 
+#include <ATen/Context.h>
+#include <ATen/core/Generator.h>
 #include <ATen/core/Tensor.h>
 #include <ATen/cuda/CUDAGraph.h>
 #include <c10/core/Device.h>
 #include <c10/core/GradMode.h>
+#include <c10/cuda/CUDACachingAllocator.h>
+#include <c10/cuda/CUDAException.h>
 #include <c10/cuda/CUDAGuard.h>
 #include <c10/cuda/CUDAStream.h>
 #include <c10/util/Exception.h>
@@ -19,8 +23,8 @@
 #include <vector>
 
 #include <fulgurite/frozen/detail/gradient_places.hpp>
+#include <fulgurite/frozen/detail/recording.hpp>
 #include <fulgurite/frozen/frozen_refusal.hpp>
-#include <fulgurite/frozen/recording.hpp>
 #include <fulgurite/frozen/verification.hpp>
 
 namespace fulgurite::detail {
@@ -34,7 +38,7 @@ class OnStream {
   }
   OnStream(const OnStream&) = delete;
   OnStream& operator=(const OnStream&) = delete;
-  ~OnStream() { guard_.current_stream().synchronize(); }
+  ~OnStream() { C10_CUDA_CHECK_WARN(cudaStreamSynchronize(guard_.current_stream())); }
 
  private:
   c10::cuda::CUDAStream outer_;
@@ -49,17 +53,19 @@ class RecordedGraph final : public Recording {
                 at::cuda::MempoolId_t pool)
       : gradients_(parameters), stream_(stream) {
     const OnStream on_stream(stream_);
+    const at::Generator& generator = at::globalContext().defaultGenerator(stream_.device());
+    const at::Generator spare = generator.clone();
     graph_.capture_begin(pool, cudaStreamCaptureModeThreadLocal);
     try {
       result_ = step();
+      graph_.capture_end();
     } catch (const c10::Error& error) {
-      end_broken_capture();
-      throw FrozenRefusal("work on the GPU that waits for the host, or else", error.what_without_backtrace());
+      end_broken_capture(pool, generator, spare);
+      throw FrozenRefusal("something that no CUDA graph takes", error.what_without_backtrace());
     } catch (...) {
-      end_broken_capture();
+      end_broken_capture(pool, generator, spare);
       throw;
     }
-    graph_.capture_end();
     if (result_.defined()) result_ = result_.detach();
     // Gradients that were there before and still are have been added to.
     gradients_.finish([&](const at::Tensor& gradient) {
@@ -102,11 +108,16 @@ class RecordedGraph final : public Recording {
   }
 
  private:
-  void end_broken_capture() {
+  /// Where a capture broke, LibTorch leaves allocator and generator within it.
+  void end_broken_capture(at::cuda::MempoolId_t pool, const at::Generator& generator, const at::Generator& spare) {
     try {
       graph_.capture_end();
-    } catch (const c10::Error&) {  // which says again that it is broken
+      return;
+    } catch (const c10::Error&) {  // says again that it is broken
     }
+    static_cast<void>(cudaGetLastError());
+    c10::cuda::CUDACachingAllocator::endAllocateToPool(stream_.device_index(), pool);
+    at::Generator(generator).graphsafe_set_state(spare);
   }
 
   mutable at::cuda::CUDAGraph graph_;

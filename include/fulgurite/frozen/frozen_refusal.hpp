@@ -8,7 +8,7 @@
 
 namespace fulgurite {
 
-/// Thrown while a step is recorded, by the operator that a replay could not repeat. What the step did so far is done.
+/// Thrown when a step was recorded, for the operator that a replay could not repeat.
 class FrozenRefusal : public std::runtime_error {
  public:
   FrozenRefusal(std::string operator_name, std::string reason)

@@ -29,8 +29,8 @@
 #include <fulgurite/tensors/for_each_tensor.hpp>
 #include <fulgurite/tensors/number.hpp>
 #include "batch_signature.hpp"
+#include "detail/recording.hpp"
 #include "frozen_refusal.hpp"
-#include "recording.hpp"
 #include "verification.hpp"
 
 namespace fulgurite {
@@ -154,7 +154,7 @@ class FrozenSteps {
   }
 
   /// Clipping and update after the batch that `run` had last: `update()`, or its replay. The first that finds the optimizer
-  /// as the one before left it is recorded, the next is checked.
+  /// as the last one after such a batch found it is recorded, the next is checked.
   template <RepeatsUpdate Optimizer, class Update>
   void update(const Optimizer& optimizer, Update&& update) {
     if (!current_ || !recorder_->records_updates()) return update();
@@ -172,7 +172,7 @@ class FrozenSteps {
 
   /// Why steps are not frozen; nothing if they are, or nobody knows yet.
   const std::optional<std::string>& refusal() const { return gave_up_; }
-  /// Tapes that are replayed.
+  /// Kinds of batches that have a tape, or will have one.
   std::size_t tapes() const { return entries_.size(); }
 
  private:
@@ -202,7 +202,7 @@ class FrozenSteps {
     std::unique_ptr<detail::Recording> recording{};
     std::unique_ptr<detail::LoggedTensors> logs{};
     bool checked = false;
-    std::optional<std::uint64_t> revision{};  // of the optimizer, when it last updated after such a batch
+    std::optional<std::uint64_t> revision{};  // of the optimizer, before it last updated after such a batch
     std::optional<FrozenUpdate> update{};
   };
 
@@ -248,9 +248,12 @@ class FrozenSteps {
     const Batch fixed = filled(batch, entry.inputs);
     at::Tensor loss;
     const auto difference = entry.recording->verify(model_->state(), [&] { return loss = pass(fixed); });
+    if (difference) {
+      give_up(*difference);
+      return loss;
+    }
     entry.checked = true;
     current_ = &entry;
-    if (difference) give_up(*difference);
     return loss;
   }
 
@@ -263,14 +266,19 @@ class FrozenSteps {
       changing.push_back(parameter.grad());
       gradients.push_back(FrozenUpdate::address_of(parameter.grad()));
     });
-    entry.update.emplace(FrozenUpdate{recorder_->record(without_result(update), changing, {}), std::move(gradients)});
+    try {
+      entry.update.emplace(FrozenUpdate{recorder_->record(without_result(update), changing, {}), std::move(gradients)});
+    } catch (const FrozenRefusal& refusal) {  // the update itself is done
+      if (policy_.strict) throw;
+      go_on_eagerly(refusal.what());
+    }
   }
 
   template <class Update>
   void check_update(FrozenUpdate& frozen, Update& update) {
     const auto difference = frozen.recording->verify(model_->state(), without_result(update));
+    if (difference) return give_up(*difference);
     frozen.checked = true;
-    if (difference) give_up(*difference);
   }
 
   template <class Update>

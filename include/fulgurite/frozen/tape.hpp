@@ -62,7 +62,7 @@ class Tape {
   /// Runs `step()` once, as ever, and writes down the operators that it executes on this thread. `inputs` are the
   /// tensors that batches are copied into. Gradients of `parameters` are where the recorded step left them after each
   /// replay; if it started without gradients, a replay does not look at any. Throws FrozenRefusal for what no replay can
-  /// repeat; what the step did until then is done.
+  /// repeat, after the step, which is done then.
   /// A tensor that `step()` returns is `result()`.
   template <class Step>
   static Tape record(Step&& step, const std::vector<at::Tensor>& inputs, std::vector<at::Tensor> parameters = {}) {
@@ -169,12 +169,14 @@ class Tape {
     Memories replaced;
     for (const detail::Instruction& instruction : instructions_) {
       if (instruction.how != detail::Instruction::How::copying) continue;
-      instruction.for_each_written([&](const at::Tensor& tensor) {
+      for (const c10::IValue& place : instruction.places) {
+        if (!place.isTensor() || !place.toTensor().defined()) continue;
+        const at::Tensor& tensor = place.toTensor();
         const c10::StorageImpl* storage = tensor.storage().unsafeGetStorageImpl();
         if (recorder.memory(tensor).made && !held.contains(storage) && storage->nbytes() == tensor.nbytes()) {
           replaced.insert(storage);
         }
-      });
+      }
     }
     return replaced;
   }

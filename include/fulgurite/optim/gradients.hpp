@@ -45,6 +45,9 @@ struct GradientScale {
     return clipping.defined() ? clipping.mul(loss_scale) : loss_scale;
   }
 
+  /// The next update is not like others.
+  bool is_pending() const { return clipping.defined() || unscaled; }
+
   /// After an update, or for new gradients. The loss scale stays.
   void begin_anew() {
     clipping.reset();

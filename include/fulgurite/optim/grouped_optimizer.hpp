@@ -16,6 +16,7 @@
 #include <c10/core/GradMode.h>
 
 #include <array>
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <optional>
@@ -46,6 +47,12 @@ auto& momentum_of(Options& options) {
   } else {
     return options.momentum;
   }
+}
+
+/// A number that no optimizer had before.
+inline std::uint64_t next_revision() {
+  static std::atomic<std::uint64_t> last{0};
+  return ++last;
 }
 
 /// What a fused kernel takes beside lists and options.
@@ -165,7 +172,7 @@ class GroupedOptimizer {
     const auto number = [](const at::Tensor& tensor) { return tensor.defined() ? tensor.view(at::IntArrayRef{}) : tensor; };
     scale_.loss_scale = number(scale);  // views, since the operators want no dimension
     scale_.found_inf = number(found_inf);
-    ++revision_;
+    revision_ = next_revision();
   }
 
   Gradients gradients() {
@@ -200,11 +207,12 @@ class GroupedOptimizer {
     at(group).options = std::move(options);
     at(group).stale = true;
     set_lr(group, at(group).options.lr);
-    ++revision_;
+    revision_ = next_revision();
   }
 
-  /// Another number after whatever makes updates other ones than the learning rate and the step do.
-  std::uint64_t revision() const { return revision_; }
+  /// Another number after whatever makes updates other ones than the learning rate and the step do. What was asked of the
+  /// next update alone (gradients that were clipped or unscaled before) makes it one that no other update has.
+  std::uint64_t revision() const { return scale_.is_pending() ? next_revision() : revision_; }
 
   double lr(std::int64_t group) const { return at(group).options.lr; }
   void set_lr(std::int64_t group, double lr) {
@@ -223,7 +231,7 @@ class GroupedOptimizer {
     double& current = momentum_of(at(group).options);
     if (current == momentum) return;
     at(group).stale |= (current == 0.0) != (momentum == 0.0);  // a momentum needs a buffer
-    ++revision_;
+    revision_ = next_revision();
     current = momentum;
   }
 
@@ -463,7 +471,7 @@ class GroupedOptimizer {
       }
     }
     group.stale = false;
-    ++revision_;
+    revision_ = next_revision();
   }
 
   Part& part_of(Group& group, const at::Tensor& parameter, const ParameterState& state) {
@@ -575,7 +583,7 @@ class GroupedOptimizer {
 
   std::vector<Group> groups_;
   GradientScale scale_;
-  std::uint64_t revision_ = 0;
+  std::uint64_t revision_ = next_revision();
 };
 
 }  // namespace fulgurite::detail

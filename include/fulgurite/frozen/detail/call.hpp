@@ -98,8 +98,8 @@ class CopyingCall : public BoxedCall {
 
   /// Exchanges the memory of two tensors, if nobody else sees that of `made`.
   static bool took_over(const at::Tensor& made, const at::Tensor& place) {
-    if (!made.defined() || made.sizes() != place.sizes() || made.strides() != place.strides() ||
-        made.storage_offset() != 0 || made.storage().use_count() != 1 || made.storage().nbytes() != place.storage().nbytes()) {
+    if (!made.defined() || made.use_count() != 1 || made.scalar_type() != place.scalar_type() ||
+        made.sizes() != place.sizes() || made.strides() != place.strides() || made.storage_offset() != 0 || made.storage().use_count() != 1 || made.storage().nbytes() != place.storage().nbytes()) {
       return false;
     }
     c10::StorageImpl* from = made.storage().unsafeGetStorageImpl();

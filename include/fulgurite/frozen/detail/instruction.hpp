@@ -25,7 +25,7 @@ struct Instruction {
   enum class How {
     in_place,   ///< the operator writes into its own arguments
     out,        ///< its out= variant does; the last arguments are `places`
-    copying,    ///< what the operator makes is copied to `places`
+    copying,    ///< what the operator makes is taken over by `places`, or copied there
     plus_zero,  ///< `places` become 0 + the argument, or 0 + themselves; no operator
   };
 

@@ -23,6 +23,7 @@
 #include <utility>
 #include <vector>
 
+#include <fulgurite/frozen/frozen_refusal.hpp>
 #include "fingerprint.hpp"
 #include "operators.hpp"
 #include "out_variants.hpp"
@@ -104,7 +105,7 @@ class Recorder {
 
   void record(const c10::OperatorHandle& op, c10::DispatchKeySet below, torch::jit::Stack* stack) {
     const c10::FunctionSchema& schema = op.schema();
-    if (is_transparent(schema)) {
+    if (refusal_ || is_transparent(schema)) {
       op.redispatchBoxed(below, stack);
       return;
     }
@@ -115,17 +116,21 @@ class Recorder {
     }
     const auto count = static_cast<std::ptrdiff_t>(schema.arguments().size());
     std::vector<c10::IValue> arguments(stack->end() - count, stack->end());
-    if (!compares) refuse_if_not_replayable(schema, arguments);
+    note_refusal([&] {
+      if (!compares) refuse_if_not_replayable(schema, arguments);
+    });
     {
       const c10::impl::ExcludeDispatchKeyGuard not_within(recorder_key);
       op.redispatchBoxed(below, stack);
     }
     const auto result_count = static_cast<std::ptrdiff_t>(schema.returns().size());
-    write_down(op, arguments, {stack->end() - result_count, stack->end()});
+    if (!refusal_) note_refusal([&] { write_down(op, arguments, {stack->end() - result_count, stack->end()}); });
   }
 
-  /// Throws FrozenRefusal if a value that was read on the host turned out to be one that changes.
+  /// Throws FrozenRefusal for the first operator that cannot be repeated, and if a value that was read on the host turned
+  /// out to be one that changes.
   void finish() {
+    if (refusal_) throw FrozenRefusal(*refusal_);
     for (const HostRead& read : host_reads_) {
       for (const at::Tensor& tensor : read.tensors) {
         if (memory(tensor).changing) refuse_host_read(read.name);
@@ -145,6 +150,16 @@ class Recorder {
     std::string name;
     std::vector<at::Tensor> tensors;
   };
+
+  /// The step goes on to its end: half of one would be worse.
+  template <class F>
+  void note_refusal(F&& f) {
+    try {
+      f();
+    } catch (const FrozenRefusal& refusal) {
+      refusal_ = refusal;
+    }
+  }
 
   RecordedMemory& memory_of(const at::Tensor& tensor) {
     RecordedMemory& memory = memories_[tensor.storage().unsafeGetStorageImpl()];
@@ -296,6 +311,7 @@ class Recorder {
   std::vector<RecordedOperator> operators_;
   std::unordered_map<const c10::StorageImpl*, RecordedMemory> memories_;
   std::vector<HostRead> host_reads_;
+  std::optional<FrozenRefusal> refusal_;
   std::size_t views_ = 0;
 };
 

@@ -25,7 +25,7 @@ struct AdamPass {
 /// parameters -= lr * means / (sqrt(squares) + eps), with betas in [0, 1). Where a processor walks a multi-tensor operator's
 /// list tensor by tensor, several of them take as many passes; the fused kernel of Adam takes one. It corrects the bias of
 /// young means, which is none after infinitely many steps.
-/// A beta1 of 0 needs no memory for the means: the gradients may stand there.
+/// A beta1 of 0 needs no memory for the means: the gradients may stand there, and stay what they are if they are finite.
 template <class Part>
 void adam_pass(Part& part, at::TensorList parameters, at::TensorList means, at::TensorList squares, const AdamPass& with) {
   if (part.steps.empty()) {

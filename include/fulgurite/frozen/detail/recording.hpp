@@ -12,9 +12,9 @@
 #include <utility>
 #include <vector>
 
-#include "frozen_refusal.hpp"
-#include "tape.hpp"
-#include "verification.hpp"
+#include <fulgurite/frozen/frozen_refusal.hpp>
+#include <fulgurite/frozen/tape.hpp>
+#include <fulgurite/frozen/verification.hpp>
 
 namespace fulgurite::detail {
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include <fulgurite/frozen/recording.hpp>
+#include <fulgurite/frozen/detail/recording.hpp>
 
 #include <torch/torch.h>
 
