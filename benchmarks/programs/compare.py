@@ -95,7 +95,7 @@ def compare_memory(build, count, width):
     for _ in range(count):
         least, peak = peaks(1), peaks(width)
         rounds.append(peak)
-        added.append({program: peak[program] - least[program] for program in PROGRAMS})
+        added.append({program: peak[program] - least[program] for program in peak})
     print(f"peak resident memory at width {width}, MiB: ", end="")
     print(", ".join(f"{p} {statistics.median(each[p] for each in rounds):.1f}" for p in (*PROGRAMS, SAME_KERNELS)))
     for to in ("by_hand", SAME_KERNELS):
