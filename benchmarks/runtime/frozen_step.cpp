@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // One training step of a small network: the loop one writes by hand on LibTorch, that loop with our optimizer, and the
-// latter recorded and replayed. All three clip by norm and use AdamW.
+// latter recorded and replayed. All three clip by norm and use AdamW. And what a replay spends its time on, also for the
+// convolutional net and the transformer of the peers.
 #include <torch/torch.h>
 
 #include <chrono>
@@ -14,6 +15,7 @@
 #include <fulgurite/frozen.hpp>
 #include <fulgurite/optim.hpp>
 
+#include "peers/problems.hpp"
 #include "support/compare.hpp"
 
 namespace {
@@ -35,12 +37,19 @@ struct Network {
 /// What an operator is there for.
 std::string part_of(const std::string& name) {
   const auto has = [&](const char* part) { return name.find(part) != std::string::npos; };
+  if (has("convolution")) return "convolutions";
+  if (has("attention")) return "attention";
   if (has("mm.out") || has("addmm")) return "matrix products";
+  if (has("max_pool")) return "pooling";
+  if (has("layer_norm")) return "layer norms";
+  if (has("gelu")) return "GELU";
+  if (has("embedding")) return "embeddings";
   if (has("softmax") || has("nll_loss")) return "loss";
   if (has("_fused_")) return "update";
   if (has("sum")) return "gradients of biases";
   if (has("clamp_min.out") || has("threshold")) return "ReLU";
-  return "norm of the gradients, step count";
+  if (has("norm") || has("div_") || has("clamp_min_")) return "clipping";
+  return "sums and copies";
 }
 
 /// Where a replay spends its time: medians over replays.
@@ -69,6 +78,23 @@ void print_parts(const fg::Tape& tape) {
     std::printf("    %-36s %3d operators %5.1f %%\n", part.c_str(), what.first, 100.0 * what.second / total);
   }
   std::printf("\n");
+}
+
+template <class Network>
+void print_parts(const char* title, const peers::Batch& batch) {
+  Network network;
+  peers::initialize(network);
+  fg::AdamW adamw(network.parameters(), {.lr = 1e-3});
+  const auto step = [&] {
+    const auto loss = network.loss(batch);
+    adamw.zero_grad();
+    loss.backward();
+    adamw.gradients().clip_norm(1.0);
+    adamw.step();
+  };
+  step();
+  std::printf("%s\n", title);
+  print_parts(fg::Tape::record(step, {batch.data, batch.target}, network.parameters()));
 }
 
 void compare_width(std::int64_t width) {
@@ -122,4 +148,9 @@ void compare_width(std::int64_t width) {
 int main() {
   torch::set_num_threads(1);
   for (const std::int64_t width : {16, 64, 256}) compare_width(width);
+  const auto images = torch::rand({32, 64}).as_strided({32, 1, 8, 8}, {64, 1, 8, 1});  // channels last
+  print_parts<peers::DigitsNet>("Digits, convolutional, batch 32", {images, torch::randint(10, {32})});
+  print_parts<peers::Transformer>("Transformer of width 64, batch 8",
+                                  {torch::randint(peers::tokens, {8, peers::length}),
+                                   torch::randint(peers::tokens, {8, peers::length})});
 }
