@@ -39,8 +39,8 @@ struct ScaledFloat64 {
   static constexpr fg::NumberFormat autocast = fg::NumberFormat::unchanged;
 
   constexpr fg::LossScaleOptions loss_scale() const { return {.initial_scale = 1024.0, .growth_interval = 3}; }
-  friend constexpr bool operator==(ScaledFloat64, ScaledFloat64) { return true; }
-  friend std::ostream& operator<<(std::ostream& out, ScaledFloat64) { return out << "ScaledFloat64"; }
+  [[maybe_unused]] friend constexpr bool operator==(ScaledFloat64, ScaledFloat64) { return true; }
+  [[maybe_unused]] friend std::ostream& operator<<(std::ostream& out, ScaledFloat64) { return out << "ScaledFloat64"; }
 };
 
 template <class Optimizer>
