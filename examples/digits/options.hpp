@@ -22,8 +22,8 @@ struct Options {
     app.option_defaults()->always_capture_default();
     app.add_option("--epochs", options.epochs, "passes over the training data")->check(CLI::Range(1, 1'000'000));
     app.add_option("--lr", options.lr, "peak learning rate")->check([](const std::string& text) -> std::string {
-      const double lr = std::strtod(text.c_str(), nullptr);
-      return lr > 0.0 && std::isfinite(lr) ? "" : text + " is no number above 0";
+      const double number = std::strtod(text.c_str(), nullptr);
+      return number > 0.0 && std::isfinite(number) ? "" : text + " is no number above 0";
     });
     app.add_option("--batch-size", options.batch_size, "images a batch")->check(CLI::Range(1, 1'000'000));
     app.add_option("--seed", options.seed, "of weights, order and dropout")->check(CLI::Range(0, 1'000'000'000));

@@ -155,8 +155,11 @@ class GroupedOptimizer {
         for (at::Tensor& parameter : group.parameters) parameter.mutable_grad().reset();
       }
     }
-    scale_.begin_anew();
+    begin_anew();
   }
+  /// Forgets what was asked of the next update alone (a clipping coefficient that it was to take in), as zero_grad() does. For
+  /// who zeroes gradients by other means.
+  void begin_anew() { scale_.begin_anew(); }
 
   /// From now on the loss is multiplied by `scale`, so a step divides gradients by it. It writes into `found_inf` whether a
   /// gradient is not finite (1, else 0), and does nothing then. Both stay where they lie: float32, one element. An undefined
