@@ -80,7 +80,7 @@ void require_known(const Json& file) {
     throw std::runtime_error("no model is known as " + file.at("model").dump());
   if (is_gan != config.at("mode").get<std::string>().ends_with("_gan"))
     throw std::runtime_error("a mode of another model");
-  if (config.value("dtype", "float64") != file.at("dtype")) throw std::runtime_error("two number formats");
+  if (config.value("dtype", "float64") != file.at("dtype").get<std::string>()) throw std::runtime_error("two number formats");
 }
 
 /// Which optimizer of the GAN's closures comes first, and when the discriminator is trained, stands in its
