@@ -6,18 +6,9 @@
 # and functions. Passes if neither is above the line `KEY classes functions` of BASELINE by more than two hundredths.
 # clang tells each in its trace. g++ lists classes; of functions those count that have code.
 
-string(REPLACE "|" ";" SYSTEM_INCLUDES "${SYSTEM_INCLUDES}")
-string(REPLACE "|" ";" DEFINITIONS "${DEFINITIONS}")
 get_filename_component(root "${CMAKE_CURRENT_LIST_DIR}" DIRECTORY)
 set(arguments -std=c++20 -O0 -c "-I${root}/include")
-foreach(dir IN LISTS SYSTEM_INCLUDES)
-  if(NOT dir STREQUAL "/usr/include")  # searched anyway; moved to the front it breaks #include_next
-    list(APPEND arguments -isystem "${dir}")
-  endif()
-endforeach()
-foreach(definition IN LISTS DEFINITIONS)
-  list(APPEND arguments "-D${definition}")
-endforeach()
+include("${CMAKE_CURRENT_LIST_DIR}/CompilerArguments.cmake")
 
 function(run command out)
   execute_process(COMMAND sh -c "${command}" RESULT_VARIABLE result OUTPUT_VARIABLE said ERROR_VARIABLE said
