@@ -22,7 +22,9 @@ STEPS = 30
 
 # ------------------------------------------------------------------------------------------------ the problem
 # loss = mean(log(cosh(s * tanh(x w + b) - y))) + 0.02 * sum of squares of w, b and s: smooth, not quadratic, with three
-# parameters of two shapes; the squares keep LBFGS from running off along flat directions, where rounding grows.
+# parameters of two shapes; the squares keep LBFGS from running off along flat directions, where rounding grows. It is
+# computed in float64 whatever the parameters are, and the gradients are rounded to their dtype: a float32 trace is about
+# the optimizer's rounding, not about that of one machine's matrix product, which Adam would amplify.
 # Muon takes matrices only, so its problem has w and s as a matrix of one row.
 
 ROWS, INPUTS, OUTPUTS = 10, 3, 3
@@ -57,14 +59,14 @@ class Problem:
     def __init__(self, config, values=INITIAL):
         self.dtype = getattr(torch, config["dtype"])
         self.config = config
-        self.x, self.y = (self.tensor(DATA[n], SHAPES[n]) for n in "xy")
-        self.p = {n: self.tensor(values[n], shape_of(n, config)).requires_grad_() for n in "wbs"}
+        self.x, self.y = (torch.tensor(DATA[n], dtype=torch.float64).reshape(SHAPES[n]) for n in "xy")
+        self.p = {n: self.parameter(values[n], shape_of(n, config)) for n in "wbs"}
 
-    def tensor(self, values, shape):
-        return torch.tensor(values, dtype=torch.float64).reshape(shape).to(self.dtype)
+    def parameter(self, values, shape):
+        return torch.tensor(values, dtype=torch.float64).reshape(shape).to(self.dtype).requires_grad_()
 
     def loss(self):
-        p = self.p
+        p = {n: self.p[n].to(torch.float64) for n in "wbs"}
         fit = torch.log(torch.cosh(p["s"] * torch.tanh(self.x @ p["w"] + p["b"]) - self.y)).mean()
         return fit + 0.02 * (p["w"].square().sum() + p["b"].square().sum() + p["s"].square().sum())
 

@@ -53,24 +53,25 @@ Tolerance tolerance_of(const Json& file, std::size_t steps) {
   return file.at("dtype") == "float64" ? Tolerance{1e-12, 0.1} : Tolerance{1e-6, 1.0};
 }
 
-/// The problem that all traces train on; see README.md.
+/// The problem that all traces train on; see README.md. Its loss is computed in float64 whatever the parameters are.
 class Problem {
  public:
-  Problem(const Json& problem, const Json& trace)
-      : type_(trace.at("dtype") == "float64" ? torch::kDouble : torch::kFloat) {
+  Problem(const Json& problem, const Json& trace) {
+    const auto type = trace.at("dtype") == "float64" ? torch::kDouble : torch::kFloat;
     const bool matrices = trace.value("matrices", false);
     const Json& initial = trace.contains("initial") ? trace.at("initial") : problem.at("initial");
     x_ = tensor(problem.at("data").at("x"), problem.at("shapes").at("x"));
     y_ = tensor(problem.at("data").at("y"), problem.at("shapes").at("y"));
     for (const std::string& name : parameter_names) {
-      torch::Tensor parameter = tensor(initial.at(name), problem.at("shapes").at(name));
+      torch::Tensor parameter = tensor(initial.at(name), problem.at("shapes").at(name)).to(type);
       if (matrices && parameter.dim() == 1) parameter = parameter.unsqueeze(0).contiguous();
       parameters_[name] = parameter.requires_grad_();
     }
   }
 
   torch::Tensor loss() {
-    const torch::Tensor &w = parameters_["w"], &b = parameters_["b"], &s = parameters_["s"];
+    const auto in_float64 = [&](const char* name) { return parameters_.at(name).to(torch::kDouble); };
+    const torch::Tensor w = in_float64("w"), b = in_float64("b"), s = in_float64("s");
     const auto fit = torch::log(torch::cosh(s * torch::tanh(torch::matmul(x_, w) + b) - y_)).mean();
     return fit + 0.02 * (w.square().sum() + b.square().sum() + s.square().sum());
   }
@@ -94,13 +95,11 @@ class Problem {
   }
 
  private:
-  torch::Tensor tensor(const Json& values, const Json& shape) const {
+  static torch::Tensor tensor(const Json& values, const Json& shape) {
     return torch::tensor(numbers(values), torch::kDouble)
-        .reshape(shape.get<std::vector<std::int64_t>>())
-        .to(type_);
+        .reshape(shape.get<std::vector<std::int64_t>>());
   }
 
-  torch::ScalarType type_;
   torch::Tensor x_, y_;
   std::map<std::string, torch::Tensor> parameters_;
 };
