@@ -54,7 +54,7 @@ struct ProgressBar {
     char text[160];
     std::string line = on_terminal() ? "\r\033[K" : "";
     const auto total = step.batch_count();
-    std::snprintf(text, sizeof text, "epoch %lld  %s%lld/%s  %.0f steps/s", static_cast<long long>(step.epoch() + 1),
+    std::snprintf(text, sizeof text, "epoch %lld  %s%lld/%s batches  %.0f steps/s", static_cast<long long>(step.epoch() + 1),
                   bar(batches, total).c_str(), static_cast<long long>(batches),
                   total ? std::to_string(*total).c_str() : "?", rate);
     line += text;

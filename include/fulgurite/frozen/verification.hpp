@@ -197,18 +197,18 @@ class Comparison {
 /// differs; then the state is that after the eager step. Numbers that `step()` counts on the host count on by one either way.
 template <class Step>
 std::optional<FrozenDifference> verify(const Tape& tape, const FrozenState& named, Step&& step) {
-  std::optional<c10::NoGradGuard> no_grad(std::in_place);
+  const bool with_gradients = c10::GradMode::is_enabled();
+  const c10::NoGradGuard no_grad;
   const FrozenState state = detail::Comparison::with_lasting(tape, named);
   const detail::StateCopy before(state);
-  no_grad.reset();
   detail::Recorder eager({});
   eager.compares = true;
   at::Tensor result;
   {
+    const c10::AutoGradMode as_the_caller_has_it(with_gradients);
     const detail::Listening listening(eager);
     result = detail::result_of(step);
   }
-  no_grad.emplace();
   const detail::StateCopy expected(state, result);
   before.restore(state);
   tape.replay();
