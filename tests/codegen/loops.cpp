@@ -193,8 +193,11 @@ struct AccumulatedByHand {
     books.begin_epoch();
     const Loss loss = loss_of(model.line, batch);
     if (in_window == 0) {
-      const std::int64_t remaining = epoch_size ? *epoch_size - books.batch : -1;
-      divisor = remaining > 0 && remaining < 4 ? remaining : 4;
+      divisor = 4;
+      if (epoch_size) {
+        const std::int64_t remaining = *epoch_size - books.batch;
+        if (remaining > 0 && remaining < 4) divisor = remaining;
+      }
       sgd.zero_grad();
     }
     require_finite(loss);

@@ -15,7 +15,7 @@ namespace fg = fulgurite;
 namespace {
 struct Place {
   bool first;
-  std::int64_t divisor;
+  double divisor;
 
   friend bool operator==(Place, Place) = default;
 };

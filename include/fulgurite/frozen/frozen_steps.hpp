@@ -112,7 +112,7 @@ class LoggedTensors {
 /// Where in an accumulation window a batch stands: each place has a tape of its own.
 struct FrozenPlace {
   bool first;            ///< it begins the window: gradients are written, not added to
-  std::int64_t divisor;  ///< of its gradients
+  double divisor;  ///< of its gradients
 
   friend bool operator==(FrozenPlace, FrozenPlace) = default;
 };

@@ -86,8 +86,8 @@ struct PlainBackend {
 
   /// Adds the gradient of loss / divisor to the parameters'.
   template <class Loss>
-  FULGURITE_INLINE constexpr void backward(Loss& loss, std::int64_t divisor) const {
-    loss.backward(1.0 / static_cast<double>(divisor));
+  FULGURITE_INLINE constexpr void backward(Loss& loss, double divisor) const {
+    loss.backward(1.0 / divisor);
   }
 
   /// How many examples a batch holds: its weight in an epoch's mean.

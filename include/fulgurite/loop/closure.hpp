@@ -41,8 +41,9 @@ class Closure {
       return engine_->training_step(index, *batch_, *step_);
     }();
     if (window().at_first_batch()) engine_->begin_window(index, *step_);
-    if (!again) window().add_batch();
+    if (!again) window().begin_batch();
     accept(std::move(returned), again);
+    if (!again) window().add_batch();
     return *result_;
   }
 
@@ -62,7 +63,7 @@ class Closure {
     require_weight(returned.weight);
     if (!usable(returned.sum, again)) return;
     if (!again) window().add_weight(returned.weight);
-    differentiate(std::move(returned.sum), 1);
+    differentiate(std::move(returned.sum), 1.0);
   }
 
   FULGURITE_INLINE void accept(Loss loss, bool again) {
@@ -70,7 +71,7 @@ class Closure {
     differentiate(std::move(loss), window().divisor());
   }
 
-  FULGURITE_INLINE void differentiate(Loss loss, std::int64_t divisor) {
+  FULGURITE_INLINE void differentiate(Loss loss, double divisor) {
     engine_->template notify<hooks::on_before_backward_hook>(std::as_const(loss), *step_);
     engine_->backend().backward(loss, divisor);
     engine_->template notify<hooks::on_after_backward_hook>(*step_);

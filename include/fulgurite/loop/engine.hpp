@@ -170,46 +170,29 @@ class Engine {
   template <std::size_t I, class Closure>
   FULGURITE_INLINE void update(OptimizerIndex<I> index, Step& step, Closure&& closure) {
     auto& optimizer = running(index).optimizer();
-    const auto evaluate = [&]() FULGURITE_INLINE {
-      if constexpr (manual) {
-        [[maybe_unused]] auto guard = backend_.full_precision_guard();
-        unscale_gradients(optimizer);
-        notify<hooks::on_before_optimizer_step_hook>(step.optimizer(index), step);
-      } else {
-        if (window(index, step).nothing_to_step_on()) return;
-        unscale_gradients(optimizer);
-        correct_mean(index, step);
-        notify<hooks::on_before_optimizer_step_hook>(step.optimizer(index), step);
-        clip(index, step);
-      }
-    };
     if constexpr (NeedsClosure<OptimizerAt<I>>) {
       optimizer.step([&] {
         auto loss = closure();
-        evaluate();
+        if (has_gradients(index, step)) prepare_gradients(index, step);
         if constexpr (manual) {
           return std::optional(std::move(loss));
         } else {
           return loss;
         }
       });
-    } else if constexpr (freezes_update<I>) {
-      closure();
-      if (window(index, step).nothing_to_step_on()) return;
-      correct_mean(index, step);
-      frozen(index).update(optimizer, [&] {
-        clip(index, step);
-        [[maybe_unused]] auto guard = backend_.full_precision_guard();
-        optimizer.step();
-      });
     } else {
       closure();
-      evaluate();
-      if constexpr (!manual) {
-        if (window(index, step).nothing_to_step_on()) return;
+      if (!has_gradients(index, step)) return;
+      if constexpr (freezes_update<I>) {
+        correct_mean(index, step);
+        frozen(index).update(optimizer, [&] {
+          clip(index, step);
+          step_optimizer(index);
+        });
+      } else {
+        prepare_gradients(index, step);
+        step_optimizer(index);
       }
-      [[maybe_unused]] auto guard = backend_.full_precision_guard();
-      optimizer.step();
     }
     if constexpr (manual) finish_step(index, step, !overflowed(index));
   }
@@ -217,7 +200,7 @@ class Engine {
   template <std::size_t I>
   FULGURITE_INLINE void open_window(OptimizerIndex<I> index) {
     if constexpr (accumulates) {
-      running(index).window().open(policies_.accumulation(), progress_.epoch, remaining_batches());
+      running(index).window().open(policies_.accumulation(), progress_.epoch, epoch_size_, progress_.batch);
     }
   }
 
@@ -242,8 +225,7 @@ class Engine {
       case NonFiniteAction::skip: return false;
       case NonFiniteAction::stop: break;
     }
-    backend_.backward(loss, 1);  // only to find out where it comes from
-    stop_on_non_finite(value);
+    trace_and_stop(loss, value);
   }
   /// The same after a replay, which has left gradients that cannot be taken back.
   void on_non_finite_replay(double value) {
@@ -387,6 +369,13 @@ class Engine {
   std::optional<std::int64_t>& epoch_size() { return epoch_size_; }
 
  private:
+  // Both out of line, so that no part of the step is shared with them.
+  template <class Loss>
+  [[noreturn]] __attribute__((noinline, cold)) void trace_and_stop(Loss& loss, double value) {
+    backend_.backward(loss, 1.0);  // only to find out where it comes from
+    stop_on_non_finite(value);
+  }
+
   [[noreturn]] __attribute__((noinline, cold)) void stop_on_non_finite(double value) {
     const std::string gradient = backend_.first_non_finite_gradient(*model_);
     for_each_optimizer([&](auto index) { running(index).optimizer().zero_grad(); });
@@ -459,14 +448,35 @@ class Engine {
     using ThisClosure = std::conditional_t<freezes, FrozenClosure<Engine, I, Batch, Step, Loss>,
                                            Closure<Engine, I, Batch, Step, Loss>>;
     ThisClosure closure(*this, index, batch, step, loss);
-    if constexpr (accumulates) {
-      if (!running(index).window().closes(policies_.accumulation(), progress_.epoch, last)) {
-        closure();
-        return false;
-      }
+    if constexpr (!accumulates) {
+      close_window(index, step, closure);
+      return true;
+    } else if constexpr (freezes || hooks::present<hooks::optimizer_step_hook, Model>) {
+      const bool closes = running(index).window().closes(policies_.accumulation(), progress_.epoch, last);
+      closes ? close_window(index, step, closure) : static_cast<void>(closure());
+      return closes;
+    } else {  // nobody but the engine runs the closure: it is the same one whether the window closes or not
+      closure();
+      const bool full = running(index).window().is_full(policies_.accumulation(), progress_.epoch, last);
+      if (full) step_on_window(index, step, last);
+      return full;
     }
-    close_window(index, step, closure);
-    return true;
+  }
+
+  /// The optimizer step of a window whose last closure has run.
+  template <std::size_t I>
+  FULGURITE_INLINE void step_on_window(OptimizerIndex<I> index, Step& step, bool last) {
+    auto& window = running(index).window();
+    if (window.is_ordinary(last)) [[likely]] {
+      unscale_gradients(index);
+      offer_gradients(index, step);
+      step_optimizer(index);
+      finish_step(index, step, !overflowed(index));
+      window.close_ordinary();
+    } else {
+      NothingLeftToRun nothing;
+      close_window(index, step, nothing);
+    }
   }
 
   /// Whether this batch belongs to the `I`-th optimizer: all do, unless they take turns.
@@ -578,10 +588,47 @@ class Engine {
     epoch_open_ = false;
   }
 
-  template <class Optimizer>
-  FULGURITE_INLINE void unscale_gradients(Optimizer& optimizer) {
+  /// Not all batches of the window were left out.
+  template <std::size_t I>
+  FULGURITE_INLINE bool has_gradients(OptimizerIndex<I> index, Step& step) {
+    if constexpr (manual) {
+      return true;
+    } else {
+      return !window(index, step).nothing_to_step_on();
+    }
+  }
+
+  /// What becomes of gradients between the last backward pass and the update.
+  template <std::size_t I>
+  FULGURITE_INLINE void prepare_gradients(OptimizerIndex<I> index, Step& step) {
+    if constexpr (manual) {
+      [[maybe_unused]] auto guard = backend_.full_precision_guard();
+      unscale_gradients(index);
+      notify<hooks::on_before_optimizer_step_hook>(step.optimizer(index), step);
+    } else {
+      unscale_gradients(index);
+      correct_mean(index, step);
+      offer_gradients(index, step);
+    }
+  }
+
+  /// The window's mean: hooks may look at it, and it is clipped.
+  template <std::size_t I>
+  FULGURITE_INLINE void offer_gradients(OptimizerIndex<I> index, Step& step) {
+    notify<hooks::on_before_optimizer_step_hook>(step.optimizer(index), step);
+    clip(index, step);
+  }
+
+  template <std::size_t I>
+  FULGURITE_INLINE void step_optimizer(OptimizerIndex<I> index) {
+    [[maybe_unused]] auto guard = backend_.full_precision_guard();
+    running(index).optimizer().step();
+  }
+
+  template <std::size_t I>
+  FULGURITE_INLINE void unscale_gradients([[maybe_unused]] OptimizerIndex<I> index) {
     if constexpr (scales_loss) {
-      const auto gradients = optimizer.gradients();
+      const auto gradients = running(index).optimizer().gradients();
       gradients.unscale();
       loss_scale_due_ |= !gradients.tensors().empty();
     }
@@ -623,8 +670,6 @@ class Engine {
       policy.clip(gradients);
     }
   }
-
-  FULGURITE_INLINE std::int64_t remaining_batches() const { return epoch_size_ ? *epoch_size_ - progress_.batch : -1; }
 
   Model* model_;
   Policies policies_;

@@ -26,7 +26,7 @@ class FrozenClosure {
     auto& window = engine_->window(index, *step_);
     const bool first = window.at_first_batch();
     if (first) engine_->open_window(index);
-    const std::int64_t divisor = window.divisor();
+    const double divisor = window.divisor();
     *result_ = engine_->frozen(index).run(
         engine_->model(), engine_->metrics(), step_->log_place(), *batch_, {first, divisor}, [&](const Batch& batch) {
           Loss loss = [&] {

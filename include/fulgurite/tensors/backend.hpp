@@ -123,7 +123,7 @@ class TensorBackend {
 
   /// Adds the gradient of loss / divisor to the parameters'. The division is done on the gradient that backward starts
   /// from: the same numbers without an operator and a node of its own.
-  void backward(const at::Tensor& loss, std::int64_t divisor) {
+  void backward(const at::Tensor& loss, double divisor) {
     const at::Tensor& seed = seed_for(loss, divisor);
     if constexpr (ScalesLoss<PrecisionPolicy>) {
       loss.backward(seed.mul(loss_scale_.factor()).to(loss.scalar_type()));
@@ -177,7 +177,7 @@ class TensorBackend {
   }
 
   /// 1 / divisor in the shape and format of the loss. Those of the last few are kept: a training uses one or two.
-  const at::Tensor& seed_for(const at::Tensor& loss, std::int64_t divisor) {
+  const at::Tensor& seed_for(const at::Tensor& loss, double divisor) {
     for (const Seed& seed : seeds_) {
       if (seed.divisor == divisor && seed.value.scalar_type() == loss.scalar_type() && seed.value.device() == loss.device() &&
           seed.value.sizes() == loss.sizes()) {
@@ -232,7 +232,7 @@ class TensorBackend {
 
   at::Device device_;
   struct Seed {  // the gradient that backward starts from
-    std::int64_t divisor;
+    double divisor;
     at::Tensor value;
   };
   static constexpr std::size_t most_seeds = 16;
