@@ -44,7 +44,7 @@ class Peer:
         environment = dict(os.environ)
         for variable in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
             environment[variable] = "1"
-        environment.setdefault("TORCHINDUCTOR_CACHE_DIR", str(log_folder / "inductor"))
+        environment.setdefault("TORCHINDUCTOR_CACHE_DIR", str((log_folder / "inductor").resolve()))  # absolute: it compiles from elsewhere
         with open(self.log_path, "w") as log:
             self.process = subprocess.Popen(
                 command,
