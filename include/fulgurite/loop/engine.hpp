@@ -17,10 +17,12 @@
 #include <string>
 #include <type_traits>
 #include <utility>
+#include <vector>
 
 #include <fulgurite/callbacks/callback.hpp>
 #include <fulgurite/detail/inline.hpp>
 #include <fulgurite/hooks.hpp>
+#include <fulgurite/logging/hyperparameters.hpp>
 #include <fulgurite/logging/metrics.hpp>
 #include <fulgurite/policies/accumulation.hpp>
 #include <fulgurite/policies/clipping.hpp>
@@ -30,6 +32,7 @@
 #include "configured_optimizers.hpp"
 #include "engine_step.hpp"
 #include "errors.hpp"
+#include "fit_clock.hpp"
 #include "frozen_closure.hpp"
 #include "handles.hpp"
 #include "logbook.hpp"
@@ -92,6 +95,9 @@ class Engine {
       !hooks::present<hooks::configure_gradient_clipping_hook, Model> &&
       !hooks::present<hooks::on_before_optimizer_step_hook, Model> &&
       !(hooks::present<hooks::on_before_optimizer_step_hook, Callbacks> || ...);
+  /// A hook that may ask for something to be done between two batches.
+  static constexpr bool hosts_end_batches = hooks::present<hooks::on_train_batch_end_hook, Model> ||
+                                            (hooks::present<hooks::on_train_batch_end_hook, Callbacks> || ...);
   static constexpr bool has_logger = (hooks::present<hooks::log_metrics_hook, Callbacks> || ...);
 
   template <class Batch>
@@ -284,6 +290,7 @@ class Engine {
     }
     ++progress_.epoch;
     forget_epoch();
+    rest();
   }
 
   /// Forgets a running epoch that an exception ended: it may begin anew. Open windows and their gradients are dropped.
@@ -291,10 +298,61 @@ class Engine {
     close_windows();
     epoch_size_ = std::nullopt;
     for_each_optimizer([&](auto index) { running(index).take_note_of_step(); });
+    errands_.clear();
     forget_epoch();
   }
 
   bool epoch_open() const { return epoch_open_; }
+  /// The running epoch was begun before a checkpoint that has been loaded since.
+  bool epoch_resumed() const { return epoch_resumed_; }
+
+  // --- between two batches -------------------------------------------------------------------------------------------
+
+  /// Has `act(*this, text)` called as soon as the training rests: the batch is over with all of its hooks, its validation if
+  /// one is due, and at its end the epoch.
+  void when_at_rest(void (*act)(Engine&, const std::string&), std::string text) {
+    errands_.push_back({act, std::move(text)});
+  }
+  FULGURITE_INLINE void rest() {
+    if (!errands_.empty()) [[unlikely]] run_errands();
+  }
+
+  /// All that another run needs to go on from here; parameters, buffers, gradients and random streams are the world's.
+  template <class Archive>
+  void state(Archive& archive) {
+    archive.same("optimization", manual ? "manual" : "automatic", "give the trainer the policies that it had");
+    archive.same("loss scale", scales_loss ? "used" : "not used", "give the trainer the precision that it had");
+    archive.same("number of optimizers", std::to_string(optimizer_count), "make the model with the optimizers that it had");
+    archive("progress", progress_);
+    archive("metrics", metrics_);
+    if constexpr (scales_loss) archive("loss_scale", backend_.loss_scale());
+    for_each_optimizer([&](auto index) { archive("optimizer_" + std::to_string(index), running(index)); });
+    if constexpr (Archive::loads && !accumulates) {
+      for_each_optimizer([&](auto index) {
+        if (running(index).window().is_open()) {
+          archive.refuse("accumulation window", "is open, and this trainer has none: give it the fg::Accumulate that it had");
+        }
+      });
+    }
+    archive("epoch_size", epoch_size_);
+    archive("epoch_open", epoch_open_);
+    archive("epoch_schedules_done", epoch_schedules_done_);
+    archive("schedules_suspended", schedules_suspended_);
+    bool stops = stop_requested_ && !fit_ended_;  // a fit that has ended has obeyed
+    archive("stop_requested", stops);
+    archive("clock", clock_);
+    if constexpr (Archive::loads) {
+      stop_requested_ = stops;
+      begin_resumed();
+    }
+  }
+
+  /// Gradients are part of the state: a window is open, or nobody knows when they are zeroed.
+  bool keeps_gradients() const {
+    bool open = manual || hooks::present<hooks::optimizer_zero_grad_hook, Model>;
+    for_each_optimizer([&](auto index) { open |= running(index).window().is_open(); });
+    return open;
+  }
 
   /// Schedules that follow a metric come after the validation and on_train_epoch_end that may log it. In manual mode the
   /// model advances them itself.
@@ -381,6 +439,17 @@ class Engine {
   const Policies& policies() const { return policies_; }
   auto& callbacks() { return callbacks_; }
   bool& stop_requested() { return stop_requested_; }
+  FitClock& clock() { return clock_; }
+  Hyperparameters& hyperparameters() { return hyperparameters_; }
+  const Hyperparameters& hyperparameters() const { return hyperparameters_; }
+  /// A fit begins: where the checkpoint stood if one was loaded since the last fit, else with no request and no time spent.
+  void begin_fit() {
+    fit_ended_ = false;
+    if (std::exchange(resumed_, false)) return;
+    stop_requested_ = false;
+    clock_.reset();
+  }
+  void end_fit() { fit_ended_ = true; }
   /// From here on the model's schedules stand still: whoever calls this sets the learning rates.
   void suspend_schedules() { schedules_suspended_ = true; }
   bool schedules_suspended() const { return schedules_suspended_; }
@@ -392,6 +461,25 @@ class Engine {
     for_each_optimizer([&](auto index) { running(index).optimizer().zero_grad(); });
     close_windows();
     throw NonFiniteLoss(progress_.epoch, progress_.batch, value, gradient);
+  }
+
+  struct Errand {
+    void (*act)(Engine&, const std::string&);
+    std::string text;
+  };
+
+  __attribute__((noinline, cold)) void run_errands() {
+    for (const Errand& errand : std::exchange(errands_, {})) errand.act(*this, errand.text);
+  }
+
+  /// The rest of what a load changes.
+  void begin_resumed() {
+    for_each_optimizer([&](auto index) { frozen(index) = FrozenMember(policies_.execution()); });  // other memory
+    errands_.clear();
+    loss_scale_due_ = false;
+    epoch_resumed_ = epoch_open_;
+    resumed_ = true;
+    fit_ended_ = false;
   }
 
   using Toggles = typename Backend::Toggles;
@@ -576,6 +664,7 @@ class Engine {
     for_each_optimizer([&](auto index) { running(index).begin_epoch(); });
     progress_.batch = 0;
     epoch_open_ = false;
+    epoch_resumed_ = false;
   }
 
   template <class Optimizer>
@@ -642,6 +731,12 @@ class Engine {
   bool loss_scale_due_ = false;  // gradients were unscaled since the loss scale was last updated
   bool stop_requested_ = false;
   bool schedules_suspended_ = false;
+  bool fit_ended_ = false;      // the last fit has come to its end
+  bool resumed_ = false;        // loaded, and no fit has begun since
+  bool epoch_resumed_ = false;  // loaded in the middle of an epoch, which is still running
+  FitClock clock_;
+  Hyperparameters hyperparameters_;
+  std::vector<Errand> errands_;  // that hooks have asked for
 };
 
 }  // namespace fulgurite::detail

@@ -22,6 +22,9 @@
 
 namespace fulgurite::detail {
 
+/// For what stands above the engine (fg::save_checkpoint): the way from a trainer, or a hook's step, to its engine.
+struct EngineAccess;
+
 /// The step that `auto& step` binds to: `fg::Step<Model>` and what only the engine can do.
 template <class Engine, class Model>
 class EngineStep : public Step<Model> {
@@ -103,6 +106,7 @@ class EngineStep : public Step<Model> {
 
  private:
   friend Engine;
+  friend EngineAccess;
 
   Engine* engine_;
   std::int64_t log_step_;
