@@ -90,8 +90,9 @@ class Loop {
   FULGURITE_INLINE auto step(const Batch& batch) {
     if constexpr (accepts<Batch>()) {
       engine_->begin_epoch();
-      auto result = train(batch, false);
-      if constexpr (Engine::hosts_end_batches) engine_->rest();
+      bool asked = false;
+      auto result = train(batch, false, asked);
+      if (asked) [[unlikely]] engine_->rest();
       return result;
     }
   }
@@ -101,7 +102,8 @@ class Loop {
   auto step(const Batch& batch, Last) {
     if constexpr (accepts<Batch>()) {
       engine_->begin_epoch();
-      auto result = train(batch, true);
+      bool asked = false;  // end_epoch rests
+      auto result = train(batch, true, asked);
       end_epoch();
       return result;
     }
@@ -137,8 +139,8 @@ class Loop {
   }
 
   template <class Batch>
-  FULGURITE_INLINE auto train(const Batch& batch, bool is_last) {
-    return engine_->train_batch(batch, is_last);
+  FULGURITE_INLINE auto train(const Batch& batch, bool is_last, bool& asked) {
+    return engine_->train_batch(batch, is_last, asked);
   }
 
   template <class Validation>
@@ -393,14 +395,13 @@ class Trainer {
     bool validated = resumed && due.due_after(progress().batch, progress().batches);  // after the last batch
     bool completed = !(resumed ? end.after_batch() : end.stops());  // on_train_epoch_start may have asked to stop
     const auto train_one = [&](const auto& batch, bool is_last) FULGURITE_INLINE {
-      const auto result = steps.train(batch, is_last);
+      bool asked = false;
+      const auto result = steps.train(batch, is_last, asked);
       if constexpr (validates<Validation>) {
         validated = !result.ends_epoch && due.due_after(progress().batch, progress().batches);
         if (validated) steps.run_validation(validation);
       }
-      if constexpr (Engine::hosts_end_batches || validates<Validation>) {
-        if ((Engine::hosts_end_batches || validated) && !is_last && !result.ends_epoch) engine_.rest();
-      }
+      if ((asked || validated) && !is_last && !result.ends_epoch) [[unlikely]] engine_.rest();
       const bool go_on = !result.ends_epoch && !end.after_batch();
       completed = is_last || result.ends_epoch || go_on;
       return go_on;

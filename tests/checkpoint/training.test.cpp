@@ -298,20 +298,35 @@ TEST_CASE("a trainer that fits is not saved or loaded from outside of its hooks'
   CHECK(!std::filesystem::exists("never.ckpt"));
 }
 
-struct SavesInside : torch::nn::Module {
-  torch::nn::Linear layer = register_module("layer", torch::nn::Linear(4, 2));
+struct SavesInside : Plain {
+  std::int64_t save_in = -1;
+  bool at_start = false;
   torch::Tensor training_step(const fg::Example& batch, auto& step) {
-    fg::save_checkpoint(step, "never.ckpt");
-    return layer->forward(batch.data).sum();
+    if (!at_start && step.progress().batches == save_in) fg::save_checkpoint(step, path);
+    return Plain::training_step(batch, step);
   }
-  auto configure_optimizers() { return fg::SGD(parameters(), {.lr = 0.1}); }
+  void on_train_epoch_start(auto& step) {
+    if (at_start && step.progress().batches == save_in) fg::save_checkpoint(step, path);
+  }
 };
 
-TEST_CASE("training_step of a model without on_train_batch_end cannot save") {
+TEST_CASE("what any hook asks to be saved is saved when the training rests: after the batch, or before an epoch's first") {
+  const Scratch file("inside");
   const resume::Data data;
-  SavesInside model;
-  fg::Trainer trainer{model, fg::MaxEpochs{1}};
-  CHECK_THROWS_WITH(trainer.fit(data.train()), ContainsSubstring("in the middle of a batch: call it in on_train_batch_end"));
+  for (const bool at_start : {false, true}) {
+    INFO("at an epoch's start " << at_start);
+    SavesInside model, other;
+    model.path = file.path;
+    model.save_in = at_start ? 8 : 9;
+    model.at_start = at_start;
+    fg::Trainer trainer{model, fg::MaxEpochs{3}}, resumed{other, fg::MaxEpochs{3}};
+    trainer.fit(data.train());
+    fg::load_checkpoint(resumed, file.path);
+    CHECK(resumed.progress().batches == (at_start ? 8 : 10));
+    CHECK(resumed.progress().batch == (at_start ? 0 : 2));
+    resumed.fit(data.train());
+    require_same(Picture<SavesInside>(trainer), Picture<SavesInside>(resumed));
+  }
 }
 
 struct SavesAtEnds : Plain {

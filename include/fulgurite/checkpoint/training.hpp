@@ -369,22 +369,17 @@ consteval bool can_be_saved() {
 /// gradients, random streams, callbacks and hyper-parameters. The file appears whole or not at all.
 ///
 /// Given a trainer, it is called between two batches of the program's own loop, or after a fit. Given the `step` of a hook, it
-/// is written as soon as the training rests: after the batch, the hooks of all others and the validation that follows it; in an
-/// epoch's last batch and at its end, after the epoch and its plateau schedules. In training_step and the hooks around
-/// gradients this needs a model or callback with on_train_batch_end.
+/// is written as soon as the training rests: after the batch with the hooks of all others and the validation that follows it; in
+/// an epoch's last batch and at its end, after the epoch and its plateau schedules.
 ///
-/// Throws std::runtime_error that names the file, and std::logic_error where no complete state can be saved.
+/// Throws std::runtime_error that names the file, and std::logic_error for a trainer that fits.
 template <class Host>
 void save_checkpoint(Host& host, const std::filesystem::path& path) {
   if constexpr (detail::can_be_saved<Host>()) {
     auto& engine = detail::EngineAccess::of(host);
     using Engine = std::remove_reference_t<decltype(engine)>;
     if constexpr (detail::HookStep<Host>) {
-      if (!Engine::hosts_end_batches && host.is_training() && !host.log_place().at_edge) {
-        throw std::logic_error("fulgurite: fg::save_checkpoint was called in the middle of a batch: call it in "
-                               "on_train_batch_end");
-      }
-      engine.when_at_rest([](Engine& at_rest, const std::string& to) { detail::write_checkpoint(at_rest, to); }, path.string());
+      host.when_at_rest([](Engine& at_rest, const std::string& to) { detail::write_checkpoint(at_rest, to); }, path.string());
     } else {
       if (engine.clock().runs()) {
         throw std::logic_error("fulgurite: fg::save_checkpoint(trainer, …) was called while the trainer fits: in a hook call "

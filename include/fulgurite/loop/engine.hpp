@@ -95,9 +95,6 @@ class Engine {
       !hooks::present<hooks::configure_gradient_clipping_hook, Model> &&
       !hooks::present<hooks::on_before_optimizer_step_hook, Model> &&
       !(hooks::present<hooks::on_before_optimizer_step_hook, Callbacks> || ...);
-  /// A hook that may ask for something to be done between two batches.
-  static constexpr bool hosts_end_batches = hooks::present<hooks::on_train_batch_end_hook, Model> ||
-                                            (hooks::present<hooks::on_train_batch_end_hook, Callbacks> || ...);
   static constexpr bool has_logger = (hooks::present<hooks::log_metrics_hook, Callbacks> || ...);
 
   template <class Batch>
@@ -142,9 +139,11 @@ class Engine {
 
   // --- one batch -----------------------------------------------------------------------------------------------------
 
-  /// One batch through the whole compiled path, in an epoch that has begun. `last`: it ends its epoch.
+  /// One batch through the whole compiled path, in an epoch that has begun. `last`: it ends its epoch. `asked`: a hook has
+  /// asked for something to be done between two batches, so that `rest()` is due. (It asks its step, which lives in here: who
+  /// never asks pays nothing.)
   template <class Batch>
-  FULGURITE_INLINE Result<Batch> train_batch(const Batch& given, bool last) {
+  FULGURITE_INLINE Result<Batch> train_batch(const Batch& given, bool last, bool& asked) {
     // Here and not with the batch before: a validation may have come in between.
     advance_metric_schedules_after_step();
     decltype(auto) batch = backend_.take(given);
@@ -155,6 +154,7 @@ class Engine {
       close_windows();  // what they had gathered is dropped, as in PyTorch Lightning
       result.ends_epoch = true;
       note_place(result);
+      asked = step.asked_;
       return result;
     }
     if constexpr (manual) {
@@ -169,6 +169,7 @@ class Engine {
     if constexpr (has_logger) logbook_.after_batch(*this, step);
     ++progress_.batch;
     note_steps(step);
+    asked = step.asked_;
     return result;
   }
 
@@ -266,6 +267,7 @@ class Engine {
     epoch_schedules_done_ = false;
     metrics_.begin_epoch(Stage::training);
     notify<hooks::on_train_epoch_start_hook>(edge(Stage::training));
+    rest();
   }
 
   /// After the last batch: steps on windows that are still open, then advances epoch schedules.
@@ -308,13 +310,13 @@ class Engine {
 
   // --- between two batches -------------------------------------------------------------------------------------------
 
-  /// Has `act(*this, text)` called as soon as the training rests: the batch is over with all of its hooks, its validation if
-  /// one is due, and at its end the epoch.
+  /// Has `act(*this, text)` called as soon as the training rests: when the batch is over with all of its hooks and its
+  /// validation, if one is due; after an epoch's last batch when the epoch is over.
   void when_at_rest(void (*act)(Engine&, const std::string&), std::string text) {
     errands_.push_back({act, std::move(text)});
   }
-  FULGURITE_INLINE void rest() {
-    if (!errands_.empty()) [[unlikely]] run_errands();
+  __attribute__((noinline, cold)) void rest() {
+    for (const Errand& errand : std::exchange(errands_, {})) errand.act(*this, errand.text);
   }
 
   /// All that another run needs to go on from here; parameters, buffers, gradients and random streams are the world's.
@@ -467,10 +469,6 @@ class Engine {
     void (*act)(Engine&, const std::string&);
     std::string text;
   };
-
-  __attribute__((noinline, cold)) void run_errands() {
-    for (const Errand& errand : std::exchange(errands_, {})) errand.act(*this, errand.text);
-  }
 
   /// The rest of what a load changes.
   void begin_resumed() {

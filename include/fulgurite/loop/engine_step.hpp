@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <optional>
 #include <span>
+#include <string>
 #include <tuple>
 #include <utility>
 
@@ -80,6 +81,12 @@ class EngineStep : public Step<Model> {
     }
   }
 
+  /// Has `act(engine, text)` called as soon as the training rests. For fg::save_checkpoint.
+  FULGURITE_INLINE void when_at_rest(void (*act)(Engine&, const std::string&), std::string text) {
+    asked_ = true;
+    engine_->when_at_rest(act, std::move(text));
+  }
+
   /// The model that is trained.
   Model& model() const { return engine_->model(); }
   /// From here on the model's schedules stand still: whoever calls this sets the learning rates. (In manual mode the
@@ -112,6 +119,7 @@ class EngineStep : public Step<Model> {
   std::int64_t log_step_;
   // What the engine keeps of a batch, and of no other.
   StepsTaken<Engine::optimizer_count> taken_{};
+  bool asked_ = false;  // for something between two batches
   std::array<BatchWindow, Engine::optimizer_count> windows_;
 };
 
