@@ -66,6 +66,16 @@ int main() {
   fg::load_weights(second, file);      // only the weights, for inference
   // [/own-loop]
 
+  Net third;
+  const auto folder = std::filesystem::temp_directory_path() / "fulgurite_example_checkpoints";
+  // [keep-best]
+  fg::Trainer keeps{third, fg::ModelCheckpoint<"train_loss">{.folder = folder, .save_top_k = 2, .save_last = true}, fg::MaxEpochs{4}};
+  keeps.fit(train);
+  const auto* best = keeps.callback<fg::ModelCheckpoint<"train_loss">>().best();
+  std::cout << best->path << ": " << *best->score << '\n';
+  // [/keep-best]
+  std::filesystem::remove_all(folder);
+
   const bool same = first.layer->weight.equal(second.layer->weight) &&
                     whole.callback<Counter>().examples == trainer.callback<Counter>().examples;
   std::cout << (same ? "the run that never stopped\n" : "another run\n");
