@@ -200,6 +200,8 @@ void run_on(Model& model, Witness witness, const std::filesystem::path& from, Ou
   outcome.record.progress = nullptr;
   outcome.record.loss_scale = nullptr;
   outcome.record.metrics = trainer.metrics().values();
+  outcome.lrs.clear();
+  model.add_all_lrs(outcome.lrs);
 }
 
 /// The first part of a run that is interrupted: what it does after its last checkpoint is forgotten.
@@ -238,7 +240,6 @@ Outcome run(const Json& config, Policies... policies) {
     for (auto& parameter : model.parameters()) parameter.zero_();  // what is not loaded is seen
   }
   run_on(model, Witness{.record = &outcome.record}, checkpoint, outcome, policies...);
-  model.add_all_lrs(outcome.lrs);
   for (const auto& parameter : model.named_parameters()) {
     const auto values = parameter.value().detach().to(torch::kDouble).contiguous();
     outcome.parameters[parameter.key()] = {values.template data_ptr<double>(),
