@@ -244,7 +244,8 @@ class Trainer {
 
   /// Trains until a limit is reached. `train` is walked once an epoch; validation comes at each epoch's end, after epoch
   /// schedules, unless fg::ValidateEvery says otherwise. Returns at once if the limit was reached before; a raised limit
-  /// goes on from there. After fg::load_checkpoint it goes on where the checkpoint was made. Throws std::invalid_argument if the training range is empty, or if a limit does not fit it.
+  /// goes on from there. After fg::load_checkpoint it goes on where the checkpoint was made. Throws std::invalid_argument if
+  /// the training range is empty, or if a limit does not fit it.
   template <class Train, class Validation = NoValidation>
   void fit(Train&& train, Validation&& validation = {}) {
     if constexpr (works) {
@@ -393,7 +394,7 @@ class Trainer {
     if (resumed) require_same_size(size);
     steps.begin_epoch(size);
     bool validated = resumed && due.due_after(progress().batch, progress().batches);  // after the last batch
-    bool completed = !(resumed ? end.after_batch() : end.stops());  // on_train_epoch_start may have asked to stop
+    bool completed = !(resumed ? end.after_epoch() : end.stops());  // on_train_epoch_start may have asked to stop
     const auto train_one = [&](const auto& batch, bool is_last) FULGURITE_INLINE {
       bool asked = false;
       const auto result = steps.train(batch, is_last, asked);

@@ -263,6 +263,7 @@ TEST_CASE("what a hook throws while loading is told, and everything that was loa
   const Picture<Forgetful> before(refuses);
   CHECK_THROWS_WITH(fg::load_checkpoint(refuses, file.path), ContainsSubstring("no, I won't"));
   require_same(before, Picture<Forgetful>(refuses));
+  CHECK_THROWS_WITH(refuses.fit(resume::Data().train()), ContainsSubstring("in the middle of an epoch of the program's own loop"));
 }
 
 TEST_CASE("an epoch that was interrupted wants a range of the same length") {

@@ -334,10 +334,15 @@ void load_checkpoint_of(Engine& engine, const c10::IValue& file) {
 
   // Each part checks what it is given before it changes; if a later part refuses, the earlier ones get back what they had.
   const c10::IValue before = training_state(engine);
+  const bool stop_before = engine.stop_requested();
   try {
     load_training_state(engine, file);
   } catch (...) {
-    load_training_state(engine, before);
+    try {
+      load_training_state(engine, before);
+    } catch (...) {  // a hook that takes nothing: the first exception says so
+    }
+    engine.stop_requested() = stop_before;
     throw;
   }
   if (engine.hyperparameters().empty() && reader.has("hyper_parameters")) {
@@ -349,6 +354,7 @@ void load_checkpoint_of(Engine& engine, const c10::IValue& file) {
     if (had || gradients[i].defined()) weights[i].tensor.mutable_grad() = gradients[i];
   }
   set_random_states(engine.backend().generators(), random);
+  engine.begin_resumed();
 }
 
 /// Whether this is the step of a hook, and no trainer.

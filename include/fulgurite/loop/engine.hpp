@@ -343,10 +343,16 @@ class Engine {
     bool stops = stop_requested_ && !fit_ended_;  // a fit that has ended has obeyed
     archive("stop_requested", stops);
     archive("clock", clock_);
-    if constexpr (Archive::loads) {
-      stop_requested_ = stops;
-      begin_resumed();
-    }
+    if constexpr (Archive::loads) stop_requested_ = stops;
+  }
+  /// The state was loaded, and the world's too.
+  void begin_resumed() {
+    for_each_optimizer([&](auto index) { frozen(index) = FrozenMember(policies_.execution()); });  // other memory
+    errands_.clear();
+    loss_scale_due_ = false;
+    epoch_resumed_ = epoch_open_;
+    resumed_ = true;
+    fit_ended_ = false;
   }
 
   /// Gradients are part of the state: a window is open, or nobody knows when they are zeroed.
@@ -469,16 +475,6 @@ class Engine {
     void (*act)(Engine&, const std::string&);
     std::string text;
   };
-
-  /// The rest of what a load changes.
-  void begin_resumed() {
-    for_each_optimizer([&](auto index) { frozen(index) = FrozenMember(policies_.execution()); });  // other memory
-    errands_.clear();
-    loss_scale_due_ = false;
-    epoch_resumed_ = epoch_open_;
-    resumed_ = true;
-    fit_ended_ = false;
-  }
 
   using Toggles = typename Backend::Toggles;
   using RunningOptimizers = running_optimizers_of<Configuration>;
