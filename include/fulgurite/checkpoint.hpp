@@ -2,4 +2,5 @@
 // What is kept of a training.
 #pragma once
 
+#include "checkpoint/training.hpp"
 #include "checkpoint/weights.hpp"

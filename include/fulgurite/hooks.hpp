@@ -3,6 +3,7 @@
 #pragma once
 
 #include "hooks/batch.hpp"
+#include "hooks/checkpoint.hpp"
 #include "hooks/configure.hpp"
 #include "hooks/epoch.hpp"
 #include "hooks/fit.hpp"

@@ -90,7 +90,10 @@ class Loop {
   FULGURITE_INLINE auto step(const Batch& batch) {
     if constexpr (accepts<Batch>()) {
       engine_->begin_epoch();
-      return train(batch, false);
+      bool asked = false;
+      auto result = train(batch, false, asked);
+      if (asked) [[unlikely]] engine_->rest();
+      return result;
     }
   }
 
@@ -99,7 +102,8 @@ class Loop {
   auto step(const Batch& batch, Last) {
     if constexpr (accepts<Batch>()) {
       engine_->begin_epoch();
-      auto result = train(batch, true);
+      bool asked = false;  // end_epoch rests
+      auto result = train(batch, true, asked);
       end_epoch();
       return result;
     }
@@ -114,7 +118,8 @@ class Loop {
   template <class Validation>
   void validate(Validation&& validation) {
     if constexpr (detail::validation_works<Model, Validation>()) {
-      detail::validate(*engine_, validation, limits_->batches.validation.of(data::batch_count(validation), "validation"));
+      run_validation(validation);
+      engine_->rest();
     }
   }
 
@@ -134,8 +139,13 @@ class Loop {
   }
 
   template <class Batch>
-  FULGURITE_INLINE auto train(const Batch& batch, bool is_last) {
-    return engine_->train_batch(batch, is_last);
+  FULGURITE_INLINE auto train(const Batch& batch, bool is_last, bool& asked) {
+    return engine_->train_batch(batch, is_last, asked);
+  }
+
+  template <class Validation>
+  void run_validation(Validation& validation) {
+    detail::validate(*engine_, validation, limits_->batches.validation.of(data::batch_count(validation), "validation"));
   }
 
   /// What comes before an epoch's validation: the last window, epoch schedules.
@@ -234,7 +244,8 @@ class Trainer {
 
   /// Trains until a limit is reached. `train` is walked once an epoch; validation comes at each epoch's end, after epoch
   /// schedules, unless fg::ValidateEvery says otherwise. Returns at once if the limit was reached before; a raised limit
-  /// goes on from there. Throws std::invalid_argument if the training range is empty, or if a limit does not fit it.
+  /// goes on from there. After fg::load_checkpoint it goes on where the checkpoint was made. Throws std::invalid_argument if
+  /// the training range is empty, or if a limit does not fit it.
   template <class Train, class Validation = NoValidation>
   void fit(Train&& train, Validation&& validation = {}) {
     if constexpr (works) {
@@ -295,10 +306,12 @@ class Trainer {
   /// Keeps what the run was configured with, and gives it to the loggers:
   /// `trainer.log_hyperparameters({{"lr", 3e-3}, {"model", "mlp"}})`.
   void log_hyperparameters(Hyperparameters parameters) {
-    hyperparameters_ = std::move(parameters);
-    if constexpr (works) engine_.template tell_loggers<hooks::log_hyperparameters_hook>(std::as_const(hyperparameters_));
+    if constexpr (works) {
+      engine_.hyperparameters() = std::move(parameters);
+      engine_.template tell_loggers<hooks::log_hyperparameters_hook>(std::as_const(engine_.hyperparameters()));
+    }
   }
-  const Hyperparameters& hyperparameters() const { return hyperparameters_; }
+  const Hyperparameters& hyperparameters() const { return engine_.hyperparameters(); }
 
   /// Changes a limit: `trainer.set_limit(fg::MaxEpochs{40})`.
   template <Limit Value>
@@ -338,27 +351,33 @@ class Trainer {
 
   template <class Train, class Validation>
   void run_fit(Train& train, Validation& validation) {
-    if (engine_.epoch_open()) {
+    if (engine_.epoch_open() && !engine_.epoch_resumed()) {
       throw std::logic_error("fulgurite: fit was called in the middle of an epoch of the program's own loop: end it first, "
                              "loop.end_epoch()");
     }
     require_limits_to_fit(train, validation);
-    engine_.stop_requested() = false;
-    const detail::FitEnd end(limits_, progress(), engine_.stop_requested());
-    if (end.after_epoch()) return;
+    engine_.begin_fit();
+    [[maybe_unused]] const auto running = engine_.clock().run();
+    const detail::FitEnd end(limits_, progress(), engine_.clock(), engine_.stop_requested());
+    if (!goes_on(end)) return;
 
     const AbandonOnException abandon{engine_};
     const detail::FitRun run(engine_, train, validates<Validation>, limits_);
     engine_.template notify<hooks::on_fit_start_hook>(run);
     if constexpr (validates<Validation>) check_sanity(validation);
+    engine_.rest();
     engine_.template notify<hooks::on_train_start_hook>(run);
-    while (!end.after_epoch()) {
+    while (goes_on(end)) {
       if (!run_epoch(train, validation, end)) break;
     }
     engine_.template notify<hooks::on_train_end_hook>(run);
     engine_.template notify<hooks::on_fit_end_hook>(run);
     engine_.template notify<hooks::teardown_hook>();
+    engine_.end_fit();
   }
+
+  /// An epoch that a checkpoint left open is ended in any case.
+  bool goes_on(const detail::FitEnd& end) const { return engine_.epoch_open() || !end.after_epoch(); }
 
   /// One epoch with its validations, on the same loop that `loop()` hands out. False if the limits leave nothing to train.
   template <class Train, class Validation>
@@ -371,20 +390,26 @@ class Trainer {
     EpochValidation due{.wanted = false};
     if constexpr (validates<Validation>) due = limits_.validation.in(progress().epoch, size);
     auto steps = loop();
+    const bool resumed = engine_.epoch_open();
+    if (resumed) require_same_size(size);
     steps.begin_epoch(size);
-    bool validated = false;         // after the last batch
-    bool completed = !end.stops();  // on_train_epoch_start may have asked to stop
+    bool validated = resumed && due.due_after(progress().batch, progress().batches);  // after the last batch
+    bool completed = !(resumed ? end.after_epoch() : end.stops());  // on_train_epoch_start may have asked to stop
     const auto train_one = [&](const auto& batch, bool is_last) FULGURITE_INLINE {
-      const auto result = steps.train(batch, is_last);
+      bool asked = false;
+      const auto result = steps.train(batch, is_last, asked);
       if constexpr (validates<Validation>) {
         validated = !result.ends_epoch && due.due_after(progress().batch, progress().batches);
-        if (validated) steps.validate(validation);
+        if (validated) steps.run_validation(validation);
       }
+      if ((asked || validated) && !is_last && !result.ends_epoch) [[unlikely]] engine_.rest();
       const bool go_on = !result.ends_epoch && !end.after_batch();
       completed = is_last || result.ends_epoch || go_on;
       return go_on;
     };
-    if (completed && data::for_each_batch(train, limit.value_or(data::no_limit), train_one) == 0) {
+    const data::Visited visited{progress().batch, [&] { return engine_.backend().random_guard(); }};
+    if (completed && data::for_each_batch(train, limit.value_or(data::no_limit), train_one, visited) == 0) {
+      if (resumed) require_same_size(progress().batch);
       throw std::invalid_argument("fulgurite: the training range gave no batch in epoch " + std::to_string(progress().epoch) +
                                   ": give fit a range that holds at least one, and that can be walked once an epoch (a "
                                   "single-pass range is spent after the first: use fg::MaxEpochs{1})");
@@ -393,10 +418,21 @@ class Trainer {
     if constexpr (validates<Validation>) {
       // A request to stop is still followed by a validation; a limit that cuts the epoch short is not.
       const bool wanted = (completed && due.due_at_end()) || (due.wanted && end.stops());
-      if (wanted && !validated) steps.validate(validation);
+      if (wanted && !validated) steps.run_validation(validation);
     }
     steps.end_epoch(completed);
     return true;
+  }
+
+  /// Throws std::invalid_argument if the range of a resumed epoch is not as long as the one that was interrupted.
+  void require_same_size(std::optional<std::int64_t> size) {
+    const auto& before = engine_.epoch_size();
+    if (size && (before ? *before == *size : progress().batch < *size)) return;
+    if (!size && !before) return;
+    throw std::invalid_argument("fulgurite: the checkpoint was saved after batch " + std::to_string(progress().batch) + " of " +
+                                (before ? std::to_string(*before) : "an unknown number") + ", and the training range has " +
+                                (size ? std::to_string(*size) : "an unknown number") +
+                                ": give fit the range and the limits with which the checkpoint was saved");
   }
 
   /// A validation of a few batches before anything is trained, which leaves no trace in the metrics.
@@ -501,9 +537,10 @@ class Trainer {
     if constexpr (Policy<Value>) detail::require_sensible(value);
   }
 
+  friend detail::EngineAccess;
+
   std::shared_ptr<Model> owner_;
   Limits limits_;
-  Hyperparameters hyperparameters_;
   Engine engine_;
 };
 

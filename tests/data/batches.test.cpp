@@ -218,6 +218,59 @@ TEST_CASE("a range that is shorter than its size ends where it ends") {
   CHECK(visits(Boastful{2, 1}) == std::vector<Visit>{{2, false}, {1, false}});
 }
 
+TEST_CASE("batches that were visited before are walked over, and what that draws leaves no trace") {
+  struct Guard {
+    bool* held;
+    explicit Guard(bool& flag) : held(&flag) { *held = true; }
+    Guard(const Guard&) = delete;
+    Guard& operator=(const Guard&) = delete;
+    ~Guard() { *held = false; }
+  };
+  bool held = false;
+  std::vector<bool> steps_held;
+  struct Counting {  // single-pass, and says at each step whether it was held
+    bool* held;
+    std::vector<bool>* steps;
+    int count;
+    struct Iterator {
+      Counting* range;
+      int at = 0;
+      int operator*() const { return at; }
+      Iterator& operator++() {
+        range->steps->push_back(*range->held);
+        ++at;
+        return *this;
+      }
+      bool operator!=(const Iterator& end) const { return at != end.at; }
+    };
+    Iterator begin() { return {this}; }
+    Iterator end() { return {this, count}; }
+  };
+  const auto hold = [&] { return Guard(held); };
+  const auto rest = [&](auto&& range, std::int64_t before, std::int64_t limit = data::no_limit) {
+    std::vector<Visit> visited;
+    const auto count = data::for_each_batch(
+        range, limit,
+        [&](const auto& batch, bool last) {
+          CHECK(!held);
+          visited.push_back({static_cast<std::int64_t>(batch), last});
+          return true;
+        },
+        data::Visited{before, hold});
+    return std::pair(count, visited);
+  };
+  const std::vector<std::int64_t> sized{5, 6, 7, 8};
+  CHECK(rest(sized, 0).second == visits(sized));
+  CHECK(rest(sized, 2) == std::pair(std::int64_t{4}, std::vector<Visit>{{7, false}, {8, true}}));
+  CHECK(rest(sized, 2, 3) == std::pair(std::int64_t{3}, std::vector<Visit>{{7, true}}));
+  CHECK(rest(sized, 4).first == 0);
+  const std::forward_list<std::int64_t> multi_pass{5, 6, 7};
+  CHECK(rest(multi_pass, 1) == std::pair(std::int64_t{3}, std::vector<Visit>{{6, false}, {7, true}}));
+  // The walk that was interrupted after two had pulled the third already: that is the same here.
+  CHECK(rest(Counting{&held, &steps_held, 4}, 2) == std::pair(std::int64_t{4}, std::vector<Visit>{{2, false}, {3, true}}));
+  CHECK(steps_held == std::vector<bool>{true, true, false, false});
+}
+
 TEST_CASE("a LibTorch loader is a range of batches") {
   for (std::size_t workers : {0U, 2U}) {
     auto loader = stacked_loader(5, 2, workers);

@@ -6,6 +6,7 @@
 #include <chrono>
 
 namespace fg = fulgurite;
+using fg::detail::FitClock;
 using fg::detail::FitEnd;
 
 TEST_CASE("a fit ends at its limits, whatever the minimum") {
@@ -15,7 +16,8 @@ TEST_CASE("a fit ends at its limits, whatever the minimum") {
   limits.min_epochs = limits.min_steps = 100;
   fg::Progress progress;
   bool stop = false;
-  const FitEnd end(limits, progress, stop);
+  const FitClock clock;
+  const FitEnd end(limits, progress, clock, stop);
   CHECK_FALSE(end.after_epoch());
   progress.global_step = 10;
   CHECK(end.after_batch());
@@ -31,7 +33,8 @@ TEST_CASE("a request that comes too early is kept until both minima are reached"
   limits.min_steps = 10;
   fg::Progress progress;
   bool stop = true;
-  const FitEnd end(limits, progress, stop);
+  const FitClock clock;
+  const FitEnd end(limits, progress, clock, stop);
   CHECK_FALSE(end.after_batch());
   progress = {.epoch = 2, .global_step = 9};
   CHECK_FALSE(end.after_batch());
@@ -49,7 +52,8 @@ TEST_CASE("time that is up is a request to stop") {
   limits.min_steps = 1;
   fg::Progress progress;
   bool stop = false;
-  const FitEnd end(limits, progress, stop);
+  const FitClock clock;
+  const FitEnd end(limits, progress, clock, stop);
   CHECK_FALSE(end.after_batch());
   CHECK(stop);
   progress.global_step = 1;
@@ -57,5 +61,5 @@ TEST_CASE("time that is up is a request to stop") {
 
   limits.max_time = std::chrono::hours{24};
   bool other = false;
-  CHECK_FALSE(FitEnd(limits, progress, other).after_batch());
+  CHECK_FALSE(FitEnd(limits, progress, clock, other).after_batch());
 }

@@ -62,7 +62,6 @@ std::string not_offered(const Json& config) {
   for (const auto& [option, value] : trainer.items()) {
     if (missing.contains(option)) return option;
   }
-  if (config.contains("resume")) return "resume";
   return {};
 }
 

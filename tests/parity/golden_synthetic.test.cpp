@@ -257,4 +257,34 @@ TEST_CASE("what the runner does not know fails") {
   refused("juggle", sgd, "{}");
 }
 
+TEST_CASE("a run that is interrupted and resumed is the run that never stopped, bit for bit") {
+  const auto require_resumed = [](const std::string& mode, const std::string& optimizers, const std::string& rest) {
+    const Json config = configuration(mode, optimizers, rest);
+    Json without = config;
+    without.erase("resume");
+    const Outcome whole = run_case(without);
+    require_same_run(run_case(config), whole);
+    CHECK(whole.progress.epoch == 3);
+  };
+  const std::string at_epoch_end = R"("resume": {"checkpoint": {}, "first": {"max_epochs": 2}})";
+  const std::string in_window = R"("resume": {"checkpoint": {"every_n_train_steps": 7}, "first": {"max_epochs": 2}})";
+  SECTION("at an epoch's end, with a plateau schedule by epochs") {
+    const std::string plateau = R"("schedulers": [{"type": "ReduceLROnPlateau", "monitor": "val_loss", "interval": "epoch",
+                                    "frequency": 1, "args": {"factor": 0.5, "patience": 0, "threshold": 0.1}}])";
+    require_resumed("auto", sgd, "{" + plateau + ", " + at_epoch_end + "}");
+    require_resumed("auto", sgd, "{" + plateau + ", " + in_window + "}");
+  }
+  SECTION("in the middle of an epoch, with accumulation") {
+    require_resumed("auto", sgd, R"({"trainer": {"accumulate_grad_batches": 3}, )" + in_window + "}");
+  }
+  SECTION("under a loss scale") {
+    const std::string scaler = R"("scaler": {"init_scale": 65536.0, "growth_interval": 3})";
+    require_resumed("auto", sgd, "{" + scaler + ", " + at_epoch_end + "}");
+    require_resumed("auto", sgd, "{" + scaler + ", " + in_window + "}");
+  }
+  SECTION("by hand") {
+    require_resumed("manual", sgd, R"({"program": "manual_acc", "n": 4, )" + in_window + "}");
+  }
+}
+
 }  // namespace parity::golden

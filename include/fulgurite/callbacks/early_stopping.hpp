@@ -80,6 +80,9 @@ struct EarlyStopping {
     if (looks == Looks::at_validation_end) look(step);
   }
 
+  void on_save_checkpoint(auto& checkpoint) { keep(checkpoint); }
+  void on_load_checkpoint(auto& checkpoint) { keep(checkpoint); }
+
   /// Takes a new value in. True if it is reason to stop.
   bool judge(double value) {
     if (check_finite && !std::isfinite(value)) {
@@ -107,6 +110,14 @@ struct EarlyStopping {
   }
 
  private:
+  void keep(auto& checkpoint) {
+    checkpoint("wait_count", wait_count);
+    checkpoint("best_score", best_score);
+    checkpoint("stopped_epoch", stopped_epoch);
+    checkpoint("reason", reason);
+    checkpoint("seen", seen);
+  }
+
   bool better(double a, double b) const { return mode == MetricMode::min ? a < b : a > b; }
 
   bool improves(double value) const {

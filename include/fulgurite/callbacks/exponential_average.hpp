@@ -41,10 +41,7 @@ struct ExponentialAverage {
     if (step.global_step() <= seen) return;
     seen = step.global_step();
     if (index < start || index % every != 0) return;
-    if (!average) {
-      average.emplace(step.model(), ExponentialMean{.decay = decay, .warm_up = warm_up},
-                      AveragedWeightsOptions{.buffers = buffers, .device = device, .format = format});
-    }
+    if (!average) begin(step.model());
     average->update();
   }
 
@@ -58,6 +55,24 @@ struct ExponentialAverage {
     if (!average) return;
     average->copy_to_model();
     average.reset();
+  }
+
+  void on_save_checkpoint(auto& checkpoint) {
+    checkpoint("seen", seen);
+    checkpoint("average", average);
+  }
+  void on_load_checkpoint(auto& checkpoint) {
+    checkpoint("seen", seen);
+    average.reset();
+    if (checkpoint.empty("average")) return;
+    begin(checkpoint.model());
+    checkpoint("average", *average);
+  }
+
+ private:
+  void begin(const auto& model) {
+    average.emplace(model, ExponentialMean{.decay = decay, .warm_up = warm_up},
+                    AveragedWeightsOptions{.buffers = buffers, .device = device, .format = format});
   }
 };
 

@@ -155,14 +155,32 @@ struct StochasticWeightAverage {
     }
   }
 
+  void on_save_checkpoint(auto& checkpoint) {
+    checkpoint("first_epoch", first_epoch);
+    checkpoint("annealed", annealed);
+    checkpoint("average", average);
+  }
+  void on_load_checkpoint(auto& checkpoint) {
+    checkpoint("first_epoch", first_epoch);
+    checkpoint("annealed", annealed);
+    average.reset();
+    if (checkpoint.empty("average")) return;
+    begin(checkpoint.model());
+    checkpoint("average", *average);
+  }
+
  private:
+  void begin(const auto& model) {
+    average.emplace(model, EqualMean{}, AveragedWeightsOptions{.device = device, .format = format});
+  }
+
   bool runs(auto& step) {
     if (!first_epoch) first_epoch = start.index(std::nullopt, "StochasticWeightAverage.start");  // a loop without fit
     return step.epoch() >= *first_epoch;
   }
 
   void update(auto& step) {
-    if (!average) average.emplace(step.model(), EqualMean{}, AveragedWeightsOptions{.device = device, .format = format});
+    if (!average) begin(step.model());
     average->update();
   }
 

@@ -165,6 +165,39 @@ FULGURITE_INLINE constexpr Batch keep(Reference&& reference) {
 
 }  // namespace detail
 
+namespace detail {
+
+/// The begin of `range`, `before` batches on, as the walk that had them found it: of a single-pass range the next one has been
+/// pulled already. What is drawn at random on the way leaves no trace while `hold()` lives.
+template <class Range, class Hold>
+constexpr auto begin_after(Range& range, std::int64_t before, const Hold& hold) {
+  auto it = [&] {
+    [[maybe_unused]] auto held = hold();
+    auto begin = begin_of(range);
+    auto end = end_of(range);
+    const std::int64_t quiet = SizedBatches<Range> || MultiPassBatches<Range> ? before - 1 : before;
+    for (std::int64_t i = 0; i < quiet && begin != end; ++i) ++begin;
+    return begin;
+  }();
+  if constexpr (SizedBatches<Range> || MultiPassBatches<Range>) {
+    if (it != end_of(range)) ++it;
+  }
+  return it;
+}
+
+}  // namespace detail
+
+/// Which batches of an epoch are walked over before the first that is visited, as they were visited before: `hold()` is a
+/// guard during that.
+template <class Hold>
+struct Visited {
+  std::int64_t batches;
+  Hold hold;
+};
+struct NoneVisited {
+  static constexpr std::int64_t batches = 0;
+};
+
 /// Calls `f(batch, is_last)` for each batch of `range`, at most `limit` of them, until `f` returns false.
 ///
 /// `batch` is an lvalue; `is_last` is true for the batch that ends the epoch: the range's own last one or the
@@ -174,8 +207,10 @@ FULGURITE_INLINE constexpr Batch keep(Reference&& reference) {
 /// - multi-pass: by a second iterator, one batch ahead;
 /// - single-pass: by pulling one batch ahead. So such a range must not refill a batch that it has handed out,
 ///   and what `++it` throws is thrown before the batch at hand is visited.
-template <Batches Range, class F>
-FULGURITE_INLINE constexpr std::int64_t for_each_batch(Range&& range, std::int64_t limit, F&& f) {
+///
+/// Batches that were `visited` before count as such: 0 means also that the range holds no others.
+template <Batches Range, class F, class Before = NoneVisited>
+FULGURITE_INLINE constexpr std::int64_t for_each_batch(Range&& range, std::int64_t limit, F&& f, const Before& visited_before = {}) {
   if (limit == 0) return 0;
   std::int64_t end_at = limit > 0 ? limit : std::numeric_limits<std::int64_t>::max();
   if constexpr (SizedBatches<Range>) {
@@ -183,11 +218,17 @@ FULGURITE_INLINE constexpr std::int64_t for_each_batch(Range&& range, std::int64
     if (end_at <= 0) return 0;
   }
 
-  auto it = detail::begin_of(range);
+  const std::int64_t before = visited_before.batches;
+  auto it = [&]() FULGURITE_INLINE {
+    if constexpr (!std::same_as<Before, NoneVisited>) {
+      if (before > 0) return detail::begin_after(range, before, visited_before.hold);
+    }
+    return detail::begin_of(range);
+  }();
   auto end = detail::end_of(range);
   if (!(it != end)) return 0;
 
-  for (std::int64_t visited = 1; visited <= end_at; ++visited) {
+  for (std::int64_t visited = before + 1; visited <= end_at; ++visited) {
     bool is_last = visited == end_at;
     if constexpr (SizedBatches<Range>) {
       auto&& batch = *it;

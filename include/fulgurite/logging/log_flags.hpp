@@ -13,6 +13,12 @@ class LogFlags {
   friend constexpr LogFlags operator|(LogFlags a, LogFlags b) { return LogFlags(a.bits_ | b.bits_); }
   constexpr bool has(LogFlags flags) const { return (bits_ & flags.bits_) == flags.bits_; }
 
+  /// For a checkpoint.
+  template <class Archive>
+  void state(Archive& archive) {
+    archive("bits", bits_);
+  }
+
   friend constexpr bool operator==(LogFlags, LogFlags) = default;
 
  private:

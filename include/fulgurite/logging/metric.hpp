@@ -72,6 +72,23 @@ struct Metric {
     reduced = weight = 0.0;
   }
 
+  /// For a checkpoint.
+  template <class Archive>
+  void state(Archive& archive) {
+    archive("name", name);
+    archive("stage", stage);
+    archive("flags", flags);
+    archive("step_name", step_name);
+    archive("epoch_name", epoch_name);
+    archive("last", last);
+    archive("reduced", reduced);
+    archive("weight", weight);
+    archive("epoch_before", epoch_before);
+    archive("count", count);
+    archive("call", call);
+    archive("at_edge", at_edge);
+  }
+
   /// From here on it is logged otherwise. What the epoch had gathered is dropped: it was another quantity.
   void change_flags(LogFlags given) {
     flags = given;

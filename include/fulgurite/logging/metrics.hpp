@@ -145,6 +145,14 @@ class Metrics {
     if (!kept_.empty()) read_all_kept();
   }
 
+  /// For a checkpoint.
+  template <class Archive>
+  void state(Archive& archive) {
+    read_kept();
+    archive("metrics", metrics_);
+    archive("calls", calls_);
+  }
+
  private:
   static constexpr std::string_view step_suffix = "_step";
   static constexpr std::string_view epoch_suffix = "_epoch";

@@ -90,6 +90,9 @@ struct PlainBackend {
     loss.backward(1.0 / divisor);
   }
 
+  /// While it lives, random numbers that are drawn leave no trace.
+  FULGURITE_INLINE constexpr NoGuard random_guard() const { return {}; }
+
   /// How many examples a batch holds: its weight in an epoch's mean.
   template <class Batch>
   FULGURITE_INLINE constexpr double batch_size(const Batch&) const {

@@ -17,10 +17,12 @@
 #include <string>
 #include <type_traits>
 #include <utility>
+#include <vector>
 
 #include <fulgurite/callbacks/callback.hpp>
 #include <fulgurite/detail/inline.hpp>
 #include <fulgurite/hooks.hpp>
+#include <fulgurite/logging/hyperparameters.hpp>
 #include <fulgurite/logging/metrics.hpp>
 #include <fulgurite/policies/accumulation.hpp>
 #include <fulgurite/policies/clipping.hpp>
@@ -30,6 +32,7 @@
 #include "configured_optimizers.hpp"
 #include "engine_step.hpp"
 #include "errors.hpp"
+#include "fit_clock.hpp"
 #include "frozen_closure.hpp"
 #include "handles.hpp"
 #include "logbook.hpp"
@@ -136,9 +139,11 @@ class Engine {
 
   // --- one batch -----------------------------------------------------------------------------------------------------
 
-  /// One batch through the whole compiled path, in an epoch that has begun. `last`: it ends its epoch.
+  /// One batch through the whole compiled path, in an epoch that has begun. `last`: it ends its epoch. `asked`: a hook has
+  /// asked for something to be done between two batches, so that `rest()` is due. (It asks its step, which lives in here: who
+  /// never asks pays nothing.)
   template <class Batch>
-  FULGURITE_INLINE Result<Batch> train_batch(const Batch& given, bool last) {
+  FULGURITE_INLINE Result<Batch> train_batch(const Batch& given, bool last, bool& asked) {
     // Here and not with the batch before: a validation may have come in between.
     advance_metric_schedules_after_step();
     decltype(auto) batch = backend_.take(given);
@@ -149,6 +154,7 @@ class Engine {
       close_windows();  // what they had gathered is dropped, as in PyTorch Lightning
       result.ends_epoch = true;
       note_place(result);
+      asked = step.asked_;
       return result;
     }
     if constexpr (manual) {
@@ -163,6 +169,7 @@ class Engine {
     if constexpr (has_logger) logbook_.after_batch(*this, step);
     ++progress_.batch;
     note_steps(step);
+    asked = step.asked_;
     return result;
   }
 
@@ -242,6 +249,7 @@ class Engine {
     epoch_schedules_done_ = false;
     metrics_.begin_epoch(Stage::training);
     notify<hooks::on_train_epoch_start_hook>(edge(Stage::training));
+    rest();
   }
 
   /// After the last batch: steps on windows that are still open, then advances epoch schedules.
@@ -266,6 +274,7 @@ class Engine {
     }
     ++progress_.epoch;
     forget_epoch();
+    rest();
   }
 
   /// Forgets a running epoch that an exception ended: it may begin anew. Open windows and their gradients are dropped.
@@ -273,10 +282,67 @@ class Engine {
     close_windows();
     epoch_size_ = std::nullopt;
     for_each_optimizer([&](auto index) { running(index).take_note_of_step(); });
+    errands_.clear();
     forget_epoch();
   }
 
   bool epoch_open() const { return epoch_open_; }
+  /// The running epoch was begun before a checkpoint that has been loaded since.
+  bool epoch_resumed() const { return epoch_resumed_; }
+
+  // --- between two batches -------------------------------------------------------------------------------------------
+
+  /// Has `act(*this, text)` called as soon as the training rests: when the batch is over with all of its hooks and its
+  /// validation, if one is due; after an epoch's last batch when the epoch is over.
+  void when_at_rest(void (*act)(Engine&, const std::string&), std::string text) {
+    errands_.push_back({act, std::move(text)});
+  }
+  __attribute__((noinline, cold)) void rest() {
+    for (const Errand& errand : std::exchange(errands_, {})) errand.act(*this, errand.text);
+  }
+
+  /// All that another run needs to go on from here; parameters, buffers, gradients and random streams are the world's.
+  template <class Archive>
+  void state(Archive& archive) {
+    archive.same("optimization", manual ? "manual" : "automatic", "give the trainer the policies that it had");
+    archive.same("loss scale", scales_loss ? "used" : "not used", "give the trainer the precision that it had");
+    archive.same("number of optimizers", std::to_string(optimizer_count), "make the model with the optimizers that it had");
+    archive("progress", progress_);
+    archive("metrics", metrics_);
+    if constexpr (scales_loss) archive("loss_scale", backend_.loss_scale());
+    for_each_optimizer([&](auto index) { archive("optimizer_" + std::to_string(index), running(index)); });
+    if constexpr (Archive::loads && !accumulates) {
+      for_each_optimizer([&](auto index) {
+        if (running(index).window().is_open()) {
+          archive.refuse("accumulation window", "is open, and this trainer has none: give it the fg::Accumulate that it had");
+        }
+      });
+    }
+    archive("epoch_size", epoch_size_);
+    archive("epoch_open", epoch_open_);
+    archive("epoch_schedules_done", epoch_schedules_done_);
+    archive("schedules_suspended", schedules_suspended_);
+    bool stops = stop_requested_ && !fit_ended_;  // a fit that has ended has obeyed
+    archive("stop_requested", stops);
+    archive("clock", clock_);
+    if constexpr (Archive::loads) stop_requested_ = stops;
+  }
+  /// The state was loaded, and the world's too.
+  void begin_resumed() {
+    for_each_optimizer([&](auto index) { frozen(index) = FrozenMember(policies_.execution()); });  // other memory
+    errands_.clear();
+    loss_scale_due_ = false;
+    epoch_resumed_ = epoch_open_;
+    resumed_ = true;
+    fit_ended_ = false;
+  }
+
+  /// Gradients are part of the state: a window is open, or nobody knows when they are zeroed.
+  bool keeps_gradients() const {
+    bool open = manual || hooks::present<hooks::optimizer_zero_grad_hook, Model>;
+    for_each_optimizer([&](auto index) { open |= running(index).window().is_open(); });
+    return open;
+  }
 
   /// Schedules that follow a metric come after the validation and on_train_epoch_end that may log it. In manual mode the
   /// model advances them itself.
@@ -363,6 +429,17 @@ class Engine {
   const Policies& policies() const { return policies_; }
   auto& callbacks() { return callbacks_; }
   bool& stop_requested() { return stop_requested_; }
+  FitClock& clock() { return clock_; }
+  Hyperparameters& hyperparameters() { return hyperparameters_; }
+  const Hyperparameters& hyperparameters() const { return hyperparameters_; }
+  /// A fit begins: where the checkpoint stood if one was loaded since the last fit, else with no request and no time spent.
+  void begin_fit() {
+    fit_ended_ = false;
+    if (std::exchange(resumed_, false)) return;
+    stop_requested_ = false;
+    clock_.reset();
+  }
+  void end_fit() { fit_ended_ = true; }
   /// From here on the model's schedules stand still: whoever calls this sets the learning rates.
   void suspend_schedules() { schedules_suspended_ = true; }
   bool schedules_suspended() const { return schedules_suspended_; }
@@ -382,6 +459,11 @@ class Engine {
     close_windows();
     throw NonFiniteLoss(progress_.epoch, progress_.batch, value, gradient);
   }
+
+  struct Errand {
+    void (*act)(Engine&, const std::string&);
+    std::string text;
+  };
 
   using Toggles = typename Backend::Toggles;
   using RunningOptimizers = running_optimizers_of<Configuration>;
@@ -586,6 +668,7 @@ class Engine {
     for_each_optimizer([&](auto index) { running(index).begin_epoch(); });
     progress_.batch = 0;
     epoch_open_ = false;
+    epoch_resumed_ = false;
   }
 
   /// Not all batches of the window were left out.
@@ -687,6 +770,12 @@ class Engine {
   bool loss_scale_due_ = false;  // gradients were unscaled since the loss scale was last updated
   bool stop_requested_ = false;
   bool schedules_suspended_ = false;
+  bool fit_ended_ = false;      // the last fit has come to its end
+  bool resumed_ = false;        // loaded, and no fit has begun since
+  bool epoch_resumed_ = false;  // loaded in the middle of an epoch, which is still running
+  FitClock clock_;
+  Hyperparameters hyperparameters_;
+  std::vector<Errand> errands_;  // that hooks have asked for
 };
 
 }  // namespace fulgurite::detail

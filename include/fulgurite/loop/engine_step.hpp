@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <optional>
 #include <span>
+#include <string>
 #include <tuple>
 #include <utility>
 
@@ -21,6 +22,9 @@
 #include "window.hpp"
 
 namespace fulgurite::detail {
+
+/// For what stands above the engine (fg::save_checkpoint): the way from a trainer, or a hook's step, to its engine.
+struct EngineAccess;
 
 /// The step that `auto& step` binds to: `fg::Step<Model>` and what only the engine can do.
 template <class Engine, class Model>
@@ -77,6 +81,12 @@ class EngineStep : public Step<Model> {
     }
   }
 
+  /// Has `act(engine, text)` called as soon as the training rests. For fg::save_checkpoint.
+  FULGURITE_INLINE void when_at_rest(void (*act)(Engine&, const std::string&), std::string text) {
+    asked_ = true;
+    engine_->when_at_rest(act, std::move(text));
+  }
+
   /// The model that is trained.
   Model& model() const { return engine_->model(); }
   /// From here on the model's schedules stand still: whoever calls this sets the learning rates. (In manual mode the
@@ -103,11 +113,13 @@ class EngineStep : public Step<Model> {
 
  private:
   friend Engine;
+  friend EngineAccess;
 
   Engine* engine_;
   std::int64_t log_step_;
   // What the engine keeps of a batch, and of no other.
   StepsTaken<Engine::optimizer_count> taken_{};
+  bool asked_ = false;  // for something between two batches
   std::array<BatchWindow, Engine::optimizer_count> windows_;
 };
 

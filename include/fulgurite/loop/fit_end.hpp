@@ -3,17 +3,16 @@
 // it stays set, and is obeyed as soon as `MinEpochs` and `MinSteps` are reached.
 #pragma once
 
-#include <chrono>
-
 #include <fulgurite/policies/limits.hpp>
+#include "fit_clock.hpp"
 #include "progress.hpp"
 
 namespace fulgurite::detail {
 
 class FitEnd {
  public:
-  FitEnd(const Limits& limits, const Progress& progress, bool& stop_requested)
-      : limits_(&limits), progress_(&progress), stop_requested_(&stop_requested) {}
+  FitEnd(const Limits& limits, const Progress& progress, const FitClock& clock, bool& stop_requested)
+      : limits_(&limits), progress_(&progress), clock_(&clock), stop_requested_(&stop_requested) {}
 
   /// There is a request to stop, and nothing keeps it waiting.
   bool stops() const {
@@ -23,7 +22,7 @@ class FitEnd {
 
   /// The batch that was trained last was the fit's last.
   bool after_batch() const {
-    if (limits_->max_time && Clock::now() - started_ >= *limits_->max_time) *stop_requested_ = true;
+    if (limits_->max_time && clock_->elapsed() >= *limits_->max_time) *stop_requested_ = true;
     return (limits_->max_steps && progress_->global_step >= *limits_->max_steps) || stops();
   }
 
@@ -34,12 +33,10 @@ class FitEnd {
   }
 
  private:
-  using Clock = std::chrono::steady_clock;
-
   const Limits* limits_;
   const Progress* progress_;
+  const FitClock* clock_;
   bool* stop_requested_;
-  Clock::time_point started_ = Clock::now();
 };
 
 }  // namespace fulgurite::detail

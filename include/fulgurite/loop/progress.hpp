@@ -15,6 +15,17 @@ struct Progress {
   std::int64_t global_step = 0;     ///< optimizer steps
   std::int64_t skipped_steps = 0;   ///< optimizer steps that fell away because nothing finite was there to step on
 
+  /// For a checkpoint.
+  template <class Archive>
+  void state(Archive& archive) {
+    archive("epoch", epoch);
+    archive("batch", batch);
+    archive("batches", batches);
+    archive("windows", windows);
+    archive("global_step", global_step);
+    archive("skipped_steps", skipped_steps);
+  }
+
   friend constexpr bool operator==(const Progress&, const Progress&) = default;
 };
 

@@ -3,13 +3,16 @@
 #pragma once
 
 #include <boost/hana/at.hpp>
+#include <boost/hana/for_each.hpp>
 #include <boost/hana/tuple.hpp>
 
 #include <cstddef>
 #include <cstdint>
+#include <string>
 #include <utility>
 
 #include <fulgurite/detail/inline.hpp>
+#include <fulgurite/optim/optimizer.hpp>
 #include "configured_optimizers.hpp"
 #include "optimizer_index.hpp"
 #include "window.hpp"
@@ -31,6 +34,7 @@ class RunningOptimizer {
 
   /// Of batches that are accumulated; a window of one batch lives in the batch's step.
   FULGURITE_INLINE Window& window() { return window_; }
+  const Window& window() const { return window_; }
 
   /// Steps that it made, in all and in this epoch.
   std::int64_t step_count() const { return step_count_; }
@@ -42,7 +46,34 @@ class RunningOptimizer {
   void note_step() { metric_schedules_due_ = true; }
   bool take_note_of_step() { return std::exchange(metric_schedules_due_, false); }
 
+  /// For a checkpoint.
+  template <class Archive>
+  void state(Archive& archive) {
+    archive.same("class", optimizer_name(optimizer()), "make the trainer with the optimizer that it was saved with");
+    archive("state", optimizer());
+    archive("window", window_);
+    archive("step_count", step_count_);
+    archive("steps_before_epoch", steps_before_epoch_);
+    archive("metric_schedules_due", metric_schedules_due_);
+    archive.part("schedules", [&](auto& part) { schedules_state(part); });
+  }
+
  private:
+  template <class Archive>
+  void schedules_state(Archive& archive) {
+    archive.same("count", std::to_string(Configured::schedule_count),
+                 "give the optimizer the schedules that it had when it was saved");
+    if constexpr (Configured::schedule_count > 0) {
+      std::size_t index = 0;
+      boost::hana::for_each(schedules(), [&](auto& schedule) {
+        const std::string number = std::to_string(index++);
+        archive.same_class("class_" + number, schedule.schedule(),
+                           "give the optimizer the schedules that it had when it was saved, in the same order");
+        archive(number, schedule);
+      });
+    }
+  }
+
   Configured configured_;
   Window window_;
   std::int64_t step_count_ = 0;

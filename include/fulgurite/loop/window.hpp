@@ -111,6 +111,17 @@ class Window {
     }
   }
 
+  /// For a checkpoint.
+  template <class Archive>
+  void state(Archive& archive) {
+    archive("divisor", divisor_);
+    archive("batches", batches_);
+    archive("is_odd", is_odd_);
+    archive("left_out", odd_.left_out);
+    archive("weight", odd_.weight);
+    archive("corrected", odd_.corrected);
+  }
+
  private:
   constexpr double take_odd_correction(bool own_mean) {
     is_odd_ = true;

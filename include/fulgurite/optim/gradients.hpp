@@ -48,6 +48,13 @@ struct GradientScale {
   /// The next update is not like others.
   bool is_pending() const { return clipping.defined() || unscaled; }
 
+  /// For a checkpoint: what was asked of the next update alone.
+  template <class Archive>
+  void state(Archive& archive) {
+    archive("clipping", clipping);
+    archive("unscaled", unscaled);
+  }
+
   /// After an update, or for new gradients. The loss scale stays.
   void begin_anew() {
     clipping.reset();

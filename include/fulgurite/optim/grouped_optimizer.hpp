@@ -281,6 +281,13 @@ class GroupedOptimizer {
     }
   }
 
+  /// For a checkpoint.
+  template <class Archive>
+  void state(Archive& archive) {
+    archive.state_dict("state_dict", static_cast<Derived&>(*this));
+    archive("next_update", scale_);
+  }
+
  protected:
   /// Makes the gradients of a part those of the loss to minimise with its L2 penalty, in tensors of their own.
   static void penalise(Part& part, bool maximize, double weight_decay) {

@@ -112,6 +112,14 @@ class TorchOptimizer {
 
   O& wrapped() { return optimizer_; }
 
+  /// For a checkpoint.
+  template <class Archive>
+  void state(Archive& archive) {
+    if constexpr (Archive::loads) optimizer_.state().clear();  // LibTorch only adds to it
+    archive("wrapped", optimizer_);
+    archive("next_update", scale_);
+  }
+
  private:
   // LibTorch gives the options of a group to whoever may change the group, which its const accessor does not allow.
   TorchRates rates() const { return TorchRates(const_cast<O&>(optimizer_)); }

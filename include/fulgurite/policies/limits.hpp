@@ -52,7 +52,8 @@ struct MaxSteps {
   }
 };
 
-/// Asks `fit` to stop once this much time has passed since it began, as `step.stop()` does: the running batch is finished,
+/// Asks `fit` to stop once this much time has passed since it began (in a resumed fit: together with the time before the
+/// checkpoint), as `step.stop()` does: the running batch is finished,
 /// a validation follows, and `MinEpochs` and `MinSteps` come first.
 struct MaxTime {
   using slot = slots::MaxTime;

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <ATen/Context.h>
+#include <ATen/core/Generator.h>
 #include <ATen/core/Tensor.h>
 #include <ATen/ops/isfinite.h>
 #include <ATen/ops/ones.h>
@@ -108,6 +109,14 @@ class TensorBackend {
       return AutocastGuard(device_.type(), scalar_type(autocast), false);
     }
   }
+
+  /// The random generators that a training draws from: the host's, and the device's.
+  std::vector<at::Generator> generators() const {
+    std::vector<at::Generator> all{at::globalContext().defaultGenerator(at::kCPU)};
+    if (!device_.is_cpu()) all.push_back(at::globalContext().defaultGenerator(device_));
+    return all;
+  }
+  RandomGuard random_guard() const { return RandomGuard(generators()); }
 
   template <class Model>
   EvaluationGuard<Model> evaluation_guard(Model& model) const {

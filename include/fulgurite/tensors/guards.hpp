@@ -7,6 +7,7 @@
 #include <ATen/core/Generator.h>
 #include <c10/core/GradMode.h>
 
+#include <cstddef>
 #include <mutex>
 #include <utility>
 #include <vector>
@@ -37,6 +38,29 @@ class AutocastGuard {
   at::DeviceType device_;
   bool was_enabled_;
   at::ScalarType was_format_;
+};
+
+/// Whatever is drawn in a scope, afterwards the generators go on where they stood.
+class RandomGuard {
+ public:
+  explicit RandomGuard(std::vector<at::Generator> generators) : generators_(std::move(generators)) {
+    for (at::Generator& generator : generators_) {
+      const std::lock_guard lock(generator.mutex());
+      states_.push_back(generator.get_state());
+    }
+  }
+  RandomGuard(const RandomGuard&) = delete;
+  RandomGuard& operator=(const RandomGuard&) = delete;
+  ~RandomGuard() {
+    for (std::size_t i = 0; i < generators_.size(); ++i) {
+      const std::lock_guard lock(generators_[i].mutex());
+      generators_[i].set_state(states_[i]);
+    }
+  }
+
+ private:
+  std::vector<at::Generator> generators_;
+  std::vector<at::Tensor> states_;
 };
 
 /// Evaluation mode without gradients; at its end every module is in the mode in which it was, and the generator of the

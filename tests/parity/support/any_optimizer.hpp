@@ -105,6 +105,12 @@ class AnyOptimizer {
 
   Rates& rates() { return *optimizer_; }
 
+  /// For a checkpoint.
+  template <class Archive>
+  void state(Archive& archive) {
+    archive.state_dict("state_dict", *optimizer_);
+  }
+
  private:
   // Under a loss scale a step is not made without gradients, or with one that is not finite.
   bool falls_away() {

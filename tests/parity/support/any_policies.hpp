@@ -46,6 +46,16 @@ struct AnyEarlyStopping {
   void on_validation_end(auto& step) {
     each([&](auto& stopping) { stopping.on_validation_end(step); });
   }
+  void on_save_checkpoint(auto& checkpoint) {
+    each([&](auto& stopping) {
+      checkpoint.part(std::string(stopping.monitor()), [&](auto& part) { stopping.on_save_checkpoint(part); });
+    });
+  }
+  void on_load_checkpoint(auto& checkpoint) {
+    each([&](auto& stopping) {
+      checkpoint.part(std::string(stopping.monitor()), [&](auto& part) { stopping.on_load_checkpoint(part); });
+    });
+  }
 
  private:
   template <class Stopping>

@@ -107,8 +107,10 @@ class AnySchedule::Running {
   void reattach(Optimizer& optimizer) {
     runner_->reattach(rates_of(optimizer));
   }
-  fg::ScheduleState state() const { return runner_->state(); }
-  void load_state(const fg::ScheduleState& saved) { runner_->load_state(saved); }
+  fg::ScheduleState state() const { return runner_ ? runner_->state() : fg::ScheduleState(); }
+  void load_state(const fg::ScheduleState& saved) {
+    if (runner_) runner_->load_state(saved);
+  }
   std::int64_t steps() const { return runner_->steps(); }
   double last_lr(std::int64_t group = 0) const { return runner_->last_lr(group); }
   const AnySchedule& schedule() const { return schedule_; }

@@ -266,6 +266,7 @@ inline std::string deviation(const Json& file, const Outcome& ours) {
   const bool scaled = !ours.record.scaler.empty();
   const bool v1 = file.at("engine").at("lightning").get<std::string>().starts_with("1.");
   const bool several = config.at("optimizers").size() > 1;
+  if (config.contains("resume")) return config.at("resume").value("checkpoint", Json::object()).empty() ? "S112" : "S114";
   if (scaled && ours.progress.skipped_steps > 0) return "S51";
   if (scaled && several) return "S52";
   if (scaled && config.contains("manual_clip")) return "S48";
@@ -283,6 +284,23 @@ inline std::string deviation(const Json& file, const Outcome& ours) {
       return "S64";
   }
   return {};
+}
+
+/// A run that was interrupted is, bit for bit, the one that never stopped.
+inline void require_same_run(const Outcome& ours, const Outcome& uninterrupted) {
+  const Record &a = ours.record, &b = uninterrupted.record;
+  CHECK((a.training_steps == b.training_steps));
+  CHECK((a.training_step_lr == b.training_step_lr));
+  CHECK((a.optimizer_steps == b.optimizer_steps));
+  CHECK((a.scheduler_steps == b.scheduler_steps));
+  CHECK((a.batch_end == b.batch_end));
+  CHECK((a.validation == b.validation));
+  CHECK((a.epoch_end == b.epoch_end));
+  CHECK((a.scaler == b.scaler));
+  CHECK((a.metrics == b.metrics));
+  CHECK((ours.lrs == uninterrupted.lrs));
+  CHECK((ours.progress == uninterrupted.progress));
+  CHECK((ours.parameters == uninterrupted.parameters));
 }
 
 /// The scale and its growth tracker move once a batch, after all steps; and not in a batch without one.
@@ -394,6 +412,11 @@ inline void require_skips_count_nowhere(const Json& config, const Outcome& ours)
 /// rule says; with `same_final_params_as`, the parameters are those of that case.
 inline void require_decided_form(const Json& file, const Outcome& ours, const std::string& rule) {
   const Json& config = file.at("config");
+  if (rule == "S112" || rule == "S114") {
+    Json without = config;
+    without.erase("resume");
+    return require_same_run(ours, run_case(without));
+  }
   const Json& trace = file.at("trace");
   const double tolerance = tolerance_of(file);
   if (const auto other = file.find("same_final_params_as"); other != file.end() && !other->is_null()) {

@@ -139,6 +139,12 @@ struct GoldenModel : Net {
     record->epoch_end.push_back(
         {{Record::as_double(step.epoch()), Record::as_double(step.global_step())}, step.metrics().values()});
   }
+  // Called last when a checkpoint is written: from here on the run is what another trainer goes on with.
+  void on_save_checkpoint(auto&) {
+    record->event("on_save_checkpoint");
+    if (interrupted) *interrupted = *record;
+  }
+  void on_load_checkpoint(auto&) {}
   void on_train_end(auto&) { record->event("on_train_end"); }
   void on_fit_end(auto&) { record->event("on_fit_end"); }
   void teardown() { record->event("teardown"); }
@@ -151,6 +157,7 @@ struct GoldenModel : Net {
   Json config;
   std::string program;
   Record* record;
+  Record* interrupted = nullptr;  // where the record is kept as it was when a checkpoint was written
   std::array<Rates*, shape.optimizers> rates{};
 
  protected:

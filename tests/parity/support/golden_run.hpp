@@ -7,6 +7,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <filesystem>
 #include <map>
 #include <optional>
 #include <set>
@@ -15,6 +16,7 @@
 #include <utility>
 #include <vector>
 
+#include <fulgurite/checkpoint/training.hpp>
 #include <fulgurite/data/example.hpp>
 #include <fulgurite/trainer.hpp>
 
@@ -170,12 +172,10 @@ inline fg::LossScaleOptions loss_scale_of(const Json& scaler) {
 
 // --- a run ---
 
+/// Runs a configuration on `model`. `from`: the checkpoint with which it goes on.
 template <class Model, class... Policies>
-Outcome run(const Json& config, Policies... policies) {
-  Outcome outcome;
-  Model model(config, shared().at("init").at(Model::initial), outcome.record);
-  Witness witness;
-  witness.record = &outcome.record;
+void run_on(Model& model, Witness witness, const std::filesystem::path& from, Outcome& outcome, Policies... policies) {
+  const Json& config = model.config;
   fg::Trainer trainer{model, policies..., witness,
                       AnyEarlyStopping(trainer_of(config).value("early_stopping", Json()))};
   outcome.record.progress = &trainer.progress();
@@ -185,6 +185,7 @@ Outcome run(const Json& config, Policies... policies) {
     };
   }
   set_options(trainer, trainer_of(config));
+  if (!from.empty()) fg::load_checkpoint(trainer, from);
 
   const auto dtype = dtype_of(config);
   const auto train = batches("x_train", Model::train_target, dtype);
@@ -199,12 +200,52 @@ Outcome run(const Json& config, Policies... policies) {
   outcome.record.progress = nullptr;
   outcome.record.loss_scale = nullptr;
   outcome.record.metrics = trainer.metrics().values();
+  outcome.lrs.clear();
   model.add_all_lrs(outcome.lrs);
+}
+
+/// The first part of a run that is interrupted: what it does after its last checkpoint is forgotten.
+template <class Model, class... Policies>
+void run_first(const Json& config, const std::filesystem::path& to, Outcome& outcome, Policies... policies) {
+  Arguments resume(config.at("resume"));
+  Json first = config;
+  first["trainer"] = trainer_of(config);
+  if (const Json* options = resume.find("first")) first["trainer"].update(*options);
+  Witness witness{.record = &outcome.record, .checkpoint = to};
+  if (const Json* given = resume.find("checkpoint")) {
+    Arguments checkpoint(*given, {"save_top_k"});
+    if (const Json* every = checkpoint.find("every_n_train_steps")) witness.checkpoint_every = every->get<std::int64_t>();
+    checkpoint.done("checkpoint");
+  }
+  resume.done("resume");
+  Record interrupted;
+  Model model(first, shared().at("init").at(Model::initial), outcome.record);
+  model.interrupted = &interrupted;
+  run_on(model, witness, {}, outcome, policies...);
+  outcome.record = std::move(interrupted);
+}
+
+template <class Model, class... Policies>
+Outcome run(const Json& config, Policies... policies) {
+  Outcome outcome;
+  std::filesystem::path checkpoint;
+  if (config.contains("resume")) {
+    checkpoint = std::filesystem::temp_directory_path() / "fulgurite_golden.ckpt";
+    std::filesystem::remove(checkpoint);
+    run_first<Model>(config, checkpoint, outcome, policies...);
+  }
+  Model model(config, shared().at("init").at(Model::initial), outcome.record);
+  if (!checkpoint.empty()) {
+    const torch::NoGradGuard no_grad;
+    for (auto& parameter : model.parameters()) parameter.zero_();  // what is not loaded is seen
+  }
+  run_on(model, Witness{.record = &outcome.record}, checkpoint, outcome, policies...);
   for (const auto& parameter : model.named_parameters()) {
     const auto values = parameter.value().detach().to(torch::kDouble).contiguous();
     outcome.parameters[parameter.key()] = {values.template data_ptr<double>(),
                                            values.template data_ptr<double>() + values.numel()};
   }
+  if (!checkpoint.empty()) std::filesystem::remove(checkpoint);
   return outcome;
 }
 

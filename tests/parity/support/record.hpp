@@ -4,6 +4,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <filesystem>
 #include <functional>
 #include <map>
 #include <optional>
@@ -12,6 +13,7 @@
 #include <vector>
 
 #include <fulgurite/callbacks/callback.hpp>
+#include <fulgurite/checkpoint/training.hpp>
 #include <fulgurite/data/example.hpp>
 #include <fulgurite/logging/logger.hpp>
 #include <fulgurite/loop/progress.hpp>
@@ -56,6 +58,8 @@ struct Record {
 struct Witness {
   using slot = fg::slots::Callback;
   Record* record = nullptr;
+  std::filesystem::path checkpoint{};                         // where it saves; empty: nowhere
+  std::optional<std::int64_t> checkpoint_every{};             // steps; else at each epoch's end
 
   void log_metrics(const fg::MetricsRow& row) {
     std::map<std::string, double> values{{"epoch", Record::as_double(row.epoch)}};
@@ -74,12 +78,21 @@ struct Witness {
   void on_before_backward(const auto&, auto&) { record->event("cb.on_before_backward"); }
   void on_after_backward(auto&) { record->event("cb.on_after_backward"); }
   void on_before_optimizer_step(auto&, auto&) { record->event("cb.on_before_optimizer_step"); }
-  void on_train_batch_end(const auto&, const fg::Example&, auto&) { record->event("cb.on_train_batch_end"); }
+  void on_train_batch_end(const auto& result, const fg::Example&, auto& step) {
+    record->event("cb.on_train_batch_end");
+    const bool due = checkpoint_every && result.stepped && step.global_step() % *checkpoint_every == 0;
+    if (!checkpoint.empty() && due) fg::save_checkpoint(step, checkpoint);
+  }
   void on_validation_start(auto&) { record->event("cb.on_validation_start"); }
   void on_validation_epoch_start(auto&) { record->event("cb.on_validation_epoch_start"); }
   void on_validation_epoch_end(auto&) { record->event("cb.on_validation_epoch_end"); }
   void on_validation_end(auto&) { record->event("cb.on_validation_end"); }
-  void on_train_epoch_end(auto&) { record->event("cb.on_train_epoch_end"); }
+  void on_train_epoch_end(auto& step) {
+    record->event("cb.on_train_epoch_end");
+    if (!checkpoint.empty() && !checkpoint_every) fg::save_checkpoint(step, checkpoint);
+  }
+  void on_save_checkpoint(auto&) { record->event("cb.on_save_checkpoint"); }
+  void on_load_checkpoint(auto&) {}
   void on_train_end(auto&) { record->event("cb.on_train_end"); }
   void on_fit_end(auto&) { record->event("cb.on_fit_end"); }
   void teardown() { record->event("cb.teardown"); }

@@ -1,0 +1,173 @@
+// SPDX-License-Identifier: MIT
+// A callback that saves checkpoints, and keeps the best of them.
+#pragma once
+
+#include <algorithm>
+#include <cmath>
+#include <cstddef>
+#include <cstdint>
+#include <filesystem>
+#include <limits>
+#include <optional>
+#include <stdexcept>
+#include <string>
+#include <string_view>
+#include <system_error>
+#include <utility>
+#include <variant>
+#include <vector>
+
+#include <fulgurite/checkpoint/training.hpp>
+#include <fulgurite/detail/fixed_string.hpp>
+#include <fulgurite/policies/scheduler_interval.hpp>
+#include <fulgurite/schedulers/plateau.hpp>
+#include "callback.hpp"
+
+namespace fulgurite {
+
+/// A checkpoint that a `ModelCheckpoint` keeps.
+struct SavedCheckpoint {
+  std::string path;
+  std::optional<double> score;  ///< of the metric, where one is followed
+
+  /// For a checkpoint.
+  template <class Archive>
+  void state(Archive& archive) {
+    archive("path", path);
+    archive("score", score);
+  }
+};
+
+/// Saves checkpoints `epoch=3-step=120.ckpt`, and keeps the `save_top_k` best by the metric in its type,
+/// `ModelCheckpoint<"val_loss">{.save_top_k = 3}`; without one, `ModelCheckpoint<>`, the newest. Lightning's ModelCheckpoint.
+///
+/// It saves once an epoch, when it is over; where `ValidateEvery` has validations at other times, after each of them; or after
+/// every so many optimizer steps. Never twice at the same `global_step`.
+template <detail::FixedString Metric = "">
+struct ModelCheckpoint {
+  using slot = slots::Callback;
+  static constexpr bool follows_metrics = true;
+  static constexpr bool has_monitor = !Metric.empty();
+
+  std::filesystem::path folder = "checkpoints";            ///< is made if there is none
+  MetricMode mode = MetricMode::min;                       ///< whether a smaller or a greater value is better
+  std::int64_t save_top_k = 1;                             ///< so many are kept; -1 is all of them, 0 none but the last
+  bool save_last = false;                                  ///< the newest is also in `last.ckpt`
+  std::variant<EveryEpoch, EveryStep> every = EveryEpoch{};  ///< `fg::EveryStep{500}`: after optimizer steps
+  bool strict = true;                                      ///< a metric that nobody logged is an error
+
+  std::vector<SavedCheckpoint> saved{};             ///< state, as the next ones: what is kept, the oldest first
+  std::optional<std::int64_t> saved_step = std::nullopt;  ///< global_step when it saved last
+  enum class Saves { at_epoch_end, at_validation_end, never } saves = Saves::at_epoch_end;
+
+  static constexpr std::string_view monitor() { return Metric.view(); }
+
+  const char* problem() const {
+    if (save_top_k < -1) return "ModelCheckpoint.save_top_k must be -1 (all), 0 (none) or more";
+    if (!has_monitor && save_top_k > 1) {
+      return "ModelCheckpoint.save_top_k must be -1, 0 or 1 without a metric to compare by: ModelCheckpoint<\"val_loss\">";
+    }
+    return std::visit([](const auto& interval) { return interval.problem(); }, every);
+  }
+
+  /// The checkpoint with the best score, without a metric the newest; nullptr if there is none.
+  const SavedCheckpoint* best() const {
+    const auto found = std::min_element(saved.rbegin(), saved.rend(), [&](const auto& a, const auto& b) { return precedes(a, b); });
+    return found == saved.rend() ? nullptr : &*found;
+  }
+
+  void on_train_start(auto& run) {
+    saves = run.is_rehearsal()               ? Saves::never
+            : run.metrics_come_with_epochs() ? Saves::at_epoch_end
+                                             : Saves::at_validation_end;
+  }
+
+  void on_train_batch_end(const auto& result, const auto& /*batch*/, auto& step) {
+    const auto* steps = std::get_if<EveryStep>(&every);
+    if (steps && saves != Saves::never && result.stepped && step.global_step() % steps->frequency == 0) save(step);
+  }
+  void on_validation_end(auto& step) {
+    if (saves == Saves::at_validation_end && step.progress().batches > 0) save_in_epoch(step);  // else it is the sanity check
+  }
+  void on_train_epoch_end(auto& step) {
+    if (saves == Saves::at_epoch_end) save_in_epoch(step);
+  }
+
+  void on_save_checkpoint(auto& checkpoint) { keep(checkpoint); }
+  void on_load_checkpoint(auto& checkpoint) { keep(checkpoint); }
+
+ private:
+  void keep(auto& checkpoint) {
+    checkpoint("saved", saved);
+    checkpoint("saved_step", saved_step);
+  }
+
+  /// The one is to be kept rather than the other.
+  bool precedes(const SavedCheckpoint& a, const SavedCheckpoint& b) const {
+    if (!a.score || !b.score) return false;
+    return mode == MetricMode::min ? *a.score < *b.score : *a.score > *b.score;
+  }
+
+  void save_in_epoch(auto& step) {
+    const auto* epochs = std::get_if<EveryEpoch>(&every);
+    if (epochs && (step.epoch() + 1) % epochs->frequency == 0) save(step);
+  }
+
+  void save(auto& step) {
+    if (saved_step == step.global_step()) return;
+    SavedCheckpoint candidate{{}, score(step)};
+    if (has_monitor && !candidate.score) return;
+    saved_step = step.global_step();
+    std::filesystem::create_directories(folder);
+    std::optional<SavedCheckpoint> loser;
+    if (save_top_k != 0) {
+      const bool full = save_top_k > 0 && saved.size() >= static_cast<std::size_t>(save_top_k);
+      const auto worst = std::max_element(saved.begin(), saved.end(), [&](const auto& a, const auto& b) { return precedes(a, b); });
+      if (!full || !has_monitor || precedes(candidate, *worst)) {
+        if (full) {
+          loser = std::move(*worst);
+          saved.erase(worst);
+        }
+        candidate.path = free_path(step).string();
+        saved.push_back(candidate);
+        save_checkpoint(step, candidate.path);
+      }
+    }
+    if (save_last) save_checkpoint(step, folder / "last.ckpt");
+    if (loser && loser->path != candidate.path) remove_when_saved(step, loser->path);
+  }
+
+  /// After the new file is there.
+  static void remove_when_saved(auto& step, const std::string& path) {
+    step.when_at_rest(
+        [](auto& /*engine*/, const std::string& file) {
+          std::error_code gone_already;
+          std::filesystem::remove(file, gone_already);
+        },
+        path);
+  }
+
+  std::filesystem::path free_path(auto& step) const {
+    const std::string stem = "epoch=" + std::to_string(step.epoch()) + "-step=" + std::to_string(step.global_step());
+    auto path = folder / (stem + ".ckpt");
+    for (int version = 1; std::filesystem::exists(path); ++version) {
+      path = folder / (stem + "-v" + std::to_string(version) + ".ckpt");
+    }
+    return path;
+  }
+
+  /// The metric's value; one that is no number is worse than any.
+  std::optional<double> score(auto& step) const {
+    if constexpr (has_monitor) {
+      const std::optional<double> value = step.metrics().value(monitor());
+      if (!value && strict) throw std::invalid_argument(step.metrics().missing("ModelCheckpoint", monitor()));
+      if (!value || !std::isnan(*value)) return value;
+      constexpr double infinity = std::numeric_limits<double>::infinity();
+      return mode == MetricMode::min ? infinity : -infinity;
+    } else {
+      return std::nullopt;
+    }
+  }
+};
+
+}  // namespace fulgurite

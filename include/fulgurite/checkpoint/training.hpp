@@ -1,0 +1,424 @@
+// SPDX-License-Identifier: MIT
+// A whole training in a file: `fg::save_checkpoint(trainer, "run.ckpt")`, and later, in another process,
+// `fg::load_checkpoint(trainer, "run.ckpt")`. From there on the run is, bit for bit, the one that never stopped.
+//
+// The file is a dictionary as `torch.save` writes it (`torch.load("run.ckpt")["state_dict"]`):
+//   fulgurite_checkpoint     version of this format
+//   epoch, global_step, hyper_parameters
+//   state_dict               parameters and buffers by name
+//   gradients                of an open window, in the same order; else None
+//   random                   states of the random generators: the host's, the device's
+//   training                 counters, optimizers, schedules, metrics, …: Engine::state in loop/engine.hpp
+//   callbacks, model         what their on_save_checkpoint gave
+#pragma once
+
+#include <ATen/core/Generator.h>
+#include <ATen/core/Tensor.h>
+#include <ATen/core/ivalue.h>
+#include <ATen/core/jit_type.h>
+#include <c10/core/GradMode.h>
+#include <c10/core/ScalarType.h>
+#include <c10/util/Exception.h>
+#include <torch/serialize.h>
+
+#include <boost/hana/for_each.hpp>
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <exception>
+#include <filesystem>
+#include <fstream>
+#include <mutex>
+#include <stdexcept>
+#include <string>
+#include <string_view>
+#include <system_error>
+#include <type_traits>
+#include <utility>
+#include <vector>
+
+#include <fulgurite/hooks/checkpoint.hpp>
+#include <fulgurite/optim/state_dict.hpp>
+#include "archive.hpp"
+#include "detail/read_pickle.hpp"
+#include "detail/whole_file.hpp"
+#include "weights.hpp"
+
+namespace fulgurite {
+
+namespace detail {
+
+struct EngineAccess {
+  template <class Host>
+  static auto& of(Host& host) {
+    if constexpr (std::is_pointer_v<decltype(host.engine_)>) {
+      return *host.engine_;
+    } else {
+      return host.engine_;
+    }
+  }
+  template <class Host>
+  static constexpr bool knows = requires(Host& host) { host.engine_; };
+};
+
+/// Raised whenever the meaning of an entry changes.
+inline constexpr std::int64_t checkpoint_format = 1;
+
+// --- weights -------------------------------------------------------------------------------------------------------
+
+/// Parameters and buffers of a model, then parameters of its optimizers that it does not name.
+template <class Engine>
+std::vector<NamedWeight> all_weights(Engine& engine) {
+  constexpr bool has_names = requires {
+    engine.model().named_parameters();
+    engine.model().named_buffers();
+  };
+  static_assert(has_names,
+                "fg::save_checkpoint and fg::load_checkpoint need a model that is a torch::nn::Module, whose parameters and "
+                "buffers have names. See docs/errors/checkpoint-model.md");
+  std::vector<NamedWeight> all;
+  if constexpr (has_names) {
+    all = weights_of(engine.model());
+    engine.for_each_optimizer([&](auto index) {
+      std::size_t number = 0;
+      engine.running(index).optimizer().for_each_parameter([&](const at::Tensor& parameter) {
+        bool named = false;
+        for (const NamedWeight& weight : all) named |= weight.tensor.is_same(parameter);
+        const std::string place = "optimizer_" + std::to_string(index) + ".parameter_" + std::to_string(number++);
+        if (!named) all.push_back({place, parameter});
+      });
+    });
+    std::erase_if(all, [](const NamedWeight& weight) { return !weight.tensor.defined(); });
+  }
+  return all;
+}
+
+/// Throws std::runtime_error unless the file has these weights in their number formats, and no others.
+inline void require_same_weights(const std::vector<NamedWeight>& weights, const std::vector<at::Tensor>& loaded,
+                                 const c10::IValue& saved) {
+  for (std::size_t i = 0; i < weights.size(); ++i) {
+    const auto& [name, weight] = weights[i];
+    if (loaded[i].scalar_type() == weight.scalar_type()) continue;
+    throw std::runtime_error(name + " is " + at::toString(loaded[i].scalar_type()) + " there and " +
+                             at::toString(weight.scalar_type()) +
+                             " in the model: give the trainer the precision that it was saved with");
+  }
+  for (const auto& each : saved.toGenericDict()) {
+    const std::string& name = each.key().toStringRef();
+    const bool known = std::any_of(weights.begin(), weights.end(), [&](const NamedWeight& weight) { return weight.name == name; });
+    if (!known) throw std::runtime_error("it has a weight " + name + ", and the model has none of that name");
+  }
+}
+
+template <class Engine>
+c10::IValue saved_gradients(Engine& engine, const std::vector<NamedWeight>& weights) {
+  if (!engine.keeps_gradients()) return {};
+  auto gradients = new_list();
+  for (const NamedWeight& weight : weights) {
+    const at::Tensor& gradient = weight.tensor.unsafeGetTensorImpl()->grad();
+    gradients.push_back(gradient.defined() ? c10::IValue(gradient.detach()) : c10::IValue());
+  }
+  return gradients;
+}
+
+/// The gradients of a file, in the order of the model's weights; undefined ones where it has none.
+inline std::vector<at::Tensor> gradients_in(const c10::IValue& saved, const std::vector<NamedWeight>& weights) {
+  std::vector<at::Tensor> gradients(weights.size());
+  if (saved.isNone()) return gradients;
+  const auto values = elements(saved);
+  if (values.size() != weights.size()) throw std::runtime_error("it has gradients for another number of weights");
+  for (std::size_t i = 0; i < values.size(); ++i) {
+    if (values[i].isTensor()) gradients[i] = values[i].toTensor().to(weights[i].tensor.device());
+  }
+  return gradients;
+}
+
+// --- random streams ------------------------------------------------------------------------------------------------
+
+inline c10::IValue random_states(std::vector<at::Generator> generators) {
+  auto states = new_list();
+  for (at::Generator& generator : generators) {
+    const std::lock_guard lock(generator.mutex());
+    states.push_back(generator.get_state());
+  }
+  return states;
+}
+
+/// On another device only the host's stream goes on.
+inline void set_random_states(std::vector<at::Generator> generators, const c10::IValue& saved) {
+  const auto states = elements(saved);
+  for (std::size_t i = 0; i < generators.size() && i < states.size(); ++i) {
+    const std::lock_guard lock(generators[i].mutex());
+    generators[i].set_state(states[i].toTensor());
+  }
+}
+
+// --- callbacks and model -------------------------------------------------------------------------------------------
+
+/// The archives as a training's parts and hooks see them.
+template <class Archive, class Model>
+class TrainingArchive : public Archive {
+ public:
+  TrainingArchive(Archive archive, Model& model) : Archive(std::move(archive)), model_(&model) {}
+
+  /// The model that is trained.
+  Model& model() const { return *model_; }
+
+ private:
+  Model* model_;
+};
+
+template <class Host>
+consteval bool has_checkpoint_hooks() {
+  constexpr bool saves = hooks::present<hooks::on_save_checkpoint_hook, Host>;
+  constexpr bool loads = hooks::present<hooks::on_load_checkpoint_hook, Host>;
+  static_assert(saves == loads,
+                "a model or callback has one of on_save_checkpoint and on_load_checkpoint: write both, since what is saved must "
+                "come back. See docs/errors/checkpoint-hooks.md");
+  return saves && loads;
+}
+
+/// Calls f(name, host) for callbacks that have a state, each under a name of its own.
+template <class Engine, class F>
+void for_each_keeper(Engine& engine, F&& f) {
+  std::vector<std::string> names;
+  boost::hana::for_each(engine.callbacks(), [&](auto& callback) {
+    if constexpr (has_checkpoint_hooks<std::remove_cvref_t<decltype(callback)>>()) {
+      const std::string name = class_name_of(callback);
+      names.push_back(name);
+      const auto same = std::count(names.begin(), names.end(), name);
+      f(same == 1 ? name : name + "#" + std::to_string(same), callback);
+    }
+  });
+}
+
+/// What has no place in a model's tensors.
+template <class Engine>
+c10::IValue training_state(Engine& engine) {
+  using Model = std::remove_cvref_t<decltype(engine.model())>;
+  CheckpointWriter training;
+  engine.state(training);
+  CheckpointWriter callbacks;
+  for_each_keeper(engine, [&](const std::string& name, auto& callback) {
+    TrainingArchive<CheckpointWriter, Model> archive({}, engine.model());
+    hooks::call<hooks::on_save_checkpoint_hook>(callback, archive);
+    callbacks(name, archive.ivalue());
+  });
+  CheckpointWriter whole;
+  whole("training", training.ivalue());
+  whole("callbacks", callbacks.ivalue());
+  if constexpr (has_checkpoint_hooks<Model>()) {
+    TrainingArchive<CheckpointWriter, Model> archive({}, engine.model());
+    hooks::call<hooks::on_save_checkpoint_hook>(engine.model(), archive);
+    whole("model", archive.ivalue());
+  }
+  return whole.ivalue();
+}
+
+template <class Engine>
+void load_training_state(Engine& engine, const c10::IValue& saved) {
+  using Model = std::remove_cvref_t<decltype(engine.model())>;
+  const CheckpointReader whole(saved);
+  whole.part("training", [&](auto& training) { engine.state(training); });
+  whole.part("callbacks", [&](auto& callbacks) {
+    std::vector<std::string> left = callbacks.names();
+    for_each_keeper(engine, [&](const std::string& name, auto& callback) {
+      if (std::erase(left, name) == 0) return;  // it was not there: it begins anew
+      callbacks.part(name, [&](auto& part) {
+        TrainingArchive<CheckpointReader, Model> archive(part, engine.model());
+        hooks::call<hooks::on_load_checkpoint_hook>(callback, archive);
+      });
+    });
+    for (const std::string& name : left) {
+      TORCH_WARN("fulgurite: the checkpoint has the state of a callback ", name, ", which this trainer does not have");
+    }
+  });
+  if constexpr (has_checkpoint_hooks<Model>()) {
+    if (!whole.has("model")) whole.refuse("model", "had no on_save_checkpoint");
+    whole.part("model", [&](auto& part) {
+      TrainingArchive<CheckpointReader, Model> archive(part, engine.model());
+      hooks::call<hooks::on_load_checkpoint_hook>(engine.model(), archive);
+    });
+  }
+}
+
+// --- the file ------------------------------------------------------------------------------------------------------
+
+/// The same on the host, each tensor with no more memory than its own.
+inline c10::IValue portable(const c10::IValue& value) {
+  if (value.isTensor()) {
+    at::Tensor tensor = value.toTensor();
+    if (!tensor.defined()) return {};
+    tensor = tensor.cpu();
+    const auto own = static_cast<std::size_t>(tensor.numel()) * tensor.element_size();
+    return tensor.storage().nbytes() == own ? tensor : tensor.clone();
+  }
+  if (value.isGenericDict()) {
+    const auto entries = value.toGenericDict();
+    auto copy = new_dict(entries.keyType());
+    for (const auto& each : entries) copy.insert(each.key(), portable(each.value()));
+    return copy;
+  }
+  if (value.isList()) {
+    auto copy = new_list();
+    for (const c10::IValue& each : value.toListRef()) copy.push_back(portable(each));
+    return copy;
+  }
+  return value;
+}
+
+template <class Engine>
+void write_checkpoint(Engine& engine, const std::filesystem::path& path) {
+  const c10::NoGradGuard no_grad;
+  write_whole(path, "a checkpoint", [&](const std::filesystem::path& beside) {
+    const auto weights = all_weights(engine);
+    auto state_dict = new_dict(c10::StringType::get());
+    for (const auto& [name, weight] : weights) state_dict.insert(name, weight.detach());
+    auto file = training_state(engine).toGenericDict();
+    file.insert("fulgurite_checkpoint", checkpoint_format);
+    file.insert("epoch", engine.progress().epoch);
+    file.insert("global_step", engine.progress().global_step);
+    file.insert("state_dict", state_dict);
+    file.insert("gradients", saved_gradients(engine, weights));
+    file.insert("random", random_states(engine.backend().generators()));
+    CheckpointWriter extra;
+    extra("hyper_parameters", engine.hyperparameters());
+    file.insert("hyper_parameters", *find(extra.ivalue(), "hyper_parameters"));
+    const std::vector<char> bytes = torch::pickle_save(portable(file));
+    std::ofstream stream(beside, std::ios::binary);
+    stream.write(bytes.data(), static_cast<std::streamsize>(bytes.size()));
+    if (!stream.flush()) throw std::filesystem::filesystem_error("cannot write", beside, std::make_error_code(std::errc::io_error));
+  });
+}
+
+/// The dictionary in a checkpoint. Throws std::runtime_error that says what is in the file's place.
+inline c10::IValue read_checkpoint(const std::filesystem::path& path) {
+  if (!std::filesystem::exists(path)) throw std::runtime_error("there is no such file");
+  c10::IValue file;
+  try {
+    file = read_pickle(path);
+  } catch (const c10::Error& error) {
+    if (is_archive(path)) {
+      throw std::runtime_error("it holds weights only, without the training around them: read it with fg::load_weights, or save "
+                               "with fg::save_checkpoint");
+    }
+    throw std::runtime_error("it is cut short, or no checkpoint: " + std::string(error.what_without_backtrace()));
+  }
+  const auto format = find(file, "fulgurite_checkpoint");
+  if (!format || !format->isInt()) {
+    throw std::runtime_error("it was not written by fg::save_checkpoint, and holds no training that could go on");
+  }
+  if (format->toInt() != checkpoint_format) {
+    throw std::runtime_error("it is of version " + std::to_string(format->toInt()) + " of the format, and this version of the "
+                             "library reads version " + std::to_string(checkpoint_format) +
+                             ": load it with the version that saved it");
+  }
+  return file;
+}
+
+template <class Engine>
+void load_checkpoint_of(Engine& engine, const c10::IValue& file) {
+  const c10::NoGradGuard no_grad;
+  const CheckpointReader reader(file);
+  const auto entry = [&](const char* name) {
+    if (!reader.has(name)) reader.refuse(name, "is missing");
+    return *find(file, name);
+  };
+  const auto weights = all_weights(engine);
+  const c10::IValue state_dict = entry("state_dict");
+  const auto loaded = loaded_weights(weights, state_dict);
+  require_same_weights(weights, loaded, state_dict);
+  const auto gradients = gradients_in(entry("gradients"), weights);
+  const c10::IValue random = entry("random");
+
+  // Each part checks what it is given before it changes; if a later part refuses, the earlier ones get back what they had.
+  const c10::IValue before = training_state(engine);
+  const bool stop_before = engine.stop_requested();
+  try {
+    load_training_state(engine, file);
+  } catch (...) {
+    try {
+      load_training_state(engine, before);
+    } catch (...) {  // a hook that takes nothing: the first exception says so
+    }
+    engine.stop_requested() = stop_before;
+    throw;
+  }
+  if (engine.hyperparameters().empty() && reader.has("hyper_parameters")) {
+    reader("hyper_parameters", engine.hyperparameters());
+  }
+  for (std::size_t i = 0; i < weights.size(); ++i) {
+    weights[i].tensor.copy_(loaded[i]);
+    const bool had = weights[i].tensor.unsafeGetTensorImpl()->grad().defined();
+    if (had || gradients[i].defined()) weights[i].tensor.mutable_grad() = gradients[i];
+  }
+  set_random_states(engine.backend().generators(), random);
+  engine.begin_resumed();
+}
+
+/// Whether this is the step of a hook, and no trainer.
+template <class Host>
+concept HookStep = requires(const Host& host) { host.batch_index(); };
+
+template <class Host>
+consteval bool can_be_saved() {
+  static_assert(EngineAccess::knows<Host>,
+                "fg::save_checkpoint and fg::load_checkpoint take a trainer, and fg::save_checkpoint also the `auto& step` of a "
+                "hook (fg::Step<Model>& does not know the trainer). See docs/errors/checkpoint-host.md");
+  return EngineAccess::knows<Host>;
+}
+
+}  // namespace detail
+
+/// Writes a training: parameters, buffers, optimizers, schedules, loss scale, counters, metrics, an open window with its
+/// gradients, random streams, callbacks and hyper-parameters. The file appears whole or not at all.
+///
+/// Given a trainer, it is called between two batches of the program's own loop, or after a fit. Given the `step` of a hook, it
+/// is written as soon as the training rests: after the batch with the hooks of all others and the validation that follows it; in
+/// an epoch's last batch and at its end, after the epoch and its plateau schedules.
+///
+/// Throws std::runtime_error that names the file, and std::logic_error for a trainer that fits.
+template <class Host>
+void save_checkpoint(Host& host, const std::filesystem::path& path) {
+  if constexpr (detail::can_be_saved<Host>()) {
+    auto& engine = detail::EngineAccess::of(host);
+    using Engine = std::remove_reference_t<decltype(engine)>;
+    if constexpr (detail::HookStep<Host>) {
+      host.when_at_rest([](Engine& at_rest, const std::string& to) { detail::write_checkpoint(at_rest, to); }, path.string());
+    } else {
+      if (engine.clock().runs()) {
+        throw std::logic_error("fulgurite: fg::save_checkpoint(trainer, …) was called while the trainer fits: in a hook call "
+                               "fg::save_checkpoint(step, …)");
+      }
+      detail::write_checkpoint(engine, path);
+    }
+  }
+}
+
+/// Reads what `save_checkpoint` wrote into a trainer of the same type, whose model has the same shape: `fit` or `loop()` goes on
+/// from there, in the middle of an epoch too; `fit` then walks over the batches that were trained before. Every weight stays
+/// where it lies in memory.
+///
+/// Throws std::runtime_error that names the file and what does not fit; nothing is changed then.
+template <class Trainer>
+void load_checkpoint(Trainer& trainer, const std::filesystem::path& path) {
+  if constexpr (detail::can_be_saved<Trainer>()) {
+    auto& engine = detail::EngineAccess::of(trainer);
+    if (engine.clock().runs()) {
+      throw std::logic_error("fulgurite: fg::load_checkpoint was called while the trainer fits: call it before");
+    }
+    std::string problem;
+    try {
+      return detail::load_checkpoint_of(engine, detail::read_checkpoint(path));
+    } catch (const c10::Error& error) {
+      problem = error.what_without_backtrace();
+    } catch (const std::exception& error) {
+      problem = error.what();
+    }
+    if (constexpr std::string_view speaker = "fulgurite: "; problem.starts_with(speaker)) problem.erase(0, speaker.size());
+    throw std::runtime_error("fulgurite: cannot load the checkpoint " + path.string() + ": " + problem);
+  }
+}
+
+}  // namespace fulgurite

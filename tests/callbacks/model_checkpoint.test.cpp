@@ -1,0 +1,135 @@
+// SPDX-License-Identifier: MIT
+#include <fulgurite/callbacks/model_checkpoint.hpp>
+
+#include <fulgurite/data/example.hpp>
+#include <fulgurite/optim/sgd.hpp>
+#include <fulgurite/policies.hpp>
+#include <fulgurite/trainer.hpp>
+
+#include <torch/torch.h>
+
+#include <catch2/catch_test_macros.hpp>
+#include <catch2/matchers/catch_matchers_string.hpp>
+
+#include <cmath>
+#include <cstddef>
+#include <filesystem>
+#include <fstream>
+#include <optional>
+#include <set>
+#include <stdexcept>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "support/temporary_folder.hpp"
+
+namespace {
+
+namespace fg = fulgurite;
+using Catch::Matchers::ContainsSubstring;
+using Names = std::set<std::string>;
+
+/// Logs the scores that it is given, one an epoch.
+struct Scored : torch::nn::Module {
+  torch::nn::Linear layer = register_module("layer", torch::nn::Linear(2, 1));
+  std::vector<double> scores;
+  torch::Tensor training_step(const torch::Tensor& batch, auto&) { return layer->forward(batch).mean(); }
+  void on_train_epoch_end(auto& step) {
+    if (static_cast<std::size_t>(step.epoch()) < scores.size()) {
+      step.log("score", scores[static_cast<std::size_t>(step.epoch())]);
+    }
+  }
+  auto configure_optimizers() { return fg::SGD(parameters(), {.lr = 0.1}); }
+};
+
+const std::vector<torch::Tensor> two_batches(2, torch::ones({3, 2}));
+
+Names names_in(const std::filesystem::path& folder) {
+  Names names;
+  for (const auto& entry : std::filesystem::directory_iterator(folder)) names.insert(entry.path().filename().string());
+  return names;
+}
+
+template <class Callback>
+Names names_after(Callback callback, std::vector<double> scores, const std::filesystem::path& folder) {
+  Scored model;
+  model.scores = std::move(scores);
+  callback.folder = folder;
+  fg::Trainer trainer{model, callback, fg::MaxEpochs{static_cast<std::int64_t>(model.scores.size())}};
+  trainer.fit(two_batches);
+  return names_in(folder);
+}
+
+using OnScore = fg::ModelCheckpoint<"score">;
+
+TEST_CASE("the best are kept, and an equal score is not better") {
+  const support::TemporaryFolder folder;
+  CHECK(names_after(OnScore{.save_top_k = 2}, {3.0, 1.0, 2.0, 2.0, 5.0}, folder.path) ==
+        Names{"epoch=1-step=4.ckpt", "epoch=2-step=6.ckpt"});
+  const support::TemporaryFolder other;
+  CHECK(names_after(OnScore{.mode = fg::MetricMode::max}, {3.0, 1.0, std::nan(""), 3.0}, other.path) ==
+        Names{"epoch=0-step=2.ckpt"});
+}
+
+TEST_CASE("without a metric the newest is kept, or all, or only the last one's copy") {
+  const support::TemporaryFolder newest, all, none;
+  CHECK(names_after(fg::ModelCheckpoint<>{}, {1.0, 2.0, 3.0}, newest.path) == Names{"epoch=2-step=6.ckpt"});
+  CHECK(names_after(fg::ModelCheckpoint<>{.save_top_k = -1, .every = fg::EveryEpoch{2}}, {1.0, 2.0, 3.0, 4.0}, all.path) ==
+        Names{"epoch=1-step=4.ckpt", "epoch=3-step=8.ckpt"});
+  CHECK(names_after(fg::ModelCheckpoint<>{.save_top_k = 0, .save_last = true}, {1.0, 2.0}, none.path) == Names{"last.ckpt"});
+}
+
+TEST_CASE("a file that is there already is left alone") {
+  const support::TemporaryFolder folder;
+  std::ofstream(folder.path / "epoch=0-step=2.ckpt") << "another run's";
+  CHECK(names_after(fg::ModelCheckpoint<>{}, {1.0}, folder.path) == Names{"epoch=0-step=2.ckpt", "epoch=0-step=2-v1.ckpt"});
+  CHECK(std::filesystem::file_size(folder.path / "epoch=0-step=2.ckpt") == 13);
+}
+
+TEST_CASE("it saves after optimizer steps, and never twice at the same one") {
+  const support::TemporaryFolder folder;
+  Scored model;
+  fg::Trainer trainer{model, fg::ModelCheckpoint<>{.folder = folder.path, .save_top_k = -1, .every = fg::EveryStep{2}},
+                      fg::Accumulate<2>{}, fg::MaxEpochs{4}};
+  trainer.fit(two_batches);
+  CHECK(names_in(folder.path) == Names{"epoch=1-step=2.ckpt", "epoch=3-step=4.ckpt"});
+}
+
+TEST_CASE("a metric that nobody logs is an error, unless it isn't strict") {
+  const support::TemporaryFolder folder;
+  Scored model;
+  fg::Trainer trainer{model, OnScore{.folder = folder.path}, fg::MaxEpochs{1}};
+  CHECK_THROWS_WITH(trainer.fit(two_batches), ContainsSubstring("ModelCheckpoint follows the metric score"));
+  Scored other;
+  fg::Trainer lenient{other, OnScore{.folder = folder.path, .strict = false}, fg::MaxEpochs{1}};
+  lenient.fit(two_batches);
+  CHECK(names_in(folder.path).empty());
+}
+
+TEST_CASE("values without sense are refused") {
+  Scored model;
+  CHECK_THROWS_WITH((fg::Trainer{model, OnScore{.save_top_k = -2}}), ContainsSubstring("save_top_k must be -1"));
+  CHECK_THROWS_WITH((fg::Trainer{model, fg::ModelCheckpoint<>{.save_top_k = 2}}), ContainsSubstring("without a metric to compare by"));
+  CHECK_THROWS_WITH((fg::Trainer{model, fg::ModelCheckpoint<>{.every = fg::EveryStep{0}}}), ContainsSubstring("EveryStep.frequency"));
+}
+
+TEST_CASE("a resumed run goes on with what was kept") {
+  const support::TemporaryFolder folder;
+  const auto trained = [&](Scored& model, std::int64_t epochs) {
+    model.scores = {3.0, 1.0, 2.0, 0.5};
+    return fg::Trainer{model, OnScore{.folder = folder.path, .save_top_k = 2, .save_last = true}, fg::MaxEpochs{epochs}};
+  };
+  Scored model, other;
+  auto first = trained(model, 3);
+  first.fit(two_batches);
+  CHECK(names_in(folder.path) == Names{"epoch=1-step=4.ckpt", "epoch=2-step=6.ckpt", "last.ckpt"});
+  auto second = trained(other, 4);
+  fg::load_checkpoint(second, folder.path / "last.ckpt");
+  CHECK(second.template callback<OnScore>().saved.size() == 2);
+  second.fit(two_batches);
+  CHECK(names_in(folder.path) == Names{"epoch=1-step=4.ckpt", "epoch=3-step=8.ckpt", "last.ckpt"});
+  CHECK(second.template callback<OnScore>().best()->path == (folder.path / "epoch=3-step=8.ckpt").string());
+}
+
+}  // namespace

@@ -1,0 +1,379 @@
+// SPDX-License-Identifier: MIT
+// Files of checkpoints: what they hold, and what is refused with which words, with nothing changed. That runs go on bit for bit
+// is tested in resume*.test.cpp.
+#include <fulgurite/checkpoint/training.hpp>
+
+#include "support/resume.hpp"
+
+#include <fulgurite/callbacks.hpp>
+#include <fulgurite/optim.hpp>
+#include <fulgurite/policies.hpp>
+#include <fulgurite/schedulers.hpp>
+
+#include <catch2/matchers/catch_matchers_string.hpp>
+
+#include <fstream>
+#include <stdexcept>
+
+namespace {
+
+namespace fg = fulgurite;
+using Catch::Matchers::ContainsSubstring;
+using Catch::Matchers::StartsWith;
+using resume::Picture;
+using resume::require_same;
+using resume::Scratch;
+
+struct Plain : resume::Host {
+  torch::nn::Linear layer = register_module("layer", torch::nn::Linear(4, 2));
+
+  torch::Tensor training_step(const fg::Example& batch, auto& step) {
+    auto loss = torch::mse_loss(layer->forward(batch.data), batch.target);
+    step.log("train_loss", loss, fg::on_epoch);
+    return loss;
+  }
+  auto configure_optimizers() {
+    return fg::optimizer(fg::AdamW(parameters(), {.lr = 0.01})).with(fg::StepDecay{.step_size = 1, .gamma = 0.5});
+  }
+};
+
+template <class Trainer>
+void train(Trainer& trainer, int batches) {
+  torch::manual_seed(4);
+  auto loop = trainer.loop();
+  for (int i = 0; i < batches; ++i) loop.step(fg::Example{torch::randn({3, 4}), torch::randn({3, 2})});
+}
+
+/// `load` throws these words, and leaves the trainer as it was.
+template <class Trainer>
+void require_refused(Trainer& trainer, const std::filesystem::path& path, const std::string& words) {
+  using Model = std::remove_cvref_t<decltype(trainer.model())>;
+  const Picture<Model> before(trainer);
+  CHECK_THROWS_WITH(fg::load_checkpoint(trainer, path),
+                    StartsWith("fulgurite: cannot load the checkpoint " + path.string()) && ContainsSubstring(words));
+  require_same(before, Picture<Model>(trainer));
+}
+
+/// A trainer of another kind refuses what a trainer of Plain saved.
+template <class Model, class... Policies>
+void require_refused_by(const std::string& words, Policies... policies) {
+  const Scratch file("refused");
+  Plain saved;
+  fg::Trainer trainer{saved};
+  train(trainer, 3);
+  fg::save_checkpoint(trainer, file.path);
+  torch::manual_seed(8);
+  Model model;
+  fg::Trainer other{model, policies...};
+  require_refused(other, file.path, words);
+}
+
+TEST_CASE("a program's own loop goes on where it was saved, in the middle of a window") {
+  const Scratch file("loop");
+  Plain model;
+  fg::Trainer trainer{model, fg::Accumulate<4>{}};
+  train(trainer, 6);
+  fg::save_checkpoint(trainer, file.path);
+  CHECK(!std::filesystem::exists(file.path.string() + ".part"));
+
+  Plain other;
+  fg::Trainer resumed{other, fg::Accumulate<4>{}};
+  fg::load_checkpoint(resumed, file.path);
+  CHECK(resumed.progress().batch == 6);
+  require_same(Picture<Plain>(trainer), Picture<Plain>(resumed));
+  for (auto* each : {&trainer, &resumed}) {
+    train(*each, 5);
+    each->loop().end_epoch();
+  }
+  require_same(Picture<Plain>(trainer), Picture<Plain>(resumed));
+  CHECK(trainer.progress().epoch == 1);
+}
+
+TEST_CASE("parameters without gradient stay without, in an open window and in a closed one") {
+  const Scratch file("gradients");
+  for (const int batches : {6, 8}) {
+    resume::Scratch gone("gradients");
+    struct Net : resume::Net {
+      auto configure_optimizers() { return fg::SGD(parameters(), {.lr = 0.1}); }
+    } model, other;
+    fg::Trainer trainer{model, fg::Accumulate<4>{}}, resumed{other, fg::Accumulate<4>{}};
+    train(trainer, batches);
+    fg::save_checkpoint(trainer, file.path);
+    train(resumed, 1);
+    fg::load_checkpoint(resumed, file.path);
+    CHECK(!other.unused->weight.grad().defined());
+    CHECK(other.first->weight.grad().defined() == (batches == 6));
+    if (batches == 6) CHECK(at::equal(other.first->weight.grad(), model.first->weight.grad()));
+  }
+}
+
+TEST_CASE("weights can be read out of a checkpoint, by fg::load_weights and as torch.save's dictionary") {
+  const Scratch file("weights");
+  Plain model;
+  fg::Trainer trainer{model};
+  trainer.log_hyperparameters({{"lr", 0.01}, {"layers", 1}, {"name", "plain"}, {"bias", true}});
+  train(trainer, 2);
+  fg::save_checkpoint(trainer, file.path);
+
+  torch::nn::Linear layer(4, 2);
+  struct Inference : torch::nn::Module {
+    torch::nn::Linear layer = register_module("layer", torch::nn::Linear(4, 2));
+  } inference;
+  const void* place = inference.layer->weight.const_data_ptr();
+  fg::load_weights(inference, file.path);
+  CHECK(inference.layer->weight.const_data_ptr() == place);
+  CHECK(at::equal(inference.layer->weight, model.layer->weight));
+  CHECK_THROWS_WITH(fg::load_weights(*layer, file.path), ContainsSubstring("it has no weight weight"));
+
+  const auto dictionary = fg::detail::read_pickle(file.path);
+  CHECK(fg::detail::find(dictionary, "global_step")->toInt() == 2);
+  Plain other;
+  fg::Trainer resumed{other};
+  fg::load_checkpoint(resumed, file.path);
+  REQUIRE(resumed.hyperparameters().size() == 4);
+  CHECK((resumed.hyperparameters() == trainer.hyperparameters()));
+}
+
+TEST_CASE("files that hold no training are refused by what they are") {
+  const Scratch file("file");
+  Plain model;
+  fg::Trainer trainer{model};
+  train(trainer, 3);
+  require_refused(trainer, file.path, "there is no such file");
+
+  fg::save_weights(model, file.path);
+  require_refused(trainer, file.path, "it holds weights only, without the training around them");
+
+  fg::save_checkpoint(trainer, file.path);
+  std::filesystem::resize_file(file.path, std::filesystem::file_size(file.path) / 2);
+  require_refused(trainer, file.path, "it is cut short, or no checkpoint");
+
+  const auto write = [&](const c10::IValue& value) {
+    const auto bytes = torch::pickle_save(value);
+    std::ofstream(file.path, std::ios::binary).write(bytes.data(), static_cast<std::streamsize>(bytes.size()));
+  };
+  write(fg::detail::new_dict(c10::StringType::get()));
+  require_refused(trainer, file.path, "it was not written by fg::save_checkpoint");
+
+  fg::save_checkpoint(trainer, file.path);
+  auto dictionary = fg::detail::read_pickle(file.path).toGenericDict();
+  dictionary.insert_or_assign("fulgurite_checkpoint", std::int64_t{99});
+  write(dictionary);
+  require_refused(trainer, file.path, "it is of version 99 of the format, and this version of the library reads version 1");
+
+  CHECK_THROWS_WITH(fg::save_checkpoint(trainer, "/no/such/folder/run.ckpt"),
+                    ContainsSubstring("cannot save a checkpoint to /no/such/folder/run.ckpt: there is no folder"));
+}
+
+struct Wider : Plain {
+  torch::nn::Linear more = register_module("more", torch::nn::Linear(2, 2));
+};
+struct OtherShape : Plain {
+  OtherShape() { layer = replace_module("layer", torch::nn::Linear(4, 3)); }
+};
+struct Bare : resume::Host {
+  torch::nn::Linear stratum = register_module("stratum", torch::nn::Linear(4, 2));
+  torch::Tensor training_step(const fg::Example& batch, auto&) { return stratum->forward(batch.data).sum(); }
+  auto configure_optimizers() { return fg::SGD(parameters(), {.lr = 0.1}); }
+};
+
+TEST_CASE("a model of another shape is refused by its weights") {
+  require_refused_by<Wider>("it has no weight more.weight, which the model has");
+  require_refused_by<OtherShape>("layer.weight is [2, 4] there and [3, 4] in the model");
+  require_refused_by<Bare>("it has no weight stratum.weight");
+  require_refused_by<Plain>("layer.weight is Float there and Double in the model", fg::Float64{});
+}
+
+struct OtherOptimizer : Plain {
+  auto configure_optimizers() { return fg::SGD(parameters(), {.lr = 0.1}); }
+};
+struct TwoGroups : Plain {
+  auto configure_optimizers() {
+    return fg::optimizer(fg::AdamW({{{layer->weight}, {.lr = 0.1}}, {{layer->bias}, {.lr = 0.1}}}))
+        .with(fg::StepDecay{.step_size = 1});
+  }
+};
+struct NoSchedule : Plain {
+  auto configure_optimizers() { return fg::AdamW(parameters(), {.lr = 0.01}); }
+};
+struct OtherSchedule : Plain {
+  auto configure_optimizers() {
+    return fg::optimizer(fg::AdamW(parameters(), {.lr = 0.01})).with(fg::CosineAnnealing{.period = 3});
+  }
+};
+struct TwoOptimizers : Plain {
+  using Plain::training_step;
+  torch::Tensor training_step(const fg::Example& batch, auto&, fg::OptimizerIndex<0>) { return layer->forward(batch.data).sum(); }
+  torch::Tensor training_step(const fg::Example& batch, auto&, fg::OptimizerIndex<1>) { return layer->forward(batch.data).sum(); }
+  auto configure_optimizers() {
+    return fg::optimizers(fg::AdamW({layer->weight}, {.lr = 0.01}), fg::AdamW({layer->bias}, {.lr = 0.01}));
+  }
+};
+struct Manual : Plain {
+  void training_step(const fg::Example&, auto&) {}
+};
+
+TEST_CASE("a trainer of another kind is refused by what differs") {
+  require_refused_by<OtherOptimizer>("optimizer_0.class is AdamW there and SGD here");
+  require_refused_by<TwoGroups>("AdamW cannot load this state: it has 1 parameter group(s), and the optimizer has 2");
+  require_refused_by<NoSchedule>("optimizer_0.schedules.count is 1 there and 0 here");
+  require_refused_by<OtherSchedule>("optimizer_0.schedules.class_0 is StepDecay there and CosineAnnealing here");
+  require_refused_by<Manual>("optimization is automatic there and manual here", fg::ManualOptimization{});
+  require_refused_by<Plain>("loss scale is not used there and used here", fg::Float16Mixed{});
+}
+
+TEST_CASE("another number of optimizers is refused") {
+  require_refused_by<TwoOptimizers>("number of optimizers is 1 there and 2 here");
+}
+
+TEST_CASE("an open window is refused by a trainer that has none") {
+  const Scratch file("window");
+  Plain model;
+  fg::Trainer trainer{model, fg::Accumulate<4>{}};
+  train(trainer, 5);
+  fg::save_checkpoint(trainer, file.path);
+  Plain other;
+  fg::Trainer without{other};
+  require_refused(without, file.path, "accumulation window is open, and this trainer has none");
+}
+
+struct Forgetful : Plain {
+  void on_load_checkpoint(auto&) { throw std::runtime_error("no, I won't"); }
+  void on_save_checkpoint(auto&) {}
+};
+struct Curious : Plain {
+  std::int64_t number = 5;
+  void on_save_checkpoint(auto&) {}
+  void on_load_checkpoint(auto& checkpoint) { checkpoint("number", number); }
+};
+
+TEST_CASE("a model that asks for what was not saved refuses, and everything is as before") {
+  require_refused_by<Curious>("its model.number is missing");
+}
+
+TEST_CASE("what a hook throws while loading is told, and everything that was loaded before it is taken back") {
+  const Scratch file("hook");
+  Plain model;
+  fg::Trainer trainer{model};
+  train(trainer, 3);
+  fg::save_checkpoint(trainer, file.path);
+  Forgetful other;
+  fg::Trainer refuses{other};
+  train(refuses, 1);
+  const Picture<Forgetful> before(refuses);
+  CHECK_THROWS_WITH(fg::load_checkpoint(refuses, file.path), ContainsSubstring("no, I won't"));
+  require_same(before, Picture<Forgetful>(refuses));
+  CHECK_THROWS_WITH(refuses.fit(resume::Data().train()), ContainsSubstring("in the middle of an epoch of the program's own loop"));
+}
+
+TEST_CASE("an epoch that was interrupted wants a range of the same length") {
+  const Scratch file("length");
+  const resume::Data data;
+  Plain model;
+  model.save_after = 3;
+  model.path = file.path;
+  fg::Trainer trainer{model, fg::MaxEpochs{1}};
+  trainer.fit(data.train());
+  Plain other;
+  fg::Trainer resumed{other, fg::MaxEpochs{1}};
+  fg::load_checkpoint(resumed, file.path);
+  CHECK_THROWS_WITH(resumed.fit(data.validation()),
+                    ContainsSubstring("was saved after batch 3 of 8, and the training range has 3"));
+}
+
+struct Meddles : Plain {
+  std::function<void()> act;
+  void on_train_epoch_start(auto&) {
+    if (act) act();
+  }
+};
+
+TEST_CASE("a trainer that fits is not saved or loaded from outside of its hooks' step") {
+  const resume::Data data;
+  Meddles model;
+  fg::Trainer trainer{model, fg::MaxEpochs{1}};
+  model.act = [&] { fg::save_checkpoint(trainer, "never.ckpt"); };
+  CHECK_THROWS_WITH(trainer.fit(data.train()), ContainsSubstring("in a hook call fg::save_checkpoint(step, …)"));
+  model.act = [&] { fg::load_checkpoint(trainer, "never.ckpt"); };
+  CHECK_THROWS_WITH(trainer.fit(data.train()), ContainsSubstring("call it before"));
+  CHECK(!std::filesystem::exists("never.ckpt"));
+}
+
+struct SavesInside : Plain {
+  std::int64_t save_in = -1;
+  bool at_start = false;
+  torch::Tensor training_step(const fg::Example& batch, auto& step) {
+    if (!at_start && step.progress().batches == save_in) fg::save_checkpoint(step, path);
+    return Plain::training_step(batch, step);
+  }
+  void on_train_epoch_start(auto& step) {
+    if (at_start && step.progress().batches == save_in) fg::save_checkpoint(step, path);
+  }
+};
+
+TEST_CASE("what any hook asks to be saved is saved when the training rests: after the batch, or before an epoch's first") {
+  const Scratch file("inside");
+  const resume::Data data;
+  for (const bool at_start : {false, true}) {
+    INFO("at an epoch's start " << at_start);
+    SavesInside model, other;
+    model.path = file.path;
+    model.save_in = at_start ? 8 : 9;
+    model.at_start = at_start;
+    fg::Trainer trainer{model, fg::MaxEpochs{3}}, resumed{other, fg::MaxEpochs{3}};
+    trainer.fit(data.train());
+    fg::load_checkpoint(resumed, file.path);
+    CHECK(resumed.progress().batches == (at_start ? 8 : 10));
+    CHECK(resumed.progress().batch == (at_start ? 0 : 2));
+    resumed.fit(data.train());
+    require_same(Picture<SavesInside>(trainer), Picture<SavesInside>(resumed));
+  }
+}
+
+struct SavesAtEnds : Plain {
+  std::filesystem::path folder;
+  void on_train_epoch_end(auto& step) {
+    fg::save_checkpoint(step, folder / ("fulgurite_epoch" + std::to_string(step.epoch()) + ".ckpt"));
+  }
+  auto configure_optimizers() {
+    return fg::optimizer(fg::AdamW(parameters(), {.lr = 0.01}))
+        .with(fg::Plateau<"train_loss">{.factor = 0.5, .patience = 0, .threshold = 0.9});
+  }
+};
+
+TEST_CASE("what on_train_epoch_end saves has the epoch's plateau step in it") {
+  const resume::Data data;
+  SavesAtEnds model;
+  model.folder = std::filesystem::temp_directory_path();
+  fg::Trainer trainer{model, fg::MaxEpochs{3}};
+  trainer.fit(data.train());
+  SavesAtEnds other;
+  other.folder = model.folder;
+  fg::Trainer resumed{other, fg::MaxEpochs{3}};
+  fg::load_checkpoint(resumed, model.folder / "fulgurite_epoch1.ckpt");
+  CHECK(resumed.progress().epoch == 2);
+  CHECK(resumed.progress().batch == 0);
+  CHECK(resumed.optimizer().lr(0) == 0.005);
+  resumed.fit(data.train());
+  require_same(Picture<SavesAtEnds>(trainer), Picture<SavesAtEnds>(resumed));
+  resumed.fit(data.train());  // nothing is left to do
+  CHECK(resumed.progress().epoch == 3);
+  for (int i = 0; i < 3; ++i) std::filesystem::remove(model.folder / ("fulgurite_epoch" + std::to_string(i) + ".ckpt"));
+}
+
+TEST_CASE("the time before a checkpoint counts for MaxTime, and a sanity check is not repeated") {
+  const Scratch file("time");
+  const resume::Data data;
+  Plain model;
+  model.save_after = 8;
+  model.path = file.path;
+  fg::Trainer trainer{model, fg::MaxEpochs{1}};
+  trainer.fit(data.train());
+  Plain other;
+  fg::Trainer resumed{other, fg::MaxEpochs{5}, fg::MaxTime{std::chrono::nanoseconds(1)}};
+  fg::load_checkpoint(resumed, file.path);
+  resumed.fit(data.train());
+  CHECK(resumed.progress().batches == 8);
+}
+
+}  // namespace
