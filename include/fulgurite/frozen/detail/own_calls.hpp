@@ -13,7 +13,8 @@
 #include "own/elementwise.hpp"
 #include "own/embedding.hpp"
 #include "own/flat_update.hpp"
-#include "own/max_pooling.hpp"
+#include "own/max_pooling_backward.hpp"
+#include "own/norm.hpp"
 #include "own/plus_zero.hpp"
 #include "own/stacking.hpp"
 
@@ -27,7 +28,7 @@ inline std::unique_ptr<Call> own_call(const Instruction& instruction) {
   }
   if (!is_plain(instruction.arguments) || !is_plain(instruction.places)) return nullptr;
   for (const auto make : {elementwise_call, stacking_call, biased_product_call, max_pooling_backward_call, embedding_call,
-                          embedding_backward_call, flat_update_call}) {
+                          embedding_backward_call, norm_call, flat_update_call}) {
     if (auto call = make(instruction)) return call;
   }
   return nullptr;

@@ -62,13 +62,14 @@ std::unique_ptr<Call> elementwise_of(const std::string& name, const std::vector<
   const at::Tensor& a = arguments[0].toTensor();
   // As LibTorch takes them: a NaN stays, and of two zeros the one that was there.
   if (name == "aten::clamp_min.out" || name == "aten::clamp_min_") {
-    return elementwise<Number>(a, a, to, [least = arguments[1].toScalar().to<Number>()](Number x, Number) {
-      return x < least ? least : x;
-    });
+    const auto least = arguments[1].toScalar().to<Number>();
+    if (least != least) return nullptr;
+    return elementwise<Number>(a, a, to, [least](Number x, Number) { return x < least ? least : x; });
   }
   const at::Tensor& b = arguments[1].toTensor();
   if (name == "aten::threshold_backward.grad_input") {
-    return elementwise<Number>(a, b, to, [threshold = arguments[2].toScalar().to<Number>()](Number gradient, Number x) {
+    const auto threshold = arguments[2].toScalar().to<Number>();
+    return elementwise<Number>(a, b, to, [threshold](Number gradient, Number x) {
       return x <= threshold ? Number{0} : gradient;
     });
   }

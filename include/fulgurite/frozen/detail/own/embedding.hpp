@@ -6,7 +6,6 @@
 #include <ATen/ops/embedding_ops.h>
 #include <c10/core/ScalarType.h>
 
-#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
@@ -78,7 +77,7 @@ inline std::unique_ptr<Call> embedding_call(const Instruction& instruction) {
   const at::Tensor& indices = instruction.arguments[1].toTensor();
   const at::Tensor& to = instruction.places[0].toTensor();
   const bool plain = table.is_contiguous() && indices.is_contiguous() && to.is_contiguous();
-  if (!plain || table.dim() != 2 || indices.scalar_type() != at::kLong) return nullptr;
+  if (!plain || !is_for_one_thread(to) || table.dim() != 2 || indices.scalar_type() != at::kLong) return nullptr;
   return std::make_unique<Embedding>(table, indices, to);
 }
 
@@ -91,7 +90,7 @@ inline std::unique_ptr<Call> embedding_backward_call(const Instruction& instruct
   const at::Tensor& to = instruction.places[0].toTensor();
   const bool plain = gradient.is_contiguous() && indices.is_contiguous() && to.is_contiguous() && to.dim() == 2;
   const bool by_frequency = arguments[4].toBool();
-  if (!plain || by_frequency || indices.scalar_type() != at::kLong || !is_float_or_double(to)) return nullptr;
+  if (!plain || !is_for_one_thread(gradient) || by_frequency || indices.scalar_type() != at::kLong || !is_float_or_double(to)) return nullptr;
   return with_number(to, [&]<class Number>() -> std::unique_ptr<Call> {
     return std::make_unique<EmbeddingBackward<Number>>(gradient, indices, arguments[3].toInt(), to);
   });

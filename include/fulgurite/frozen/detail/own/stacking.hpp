@@ -49,6 +49,7 @@ class Stacking : public Call {
 inline std::unique_ptr<Call> stacking_call(const Instruction& instruction) {
   if (instruction.how != Instruction::How::out || instruction.op.schema().name() != "aten::stack") return nullptr;
   const at::Tensor& to = instruction.places[0].toTensor();
+  if (!is_for_one_thread(to)) return nullptr;
   auto from = instruction.arguments[0].toTensorVector();
   for (const at::Tensor& tensor : from) {
     if (tensor.scalar_type() != to.scalar_type()) return nullptr;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The backward pass of max pooling in any layout: LibTorch copies to another and back where those of gradient and image differ.
+// The backward pass of max pooling: LibTorch copies to another layout and back where those of gradient and image differ.
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -80,7 +80,7 @@ inline std::unique_ptr<Call> max_pooling_backward_call(const Instruction& instru
   if (!images || !is_float_or_double(to) || gradient.scalar_type() != to.scalar_type()) return nullptr;
   const bool rows_follow = to.stride(2) == to.size(3) * to.stride(3);  // a place is counted through a plane
   const bool images_follow = to.is_non_overlapping_and_dense() && to.stride(0) * to.size(0) == to.numel();
-  if (!rows_follow || !images_follow || places.scalar_type() != at::kLong) return nullptr;
+  if (!is_for_one_thread(to) || !rows_follow || !images_follow || places.scalar_type() != at::kLong) return nullptr;
   return with_number(to, [&]<class Number>() -> std::unique_ptr<Call> {
     return std::make_unique<MaxPoolingBackward<Number>>(gradient, places, to);
   });
