@@ -106,6 +106,15 @@ TEST_CASE("few numbers are computed as the operators do") {
   check_with_out("aten::add", "out", {a.t(), b.t(), 1}, a.t());
 }
 
+TEST_CASE("an out= variant that the step called itself writes its out= argument") {
+  const auto number = torch::tensor(0.5f), x = torch::tensor(3.0f);
+  const auto call = own_call({How::in_place, 0, find("aten::mul", "out"), {number, x, x}});
+  REQUIRE(call);
+  call->run();
+  CHECK(x.item<float>() == 1.5f);
+  CHECK(number.item<float>() == 0.5f);
+}
+
 TEST_CASE("other arithmetic is the operators' own") {
   const auto a = torch::randn({4, 4}), many = torch::randn({100, 100});
   CHECK_FALSE(own_with_out("aten::add", "out", {a, a, 2}, torch::empty_like(a)));

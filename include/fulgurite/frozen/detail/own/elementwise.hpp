@@ -6,6 +6,7 @@
 #include <ATen/core/ivalue.h>
 #include <c10/core/Scalar.h>
 
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -87,6 +88,13 @@ std::unique_ptr<Call> elementwise_of(const std::string& name, const std::vector<
   return nullptr;
 }
 
+/// The one argument that is written: a step may also call an out= variant itself, as LibTorch's `x.mul_(2.0)` does.
+inline const c10::IValue& written_argument(const Instruction& instruction) {
+  std::size_t i = 0;
+  while (!writes(instruction.op.schema(), i)) ++i;
+  return instruction.arguments[i];
+}
+
 /// nullptr: not one of these, or not of few numbers.
 inline std::unique_ptr<Call> elementwise_call(const Instruction& instruction) {
   static const OperatorNames known{"aten::clamp_min", "aten::clamp_min_", "aten::threshold_backward",
@@ -94,7 +102,7 @@ inline std::unique_ptr<Call> elementwise_call(const Instruction& instruction) {
                                    "aten::sub_",      "aten::mul",        "aten::mul_",
                                    "aten::div",       "aten::div_"};
   if (instruction.how == Instruction::How::copying || !known.contains(instruction.op.schema().name())) return nullptr;
-  const c10::IValue& to = instruction.places.empty() ? instruction.arguments[0] : instruction.places[0];
+  const c10::IValue& to = written_argument(instruction);
   if (!to.isTensor() || !is_float_or_double(to.toTensor())) return nullptr;
   return with_number(to.toTensor(), [&]<class Number>() {
     return elementwise_of<Number>(full_name(instruction.op.schema()), instruction.arguments, to.toTensor());
