@@ -257,7 +257,8 @@ TEST_CASE("frequent operators that make their results are called without boxing"
   const auto [y, mean, deviation] = torch::native_layer_norm(x, {4}, weight, {}, 1e-5);
   const auto place = torch::empty_like(y);
   const std::vector<std::int64_t> shape{4};
-  const auto call = typed("aten::native_layer_norm", {x, shape, weight, {}, 1e-5}, {place, {}, torch::empty_like(deviation)});
+  const auto call =
+      typed("aten::native_layer_norm", {x, shape, weight, {}, 1e-5}, {place, {}, torch::empty_like(deviation)});
   REQUIRE(call != nullptr);
   call->run();
   CHECK(place.equal(y));

@@ -217,6 +217,6 @@ TEST_CASE("a fused update walks parameters as their memory lies") {
 TEST_CASE("a fused update of a parameter that fills no vector at its end is the operator's own") {
   const auto odd = torch::rand({3, 5, 3, 3}).contiguous(at::MemoryFormat::ChannelsLast);
   const std::vector<at::Tensor> list{odd}, none, steps{torch::ones({})};
-  CHECK_FALSE(own_call({How::in_place, 0, find("aten::_fused_adamw_", "tensor_lr"),
-                        {list, list, list, list, none, steps, torch::tensor(0.1), 0.9, 0.999, 0.01, 1e-8, false, false, {}, {}}}));
+  const Values arguments{list, list, list, list, none, steps, torch::tensor(0.1), 0.9, 0.999, 0.01, 1e-8, false, false, {}, {}};
+  CHECK_FALSE(own_call({How::in_place, 0, find("aten::_fused_adamw_", "tensor_lr"), arguments}));
 }

@@ -47,7 +47,8 @@ inline std::unique_ptr<Call> biased_product_call(const Instruction& instruction)
   const at::Tensor& bias = arguments[0].toTensor();
   const at::Tensor& to = instruction.places[0].toTensor();
   const bool is_row = bias.dim() == 1 && bias.is_contiguous() && to.is_contiguous() && bias.size(0) == to.size(1);
-  if (!is_row || !is_for_one_thread(to) || bias.scalar_type() != to.scalar_type() || arguments[3].toScalar().equal(0)) return nullptr;
+  if (!is_row || !is_for_one_thread(to) || bias.scalar_type() != to.scalar_type()) return nullptr;
+  if (arguments[3].toScalar().equal(0)) return nullptr;
   return std::make_unique<BiasedProduct>(bias, arguments[1].toTensor(), arguments[2].toTensor(), arguments[3].toScalar(),
                                          arguments[4].toScalar(), to);
 }

@@ -90,7 +90,8 @@ inline std::unique_ptr<Call> embedding_backward_call(const Instruction& instruct
   const at::Tensor& to = instruction.places[0].toTensor();
   const bool plain = gradient.is_contiguous() && indices.is_contiguous() && to.is_contiguous() && to.dim() == 2;
   const bool by_frequency = arguments[4].toBool();
-  if (!plain || !is_for_one_thread(gradient) || by_frequency || indices.scalar_type() != at::kLong || !is_float_or_double(to)) return nullptr;
+  if (!plain || by_frequency || !is_for_one_thread(gradient)) return nullptr;
+  if (indices.scalar_type() != at::kLong || !is_float_or_double(to)) return nullptr;
   return with_number(to, [&]<class Number>() -> std::unique_ptr<Call> {
     return std::make_unique<EmbeddingBackward<Number>>(gradient, indices, arguments[3].toInt(), to);
   });

@@ -39,8 +39,10 @@ class MaxPoolingBackward : public Call {
     const auto* const gradients = static_cast<const Number*>(gradient_.const_data_ptr());
     const auto* const places = static_cast<const std::int64_t*>(places_.const_data_ptr());
     auto* image = static_cast<Number*>(to_.mutable_data_ptr());
-    const std::int64_t numbers = to_.stride(0), column = to_.stride(3), to_next_plane = to_next_channel == 0 ? to_.stride(1) : 0;
-    const std::int64_t outer_count = gradient_.size(outer), middle_count = gradient_.size(middle), count = gradient_.size(inner);
+    const std::int64_t numbers = to_.stride(0), column = to_.stride(3);
+    const std::int64_t to_next_plane = to_next_channel == 0 ? to_.stride(1) : 0;
+    const std::int64_t outer_count = gradient_.size(outer), middle_count = gradient_.size(middle);
+    const std::int64_t count = gradient_.size(inner);
     for (std::int64_t n = 0; n < gradient_.size(0); ++n, image += numbers) {
       std::memset(image, 0, static_cast<std::size_t>(numbers) * sizeof(Number));  // only now, so that it is still near
       for (std::int64_t i = 0; i < outer_count; ++i) {

@@ -18,7 +18,8 @@ namespace fulgurite::detail {
 
 /// Into a number that keeps all dimensions; LibTorch makes such a view of any other in each call.
 inline std::unique_ptr<Call> norm_call(const Instruction& instruction) {
-  if (instruction.how != Instruction::How::out || instruction.op.schema().name() != "aten::linalg_vector_norm") return nullptr;
+  const auto& schema = instruction.op.schema();
+  if (instruction.how != Instruction::How::out || schema.name() != "aten::linalg_vector_norm") return nullptr;
   std::vector<c10::IValue> arguments = instruction.arguments;  // of, order, dimensions, whether they are kept, format, into
   const at::Tensor& from = arguments[0].toTensor();
   const at::Tensor& to = instruction.places[0].toTensor();
