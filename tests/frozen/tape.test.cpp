@@ -247,6 +247,64 @@ TEST_CASE("frequent operators on plain tensors are called without boxing") {
   CHECK(fg::detail::typed_call(op.schema(), {plain, plain.to_sparse(), torch::empty({2, 2})}) == nullptr);
 }
 
+TEST_CASE("frequent operators that make their results are called without boxing") {
+  const auto typed = [](const char* name, std::vector<c10::IValue> arguments, std::vector<c10::IValue> places) {
+    const auto op = c10::Dispatcher::singleton().findSchemaOrThrow(name, "");
+    return fg::detail::typed_copying_call(op.schema(), arguments,
+                                          fg::detail::ResultPlaces(places, [](const at::Tensor&) { return false; }));
+  };
+  const auto x = torch::randn({2, 4}), weight = torch::randn({4});
+  const auto [y, mean, deviation] = torch::native_layer_norm(x, {4}, weight, {}, 1e-5);
+  const auto place = torch::empty_like(y);
+  const std::vector<std::int64_t> shape{4};
+  const auto call =
+      typed("aten::native_layer_norm", {x, shape, weight, {}, 1e-5}, {place, {}, torch::empty_like(deviation)});
+  REQUIRE(call != nullptr);
+  call->run();
+  CHECK(place.equal(y));
+  CHECK(typed("aten::native_layer_norm", {x.to_sparse(), shape, weight, {}, 1e-5}, {place, {}, {}}) == nullptr);
+  CHECK(typed("aten::exp", {x}, {torch::empty_like(x)}) == nullptr);
+}
+
+TEST_CASE("a stack that is only copied elsewhere is made there") {
+  const auto a = torch::randn({2, 3, 4}), b = torch::randn({2, 3, 4});
+  torch::Tensor kept;
+  for (const bool keep : {false, true}) {
+    const auto tape = fg::Tape::record(
+        [&] {
+          const auto stacked = torch::stack({a.exp(), b.exp()});
+          if (keep) kept = stacked;
+          return stacked.permute({1, 2, 0, 3}).reshape({6, 8}).exp();
+        },
+        {a, b});
+    CHECK(tape.size() == (keep ? 5 : 4));
+    a.copy_(torch::randn({2, 3, 4}));
+    b.copy_(torch::randn({2, 3, 4}));
+    tape.replay();
+    const auto stacked = torch::stack({a.exp(), b.exp()});
+    CHECK(tape.result().equal(stacked.permute({1, 2, 0, 3}).reshape({6, 8}).exp()));
+    if (keep) CHECK(kept.equal(stacked));
+  }
+}
+
+TEST_CASE("a stack that two read, or that is copied as something else, stays") {
+  const auto a = torch::randn({2, 6});
+  const auto twice = fg::Tape::record(
+      [&] {
+        const auto stacked = torch::stack({a.exp(), a.neg()});
+        return stacked.transpose(0, 1).reshape({4, 6}).sum() + stacked.sum();
+      },
+      {a});
+  const auto halves = fg::Tape::record(
+      [&] { return torch::stack({a.exp(), a.neg()}).view({2, 2, 2, 3}).permute({2, 0, 1, 3}).reshape({4, 6}).exp(); }, {a});
+  a.copy_(torch::randn({2, 6}));
+  twice.replay();
+  halves.replay();
+  const auto stacked = torch::stack({a.exp(), a.neg()});
+  CHECK(twice.result().equal(stacked.transpose(0, 1).reshape({4, 6}).sum() + stacked.sum()));
+  CHECK(halves.result().equal(stacked.view({2, 2, 2, 3}).permute({2, 0, 1, 3}).reshape({4, 6}).exp()));
+}
+
 TEST_CASE("the learning rate of a recorded optimizer is read when it is replayed") {
   Twins twins;
   const auto x = torch::randn({5, 6}), y = torch::randint(3, {5});

@@ -20,11 +20,13 @@
 
 #include <fulgurite/frozen/detail/call.hpp>
 #include <fulgurite/frozen/detail/direct_gradients.hpp>
+#include <fulgurite/frozen/detail/direct_stacks.hpp>
 #include <fulgurite/frozen/detail/gradient_places.hpp>
 #include <fulgurite/frozen/detail/instruction.hpp>
 #include <fulgurite/frozen/detail/memory_plan.hpp>
 #include <fulgurite/frozen/detail/own_calls.hpp>
 #include <fulgurite/frozen/detail/recorder.hpp>
+#include <fulgurite/frozen/detail/result_places.hpp>
 #include <fulgurite/frozen/detail/typed_calls.hpp>
 #include <fulgurite/frozen/frozen_refusal.hpp>
 
@@ -122,6 +124,7 @@ class Tape {
     const auto held = held_elsewhere(recorder);
     instructions_ = detail::make_instructions(recorder);
     detail::DirectGradients(instructions_, recorder).run();
+    detail::DirectStacks(instructions_, recorder, held).run();
     const auto replaced = replaced_memories(recorder, held);
     auto own = held;
     own.insert(replaced.begin(), replaced.end());
@@ -185,9 +188,11 @@ class Tape {
     using How = detail::Instruction::How;
     if (auto call = detail::own_call(instruction)) return call;
     if (instruction.how == How::copying) {
-      return std::make_unique<detail::CopyingCall>(
-          instruction.op, instruction.arguments, instruction.places,
-          [&](const at::Tensor& place) { return replaced.contains(place.storage().unsafeGetStorageImpl()); });
+      detail::ResultPlaces places(instruction.places, [&](const at::Tensor& place) {
+        return replaced.contains(place.storage().unsafeGetStorageImpl());
+      });
+      if (auto call = detail::typed_copying_call(instruction.op.schema(), instruction.arguments, places)) return call;
+      return std::make_unique<detail::CopyingCall>(instruction.op, instruction.arguments, std::move(places));
     }
     if (auto call = detail::typed_call(instruction.op.schema(), instruction.arguments)) return call;
     return std::make_unique<detail::BoxedCall>(instruction.op, instruction.arguments);

@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "operators.hpp"
+#include "result_places.hpp"
 
 namespace fulgurite::detail {
 
@@ -68,58 +69,20 @@ class BoxedCall : public Call {
   bool plain_;
 };
 
-/// An operator without a usable out= variant: what it makes is brought to where it was when the step was recorded.
+/// An operator without a usable out= variant.
 class CopyingCall : public BoxedCall {
  public:
-  /// `may_take_over(tensor)`: nobody sees the memory of this place but through the tape's tensors, so that it may be replaced.
-  template <class MayTakeOver>
-  CopyingCall(const c10::OperatorHandle& op, std::vector<c10::IValue> arguments, const std::vector<c10::IValue>& places,
-              MayTakeOver may_take_over)
-      : BoxedCall(op, std::move(arguments)) {
-    for (const c10::IValue& place : places) {
-      const bool is_free = place.isTensor() && place.toTensor().defined() && may_take_over(place.toTensor());
-      places_.push_back({place, is_free});
-    }
-  }
+  CopyingCall(const c10::OperatorHandle& op, std::vector<c10::IValue> arguments, ResultPlaces places)
+      : BoxedCall(op, std::move(arguments)), places_(std::move(places)) {}
 
  private:
-  struct Place {
-    c10::IValue value;  // none: not needed
-    bool is_free;
-  };
-
   void take(const torch::jit::Stack& results) override {
-    for (std::size_t i = 0; i < places_.size(); ++i) {
-      if (!(places_[i].is_free && took_over(results[i].toTensor(), places_[i].value.toTensor()))) {
-        copy(results[i], places_[i].value);
-      }
+    for (std::size_t i = 0; i < results.size(); ++i) {
+      if (places_.wants(i)) places_.take(i, results[i]);
     }
   }
 
-  /// Exchanges the memory of two tensors, if nobody else sees that of `made`.
-  static bool took_over(const at::Tensor& made, const at::Tensor& place) {
-    if (!made.defined() || made.use_count() != 1 || made.scalar_type() != place.scalar_type() ||
-        made.sizes() != place.sizes() || made.strides() != place.strides() || made.storage_offset() != 0 || made.storage().use_count() != 1 || made.storage().nbytes() != place.storage().nbytes()) {
-      return false;
-    }
-    c10::StorageImpl* from = made.storage().unsafeGetStorageImpl();
-    at::DataPtr old = place.storage().unsafeGetStorageImpl()->set_data_ptr(std::move(from->mutable_data_ptr()));
-    from->set_data_ptr_noswap(std::move(old));
-    return true;
-  }
-
-  static void copy(const c10::IValue& from, const c10::IValue& to) {
-    if (to.isTensor()) {
-      const at::Tensor& place = to.toTensor();
-      if (place.defined() && !from.toTensor().is_alias_of(place)) place.copy_(from.toTensor());
-    } else if (to.isList()) {
-      const auto sources = from.toListRef();
-      const auto targets = to.toListRef();
-      for (std::size_t i = 0; i < targets.size(); ++i) copy(sources[i], targets[i]);
-    }
-  }
-
-  std::vector<Place> places_;  // one a result
+  ResultPlaces places_;
 };
 
 }  // namespace fulgurite::detail

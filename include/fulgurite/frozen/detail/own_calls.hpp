@@ -1,50 +1,37 @@
 // SPDX-License-Identifier: MIT
-// Loops of our own, where they give the very bits of the operator and cost less than to call it.
+// Loops of our own, where they give the very bits of the operator and cost less than to call it: they copy, or round once a
+// number as any processor does.
 #pragma once
 
 #include <ATen/core/Tensor.h>
 
-#include <cstdint>
 #include <memory>
-#include <utility>
 
 #include "call.hpp"
 #include "instruction.hpp"
+#include "own/biased_product.hpp"
+#include "own/elementwise.hpp"
+#include "own/embedding.hpp"
+#include "own/flat_update.hpp"
+#include "own/max_pooling_backward.hpp"
+#include "own/norm.hpp"
+#include "own/plus_zero.hpp"
+#include "own/stacking.hpp"
 
 namespace fulgurite::detail {
 
-/// 0 + x is x, except that -0 becomes 0. As integers, since a compiler may take x + 0 for x.
-template <class Bits>
-class PlusZero : public Call {
- public:
-  /// Of one layout, without gaps.
-  PlusZero(at::Tensor from, at::Tensor to) : from_(std::move(from)), to_(std::move(to)), count_(to_.numel()) {}
-
-  void run() override {
-    constexpr Bits negative_zero = static_cast<Bits>(Bits{1} << (8 * sizeof(Bits) - 1));
-    const auto* from = static_cast<const Bits*>(from_.const_data_ptr());
-    auto* to = static_cast<Bits*>(to_.mutable_data_ptr());
-    for (std::int64_t i = 0; i < count_; ++i) to[i] = from[i] == negative_zero ? Bits{0} : from[i];
-  }
-
- private:
-  at::Tensor from_;
-  at::Tensor to_;
-  std::int64_t count_;
-};
-
-inline std::unique_ptr<Call> plus_zero(const at::Tensor& from, const at::Tensor& to) {
-  switch (to.element_size()) {
-    case 2: return std::make_unique<PlusZero<std::uint16_t>>(from, to);
-    case 4: return std::make_unique<PlusZero<std::uint32_t>>(from, to);
-    default: return std::make_unique<PlusZero<std::uint64_t>>(from, to);
-  }
-}
-
+/// nullptr: there is none for this operator on these tensors.
 inline std::unique_ptr<Call> own_call(const Instruction& instruction) {
-  if (instruction.how != Instruction::How::plus_zero) return nullptr;
-  const at::Tensor& to = instruction.places[0].toTensor();
-  return plus_zero(instruction.arguments.empty() ? to : instruction.arguments[0].toTensor(), to);
+  if (instruction.how == Instruction::How::plus_zero) {
+    const at::Tensor& to = instruction.places[0].toTensor();
+    return plus_zero(instruction.arguments.empty() ? to : instruction.arguments[0].toTensor(), to);
+  }
+  if (!is_plain(instruction.arguments) || !is_plain(instruction.places)) return nullptr;
+  for (const auto make : {elementwise_call, stacking_call, biased_product_call, max_pooling_backward_call, embedding_call,
+                          embedding_backward_call, norm_call, flat_update_call}) {
+    if (auto call = make(instruction)) return call;
+  }
+  return nullptr;
 }
 
 }  // namespace fulgurite::detail
