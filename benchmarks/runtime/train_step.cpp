@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // One training step of a small network: the loop one writes by hand on LibTorch, that loop with our optimizer, and the
-// trainer. All three clip by norm and use AdamW.
+// trainer. All three clip by norm and use AdamW. Forward and backward pass alone show what no eager step can go below.
 #include <torch/torch.h>
 
 #include <cstdint>
@@ -41,6 +41,8 @@ void compare_width(std::int64_t width) {
   Network by_hand_fused(width);
   fg::AdamW fused_adamw(by_hand_fused.parameters(), {.lr = 1e-3});
 
+  Network not_updated(width);
+
   Network trained(width);
   fg::Trainer trainer{trained, fg::ClipNorm{.max = 1.0}};
   auto loop = trainer.loop();
@@ -62,6 +64,11 @@ void compare_width(std::int64_t width) {
                            fused_adamw.step();
                          }},
                         {"fg::Trainer, loop.step(batch)", [&] { loop.step(batch); }},
+                        {"forward and backward pass alone",
+                         [&] {
+                           not_updated.zero_grad();
+                           loss_of(not_updated).backward();
+                         }},
                     }));
 }
 
