@@ -251,8 +251,7 @@ inline c10::IValue portable(const c10::IValue& value) {
     at::Tensor tensor = value.toTensor();
     if (!tensor.defined()) return {};
     tensor = tensor.cpu();
-    const auto own = static_cast<std::size_t>(tensor.numel()) * tensor.element_size();
-    return tensor.storage().nbytes() == own ? tensor : tensor.clone();
+    return tensor.storage().nbytes() == tensor.nbytes() ? tensor : tensor.clone();
   }
   if (value.isGenericDict()) {
     const auto entries = value.toGenericDict();

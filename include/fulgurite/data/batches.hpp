@@ -194,6 +194,8 @@ struct Visited {
   std::int64_t batches;
   Hold hold;
 };
+template <class Hold>
+Visited(std::int64_t, Hold) -> Visited<Hold>;
 struct NoneVisited {
   static constexpr std::int64_t batches = 0;
 };
