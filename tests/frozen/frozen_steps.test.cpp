@@ -222,6 +222,9 @@ TEST_CASE("a frozen training equals an eager one, short last batches and validat
 TEST_CASE("with accumulation each place in the window has its tape") {
   // Windows of 4, 4 and 2 batches; the last batch is short.
   CHECK(require_frozen_equals_eager<Net>(fg::Accumulate<4>{}, fg::ClipValue{.max = 0.01}).tapes == 4);
+  // Windows of 3 and of 2: a tape that adds to gradients is checked after another has put them elsewhere.
+  CHECK(require_frozen_equals_eager<Net>(fg::Accumulate<3>{}).tapes == 3);
+  CHECK(require_frozen_equals_eager<Net>(fg::Accumulate<2>{}, fg::ClipNorm{.max = 0.5}).tapes == 3);
 }
 
 TEST_CASE("an optimizer that no tape could hold steps beside it") { require_frozen_equals_eager<Other>(fg::ClipNorm{.max = 0.5}); }

@@ -70,6 +70,15 @@ TEST_CASE("a frozen pass is told its place in the window, and all else goes on a
   CHECK(trainer.frozen().places == std::vector<Place>{{true, 2}, {false, 2}, {true, 1}});
 }
 
+TEST_CASE("without accumulation each frozen pass makes a step") {
+  Model model;
+  fg::Trainer trainer{model, fg::Frozen{}, fg::MaxEpochs{1}};
+  trainer.fit(toy::Range{1.0, 3.0});
+  CHECK(model.weight.value == -(1.0 + 3.0));
+  CHECK(trainer.progress().global_step == 2);
+  CHECK(trainer.progress().skipped_steps == 0);
+}
+
 TEST_CASE("a loss that is not finite stops a frozen training before the update") {
   Model model;
   fg::Trainer trainer{model, fg::Frozen{}, fg::MaxEpochs{1}};

@@ -123,6 +123,9 @@ class Comparison {
     return state;
   }
 
+  /// So that the eager step finds them where a replay does, and writes the same memory.
+  static void bring_gradients_back(const Tape& tape) { tape.gradients_.bring_back(); }
+
   /// Operator and reason; nothing if all operators do the same. Replays the tape.
   std::optional<std::pair<std::string, std::string>> first_difference() const {
     const std::size_t numbers = first_other_call();
@@ -199,6 +202,7 @@ template <class Step>
 std::optional<FrozenDifference> verify(const Tape& tape, const FrozenState& named, Step&& step) {
   const bool with_gradients = c10::GradMode::is_enabled();
   const c10::NoGradGuard no_grad;
+  detail::Comparison::bring_gradients_back(tape);
   const FrozenState state = detail::Comparison::with_lasting(tape, named);
   const detail::StateCopy before(state);
   detail::Recorder eager({});

@@ -27,6 +27,7 @@ class FrozenClosure {
     const bool first = window.at_first_batch();
     if (first) engine_->open_window(index);
     const double divisor = window.divisor();
+    window.begin_batch();
     *result_ = engine_->frozen(index).run(
         engine_->model(), engine_->metrics(), step_->log_place(), *batch_, {first, divisor}, [&](const Batch& batch) {
           Loss loss = [&] {

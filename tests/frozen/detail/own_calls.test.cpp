@@ -125,6 +125,8 @@ TEST_CASE("other arithmetic is the operators' own") {
   CHECK_FALSE(own_with_out("aten::mul", "out", {a.to(torch::kBFloat16), a.to(torch::kBFloat16)},
                            torch::empty({4, 4}, torch::kBFloat16)));
   CHECK_FALSE(own_with_out("aten::clamp_min", "out", {a, std::numeric_limits<double>::quiet_NaN()}, torch::empty_like(a)));
+  CHECK_FALSE(own_with_out("aten::div", "Scalar_mode_out", {a, 2.0, "floor"}, torch::empty_like(a)));
+  CHECK_FALSE(own_call({How::in_place, 0, find("aten::div_", "Scalar_mode"), {a, 2.0, "floor"}}));
 }
 
 TEST_CASE("tensors are stacked in any layout") {

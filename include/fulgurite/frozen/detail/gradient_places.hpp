@@ -29,16 +29,21 @@ class GradientPlaces {
     }
   }
 
-  /// A gradient that has moved since is brought back, one that was forgotten is 0.
-  void enter() const {
+  /// A gradient that has moved since is brought back.
+  void bring_back() const {
     for (std::size_t i = 0; i < parameters_.size(); ++i) {
-      if (!before_[i].defined()) continue;
       const at::Tensor& gradient = parameters_[i].grad();
-      if (!gradient.defined()) {
-        before_[i].zero_();
-      } else if (!is_same(gradient, before_[i])) {
-        before_[i].copy_(gradient);
-      }
+      if (!before_[i].defined() || !gradient.defined() || is_same(gradient, before_[i])) continue;
+      before_[i].copy_(gradient);
+      parameters_[i].mutable_grad() = before_[i];
+    }
+  }
+
+  /// The same, and one that was forgotten is 0.
+  void enter() const {
+    bring_back();
+    for (std::size_t i = 0; i < parameters_.size(); ++i) {
+      if (before_[i].defined() && !parameters_[i].grad().defined()) before_[i].zero_();
     }
   }
 

@@ -67,6 +67,7 @@ std::unique_ptr<Call> elementwise_of(const std::string& name, const std::vector<
     if (least != least) return nullptr;
     return elementwise<Number>(a, a, to, [least](Number x, Number) { return x < least ? least : x; });
   }
+  if (!arguments[1].isTensor()) return nullptr;  // an overload with a number, as `div_.Scalar_mode`
   const at::Tensor& b = arguments[1].toTensor();
   if (name == "aten::threshold_backward.grad_input") {
     const auto threshold = arguments[2].toScalar().to<Number>();
