@@ -279,6 +279,44 @@ TEST_CASE("an epoch that was interrupted wants a range of the same length") {
   fg::load_checkpoint(resumed, file.path);
   CHECK_THROWS_WITH(resumed.fit(data.validation()),
                     ContainsSubstring("was saved after batch 3 of 8, and the training range has 3"));
+  CHECK(resumed.progress().batch == 3);  // and is where it was
+  resumed.fit(data.train());
+  require_same(Picture<Plain>(trainer), Picture<Plain>(resumed));
+}
+
+/// Single-pass, of a length that it does not tell; draws a number when an epoch begins.
+struct Stream {
+  std::vector<fg::Example> batches;
+  struct Iterator {
+    std::vector<fg::Example>::iterator it;
+    fg::Example operator*() const { return *it; }
+    void operator++() { ++it; }
+    bool operator!=(const Iterator& end) const { return it != end.it; }
+  };
+  Iterator begin() { return {batches.begin()}; }
+  Iterator end() { return {batches.end()}; }
+  void set_epoch(std::int64_t) { static_cast<void>(torch::randn(1)); }
+
+  explicit Stream(int count) : batches(static_cast<std::size_t>(count), fg::Example{torch::ones({3, 4}), torch::ones({3, 2})}) {}
+};
+
+TEST_CASE("an epoch that was interrupted waits for a range that is long enough, of whatever length it is") {
+  const Scratch file("stream");
+  Stream whole(8), cut(3);
+  Plain model;
+  model.save_after = 3;
+  model.path = file.path;
+  torch::manual_seed(2);
+  fg::Trainer trainer{model, fg::MaxEpochs{2}};
+  trainer.fit(whole);
+  const Picture<Plain> uninterrupted(trainer);
+  Plain other;
+  fg::Trainer resumed{other, fg::MaxEpochs{2}};
+  fg::load_checkpoint(resumed, file.path);
+  CHECK_THROWS_WITH(resumed.fit(cut), ContainsSubstring("was saved after batch 3 of an unknown number"));
+  CHECK(resumed.progress().batch == 3);
+  resumed.fit(whole);
+  require_same(uninterrupted, Picture<Plain>(resumed));
 }
 
 struct Meddles : Plain {
@@ -359,6 +397,45 @@ TEST_CASE("what on_train_epoch_end saves has the epoch's plateau step in it") {
   resumed.fit(data.train());  // nothing is left to do
   CHECK(resumed.progress().epoch == 3);
   for (int i = 0; i < 3; ++i) std::filesystem::remove(model.folder / ("fulgurite_epoch" + std::to_string(i) + ".ckpt"));
+}
+
+struct StopsEarly : SavesAtEnds {
+  bool stops = false;
+  void on_train_batch_end(const auto&, const auto&, auto& step) {
+    if (stops && step.batch_index() == 2) step.stop();
+  }
+};
+
+TEST_CASE("a request to stop that was obeyed is not in the checkpoint of the epoch's end, one that still waits is") {
+  const resume::Data data;
+  const auto file = std::filesystem::temp_directory_path() / "fulgurite_epoch0.ckpt";
+  const auto epochs_after = [&](auto... policies) {
+    StopsEarly other;
+    other.folder = std::filesystem::temp_directory_path();
+    fg::Trainer resumed{other, fg::MaxEpochs{4}, policies...};
+    fg::load_checkpoint(resumed, file);
+    CHECK(resumed.progress().epoch == 1);
+    resumed.fit(data.train());
+    return resumed.progress().epoch;
+  };
+  const auto save = [&](bool stops, auto... policies) {
+    StopsEarly model;
+    model.folder = std::filesystem::temp_directory_path();
+    model.stops = stops;
+    fg::Trainer trainer{model, policies...};
+    trainer.fit(data.train());
+  };
+  const fg::MaxTime no_time{std::chrono::nanoseconds(1)};
+  save(false, no_time, fg::MinEpochs{1});
+  CHECK(epochs_after(fg::MaxTime{std::chrono::hours(1)}) == 4);
+  CHECK(epochs_after(no_time) == 1);
+  save(true);
+  CHECK(epochs_after() == 4);
+  save(true, fg::MinEpochs{2});
+  CHECK(epochs_after(fg::MinEpochs{3}) == 3);
+  for (int i = 0; i < 4; ++i) {
+    std::filesystem::remove(std::filesystem::temp_directory_path() / ("fulgurite_epoch" + std::to_string(i) + ".ckpt"));
+  }
 }
 
 TEST_CASE("the time before a checkpoint counts for MaxTime, and a sanity check is not repeated") {

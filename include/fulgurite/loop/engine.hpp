@@ -261,7 +261,7 @@ class Engine {
   }
 
   /// Ends the running epoch; does nothing if no batch has come since the last end. An epoch that a limit cut short
-  /// (`completed` false) steps no epoch schedules and drops an open window.
+  /// (`completed` false) steps no epoch schedules and drops an open window. `rest()` is due then.
   void end_epoch(bool completed) {
     if (!epoch_open_) return;
     if (completed) close_epoch();
@@ -274,7 +274,6 @@ class Engine {
     }
     ++progress_.epoch;
     forget_epoch();
-    rest();
   }
 
   /// Forgets a running epoch that an exception ended: it may begin anew. Open windows and their gradients are dropped.
@@ -322,7 +321,7 @@ class Engine {
     archive("epoch_open", epoch_open_);
     archive("epoch_schedules_done", epoch_schedules_done_);
     archive("schedules_suspended", schedules_suspended_);
-    bool stops = stop_requested_ && !fit_ended_;  // a fit that has ended has obeyed
+    bool stops = stop_requested_ && !stop_obeyed_;
     archive("stop_requested", stops);
     archive("clock", clock_);
     if constexpr (Archive::loads) stop_requested_ = stops;
@@ -334,7 +333,12 @@ class Engine {
     loss_scale_due_ = false;
     epoch_resumed_ = epoch_open_;
     resumed_ = true;
-    fit_ended_ = false;
+    stop_obeyed_ = false;
+  }
+  /// A fit failed before it touched the epoch that was loaded.
+  void stay_resumed() {
+    errands_.clear();
+    resumed_ = true;
   }
 
   /// Gradients are part of the state: a window is open, or nobody knows when they are zeroed.
@@ -434,12 +438,13 @@ class Engine {
   const Hyperparameters& hyperparameters() const { return hyperparameters_; }
   /// A fit begins: where the checkpoint stood if one was loaded since the last fit, else with no request and no time spent.
   void begin_fit() {
-    fit_ended_ = false;
+    stop_obeyed_ = false;
     if (std::exchange(resumed_, false)) return;
     stop_requested_ = false;
     clock_.reset();
   }
-  void end_fit() { fit_ended_ = true; }
+  /// The fit ends: a checkpoint keeps no request to stop from here on, so that a run may go on from it under other limits.
+  void obey_stop() { stop_obeyed_ = true; }
   /// From here on the model's schedules stand still: whoever calls this sets the learning rates.
   void suspend_schedules() { schedules_suspended_ = true; }
   bool schedules_suspended() const { return schedules_suspended_; }
@@ -770,7 +775,7 @@ class Engine {
   bool loss_scale_due_ = false;  // gradients were unscaled since the loss scale was last updated
   bool stop_requested_ = false;
   bool schedules_suspended_ = false;
-  bool fit_ended_ = false;      // the last fit has come to its end
+  bool stop_obeyed_ = false;    // the last fit has ended, or is about to on request
   bool resumed_ = false;        // loaded, and no fit has begun since
   bool epoch_resumed_ = false;  // loaded in the middle of an epoch, which is still running
   FitClock clock_;
