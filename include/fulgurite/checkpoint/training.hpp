@@ -384,7 +384,7 @@ void save_checkpoint(Host& host, const std::filesystem::path& path) {
     auto& engine = detail::EngineAccess::of(host);
     using Engine = std::remove_reference_t<decltype(engine)>;
     if constexpr (detail::HookStep<Host>) {
-      host.when_at_rest([](Engine& at_rest, const std::string& to) { detail::write_checkpoint(at_rest, to); }, path.string());
+      host.when_at_rest([path](Engine& at_rest) { detail::write_checkpoint(at_rest, path); });
     } else {
       if (engine.clock().runs()) {
         throw std::logic_error("fulgurite: fg::save_checkpoint(trainer, …) was called while the trainer fits: in a hook call "

@@ -12,6 +12,7 @@
 #include <concepts>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <stdexcept>
 #include <string>
@@ -291,13 +292,11 @@ class Engine {
 
   // --- between two batches -------------------------------------------------------------------------------------------
 
-  /// Has `act(*this, text)` called as soon as the training rests: when the batch is over with all of its hooks and its
+  /// Has `act(*this)` called as soon as the training rests: when the batch is over with all of its hooks and its
   /// validation, if one is due; after an epoch's last batch when the epoch is over.
-  void when_at_rest(void (*act)(Engine&, const std::string&), std::string text) {
-    errands_.push_back({act, std::move(text)});
-  }
+  void when_at_rest(std::function<void(Engine&)> act) { errands_.push_back(std::move(act)); }
   __attribute__((noinline, cold)) void rest() {
-    for (const Errand& errand : std::exchange(errands_, {})) errand.act(*this, errand.text);
+    for (const auto& errand : std::exchange(errands_, {})) errand(*this);
   }
 
   /// All that another run needs to go on from here; parameters, buffers, gradients and random streams are the world's.
@@ -464,11 +463,6 @@ class Engine {
     close_windows();
     throw NonFiniteLoss(progress_.epoch, progress_.batch, value, gradient);
   }
-
-  struct Errand {
-    void (*act)(Engine&, const std::string&);
-    std::string text;
-  };
 
   using Toggles = typename Backend::Toggles;
   using RunningOptimizers = running_optimizers_of<Configuration>;
@@ -780,7 +774,7 @@ class Engine {
   bool epoch_resumed_ = false;  // loaded in the middle of an epoch, which is still running
   FitClock clock_;
   Hyperparameters hyperparameters_;
-  std::vector<Errand> errands_;  // that hooks have asked for
+  std::vector<std::function<void(Engine&)>> errands_;  // that hooks have asked for
 };
 
 }  // namespace fulgurite::detail
