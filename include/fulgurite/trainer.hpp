@@ -91,7 +91,7 @@ class Loop {
     if constexpr (accepts<Batch>()) {
       engine_->begin_epoch();
       bool asked = false;
-      auto result = train(batch, false, asked);
+      auto result = train_or_forget(batch, false, asked);
       if (asked) [[unlikely]] engine_->rest();
       return result;
     }
@@ -103,7 +103,7 @@ class Loop {
     if constexpr (accepts<Batch>()) {
       engine_->begin_epoch();
       bool asked = false;  // end_epoch rests
-      auto result = train(batch, true, asked);
+      auto result = train_or_forget(batch, true, asked);
       end_epoch();
       return result;
     }
@@ -144,6 +144,17 @@ class Loop {
   template <class Batch>
   FULGURITE_INLINE auto train(const Batch& batch, bool is_last, bool& asked) {
     return engine_->train_batch(batch, is_last, asked);
+  }
+
+  /// What hooks of a batch that fails have asked for is not done in the next one.
+  template <class Batch>
+  FULGURITE_INLINE auto train_or_forget(const Batch& batch, bool is_last, bool& asked) {
+    try {
+      return train(batch, is_last, asked);
+    } catch (...) {
+      engine_->forget_errands();
+      throw;
+    }
   }
 
   template <class Validation>

@@ -218,6 +218,7 @@ TEST_CASE("a trainer of another kind is refused by what differs") {
   require_refused_by<TwoGroups>("AdamW cannot load this state: it has 1 parameter group(s), and the optimizer has 2");
   require_refused_by<NoSchedule>("optimizer_0.schedules.count is 1 there and 0 here");
   require_refused_by<OtherSchedule>("optimizer_0.schedules.class_0 is StepDecay there and CosineAnnealing here");
+  require_refused_by<Plain>("precision is ModelPrecision there and Bfloat16Mixed here", fg::Bfloat16Mixed{});
   require_refused_by<Manual>("optimization is automatic there and manual here", fg::ManualOptimization{});
   require_refused_by<Plain>("loss scale is not used there and used here", fg::Float16Mixed{});
 }
@@ -264,6 +265,126 @@ TEST_CASE("what a hook throws while loading is told, and everything that was loa
   CHECK_THROWS_WITH(fg::load_checkpoint(refuses, file.path), ContainsSubstring("no, I won't"));
   require_same(before, Picture<Forgetful>(refuses));
   CHECK_THROWS_WITH(refuses.fit(resume::Data().train()), ContainsSubstring("in the middle of an epoch of the program's own loop"));
+}
+
+/// Loads in place, into the memory that it has, and then something fails.
+struct InPlace : Plain {
+  torch::Tensor sum = torch::zeros({2});
+  bool refuses = false;
+  void on_save_checkpoint(auto& checkpoint) { checkpoint("sum", sum); }
+  void on_load_checkpoint(auto& checkpoint) {
+    torch::Tensor loaded;
+    checkpoint("sum", loaded);
+    sum.copy_(loaded);
+    if (std::exchange(refuses, false)) throw std::runtime_error("no, I won't");
+  }
+};
+
+TEST_CASE("whatever is broken in a file, it is refused with everything as it was") {
+  const Scratch file("broken");
+  InPlace model;
+  model.sum.fill_(1.0);
+  fg::Trainer trainer{model, fg::Accumulate<4>{}};
+  trainer.log_hyperparameters({{"lr", 0.01}});
+  train(trainer, 3);
+  fg::save_checkpoint(trainer, file.path);
+  InPlace other;
+  fg::Trainer refuses{other, fg::Accumulate<4>{}};
+  train(refuses, 1);
+  const auto with = [&](const char* name, const c10::IValue& value) {
+    auto dictionary = fg::detail::read_pickle(file.path).toGenericDict();
+    dictionary.insert_or_assign(name, value);
+    const auto bytes = torch::pickle_save(dictionary);
+    std::ofstream(file.path, std::ios::binary).write(bytes.data(), static_cast<std::streamsize>(bytes.size()));
+  };
+  const auto require_nothing_changed = [&](const std::string& words) {
+    const at::Tensor gradient = other.layer->weight.grad().clone();
+    require_refused(refuses, file.path, words);
+    CHECK(at::equal(other.layer->weight.grad(), gradient));
+    CHECK(at::equal(other.sum, torch::zeros({2})));
+    CHECK(refuses.hyperparameters().empty());
+  };
+  other.refuses = true;
+  require_nothing_changed("no, I won't");
+  auto numbers = fg::detail::new_list();
+  numbers.push_back(std::int64_t{1});
+  SECTION("hyper-parameters") {
+    with("hyper_parameters", std::int64_t{1});
+    require_nothing_changed("hyper_parameters is of another kind");
+  }
+  SECTION("random states") {
+    with("random", numbers);
+    require_nothing_changed("its random states are of another kind");
+    auto states = fg::detail::new_list();
+    states.push_back(torch::zeros({3}, torch::kByte));
+    with("random", states);
+    require_nothing_changed("");
+  }
+  SECTION("gradients of another shape, number format, kind") {
+    for (const c10::IValue& wrong : {c10::IValue(torch::ones({3, 4})), c10::IValue(torch::ones({2, 4}, torch::kHalf)),
+                                     c10::IValue(std::int64_t{1})}) {
+      auto gradients = fg::detail::new_list();
+      gradients.push_back(wrong);
+      gradients.push_back(c10::IValue());
+      with("gradients", gradients);
+      require_nothing_changed("its gradient of layer.weight has not the shape and number format of layer.weight");
+    }
+  }
+}
+
+TEST_CASE("what could not be written leaves nothing behind") {
+  const Scratch folder("folder");
+  std::filesystem::create_directory(folder.path);
+  Plain model;
+  fg::Trainer trainer{model};
+  CHECK_THROWS_WITH(fg::save_checkpoint(trainer, folder.path), ContainsSubstring("cannot save a checkpoint to"));
+  CHECK(!std::filesystem::exists(folder.path.string() + ".part"));
+}
+
+struct SavesInSchedule : Plain {
+  void on_train_batch_end(const auto&, const auto&, auto&) {}
+  void lr_scheduler_step(auto& scheduler, auto& step) {
+    scheduler.step();
+    if (step.progress().batches == 2) fg::save_checkpoint(step, path);
+  }
+  auto configure_optimizers() {
+    return fg::optimizer(fg::SGD(parameters(), {.lr = 0.1})).with(fg::StepDecay{.step_size = 1, .gamma = 0.5}, fg::EveryStep{});
+  }
+};
+
+TEST_CASE("what lr_scheduler_step saves is there after its batch") {
+  const Scratch file("schedule");
+  SavesInSchedule model;
+  model.path = file.path;
+  fg::Trainer trainer{model};
+  train(trainer, 3);
+  REQUIRE(std::filesystem::exists(file.path));
+  train(trainer, 1);
+  CHECK(fg::detail::find(fg::detail::read_pickle(file.path), "global_step")->toInt() == 3);
+}
+
+struct Fails : Plain {
+  bool fails = true;
+  torch::Tensor training_step(const fg::Example& batch, auto& step) {
+    if (std::exchange(fails, false)) {
+      fg::save_checkpoint(step, path);
+      throw std::runtime_error("a bad batch");
+    }
+    if (step.progress().batches == 1) fg::save_checkpoint(step, path.string() + "2");
+    return Plain::training_step(batch, step);
+  }
+};
+
+TEST_CASE("what a batch that failed wanted to save is not saved by a later one") {
+  const Scratch file("fails");
+  Fails model;
+  model.path = file.path;
+  fg::Trainer trainer{model};
+  CHECK_THROWS_WITH(train(trainer, 1), "a bad batch");
+  train(trainer, 2);
+  CHECK(std::filesystem::exists(file.path.string() + "2"));
+  CHECK(!std::filesystem::exists(file.path));
+  std::filesystem::remove(file.path.string() + "2");
 }
 
 TEST_CASE("an epoch that was interrupted wants a range of the same length") {

@@ -155,7 +155,7 @@ class Engine {
       close_windows();  // what they had gathered is dropped, as in PyTorch Lightning
       result.ends_epoch = true;
       note_place(result);
-      asked = step.asked_;
+      asked = was_asked(step);
       return result;
     }
     if constexpr (manual) {
@@ -170,7 +170,7 @@ class Engine {
     if constexpr (has_logger) logbook_.after_batch(*this, step);
     ++progress_.batch;
     note_steps(step);
-    asked = step.asked_;
+    asked = was_asked(step);
     return result;
   }
 
@@ -295,6 +295,7 @@ class Engine {
   /// Has `act(*this)` called as soon as the training rests: when the batch is over with all of its hooks and its
   /// validation, if one is due; after an epoch's last batch when the epoch is over.
   void when_at_rest(std::function<void(Engine&)> act) { errands_.push_back(std::move(act)); }
+  void forget_errands() { errands_.clear(); }
   __attribute__((noinline, cold)) void rest() {
     for (const auto& errand : std::exchange(errands_, {})) errand(*this);
   }
@@ -304,6 +305,7 @@ class Engine {
   void state(Archive& archive) {
     archive.same("optimization", manual ? "manual" : "automatic", "give the trainer the policies that it had");
     archive.same("loss scale", scales_loss ? "used" : "not used", "give the trainer the precision that it had");
+    archive.same_class("precision", policies_.precision(), "give the trainer the precision that it had");
     archive.same("number of optimizers", std::to_string(optimizer_count), "make the model with the optimizers that it had");
     archive("progress", progress_);
     archive("metrics", metrics_);
@@ -325,9 +327,13 @@ class Engine {
     archive("clock", clock_);
     if constexpr (Archive::loads) stop_requested_ = stops;
   }
+  /// The optimizers' states lie in other memory.
+  void forget_tapes() {
+    for_each_optimizer([&](auto index) { frozen(index) = FrozenMember(policies_.execution()); });
+  }
   /// The state was loaded, and the world's too.
   void begin_resumed() {
-    for_each_optimizer([&](auto index) { frozen(index) = FrozenMember(policies_.execution()); });  // other memory
+    forget_tapes();
     errands_.clear();
     loss_scale_due_ = false;
     epoch_resumed_ = epoch_open_;
@@ -496,6 +502,15 @@ class Engine {
                     "on_train_batch_start must return nothing, or fg::EpochControl. See docs/errors/hook-shape.md");
       hooks::call<hooks::on_train_batch_start_hook>(host, batch, step);
       return false;
+    }
+  }
+
+  /// lr_scheduler_step has a step of its own.
+  FULGURITE_INLINE bool was_asked(const Step& step) const {
+    if constexpr (hooks::present<hooks::lr_scheduler_step_hook, Model>) {
+      return !errands_.empty();
+    } else {
+      return step.asked_;
     }
   }
 
