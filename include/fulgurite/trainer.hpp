@@ -91,7 +91,7 @@ class Loop {
     if constexpr (accepts<Batch>()) {
       engine_->begin_epoch();
       bool asked = false;
-      auto result = train_or_forget(batch, false, asked);
+      auto result = or_forget([&]() FULGURITE_INLINE { return train(batch, false, asked); });
       if (asked) [[unlikely]] engine_->rest();
       return result;
     }
@@ -103,7 +103,7 @@ class Loop {
     if constexpr (accepts<Batch>()) {
       engine_->begin_epoch();
       bool asked = false;  // end_epoch rests
-      auto result = train_or_forget(batch, true, asked);
+      auto result = or_forget([&]() FULGURITE_INLINE { return train(batch, true, asked); });
       end_epoch();
       return result;
     }
@@ -112,7 +112,7 @@ class Loop {
   /// Ends the epoch after the batches that have come: closes an open window, steps epoch schedules. Does nothing if none
   /// has come.
   void end_epoch() {
-    end_epoch(true);
+    or_forget([&] { end_epoch(true); });
     engine_->rest();
   }
 
@@ -121,7 +121,7 @@ class Loop {
   template <class Validation>
   void validate(Validation&& validation) {
     if constexpr (detail::validation_works<Model, Validation>()) {
-      run_validation(validation);
+      or_forget([&] { run_validation(validation); });
       engine_->rest();
     }
   }
@@ -146,11 +146,11 @@ class Loop {
     return engine_->train_batch(batch, is_last, asked);
   }
 
-  /// What hooks of a batch that fails have asked for is not done in the next one.
-  template <class Batch>
-  FULGURITE_INLINE auto train_or_forget(const Batch& batch, bool is_last, bool& asked) {
+  /// What hooks have asked for in a call that fails is not done in a later one.
+  template <class F>
+  FULGURITE_INLINE auto or_forget(const F& act) {
     try {
-      return train(batch, is_last, asked);
+      return act();
     } catch (...) {
       engine_->forget_errands();
       throw;
