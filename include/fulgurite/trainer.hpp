@@ -91,7 +91,7 @@ class Loop {
     if constexpr (accepts<Batch>()) {
       engine_->begin_epoch();
       bool asked = false;
-      auto result = train(batch, false, asked);
+      auto result = or_forget([&]() FULGURITE_INLINE { return train(batch, false, asked); });
       if (asked) [[unlikely]] engine_->rest();
       return result;
     }
@@ -103,7 +103,7 @@ class Loop {
     if constexpr (accepts<Batch>()) {
       engine_->begin_epoch();
       bool asked = false;  // end_epoch rests
-      auto result = train(batch, true, asked);
+      auto result = or_forget([&]() FULGURITE_INLINE { return train(batch, true, asked); });
       end_epoch();
       return result;
     }
@@ -111,14 +111,17 @@ class Loop {
 
   /// Ends the epoch after the batches that have come: closes an open window, steps epoch schedules. Does nothing if none
   /// has come.
-  void end_epoch() { engine_->end_epoch(true); }
+  void end_epoch() {
+    or_forget([&] { end_epoch(true); });
+    engine_->rest();
+  }
 
   /// One pass over `validation` between two batches, in evaluation mode: no gradient, no open window and no random stream of
   /// the training is touched. Schedules that follow a metric by step see it before the next batch.
   template <class Validation>
   void validate(Validation&& validation) {
     if constexpr (detail::validation_works<Model, Validation>()) {
-      run_validation(validation);
+      or_forget([&] { run_validation(validation); });
       engine_->rest();
     }
   }
@@ -141,6 +144,17 @@ class Loop {
   template <class Batch>
   FULGURITE_INLINE auto train(const Batch& batch, bool is_last, bool& asked) {
     return engine_->train_batch(batch, is_last, asked);
+  }
+
+  /// What hooks have asked for in a call that fails is not done in a later one.
+  template <class F>
+  FULGURITE_INLINE auto or_forget(const F& act) {
+    try {
+      return act();
+    } catch (...) {
+      engine_->forget_errands();
+      throw;
+    }
   }
 
   template <class Validation>
@@ -349,6 +363,21 @@ class Trainer {
     }
   }
 
+  /// An exception that leaves a fit leaves no epoch half open behind: the next fit begins it anew.
+  struct AbandonOnException {
+    Engine& engine;
+    bool unless_resumed = false;  // no batch was trained: one that was loaded stays where it is
+    int exceptions = std::uncaught_exceptions();
+    ~AbandonOnException() {
+      if (std::uncaught_exceptions() == exceptions) return;
+      if (unless_resumed && engine.epoch_resumed()) {
+        engine.stay_resumed();
+      } else {
+        engine.abandon_epoch();
+      }
+    }
+  };
+
   template <class Train, class Validation>
   void run_fit(Train& train, Validation& validation) {
     if (engine_.epoch_open() && !engine_.epoch_resumed()) {
@@ -356,24 +385,25 @@ class Trainer {
                              "loop.end_epoch()");
     }
     require_limits_to_fit(train, validation);
+    if (engine_.epoch_open()) require_same_size(size_of_epoch(train));
     engine_.begin_fit();
     [[maybe_unused]] const auto running = engine_.clock().run();
     const detail::FitEnd end(limits_, progress(), engine_.clock(), engine_.stop_requested());
     if (!goes_on(end)) return;
 
-    const AbandonOnException abandon{engine_};
+    AbandonOnException abandon{engine_};
     const detail::FitRun run(engine_, train, validates<Validation>, limits_);
     engine_.template notify<hooks::on_fit_start_hook>(run);
     if constexpr (validates<Validation>) check_sanity(validation);
     engine_.rest();
     engine_.template notify<hooks::on_train_start_hook>(run);
     while (goes_on(end)) {
-      if (!run_epoch(train, validation, end)) break;
+      if (!run_epoch(train, validation, end, abandon)) break;
     }
     engine_.template notify<hooks::on_train_end_hook>(run);
     engine_.template notify<hooks::on_fit_end_hook>(run);
     engine_.template notify<hooks::teardown_hook>();
-    engine_.end_fit();
+    engine_.obey_stop();
   }
 
   /// An epoch that a checkpoint left open is ended in any case.
@@ -381,17 +411,15 @@ class Trainer {
 
   /// One epoch with its validations, on the same loop that `loop()` hands out. False if the limits leave nothing to train.
   template <class Train, class Validation>
-  bool run_epoch(Train& train, Validation& validation, const detail::FitEnd& end) {
-    data::begin_epoch(train, progress().epoch);
+  bool run_epoch(Train& train, Validation& validation, const detail::FitEnd& end, AbandonOnException& abandon) {
+    const auto size = size_of_epoch(train);
     const auto limit = train_limit(train);
     if (limit == 0 && data::batch_count(train) != 0) return false;
 
-    const auto size = data::SizedBatches<Train> ? limit : std::nullopt;
     EpochValidation due{.wanted = false};
     if constexpr (validates<Validation>) due = limits_.validation.in(progress().epoch, size);
     auto steps = loop();
     const bool resumed = engine_.epoch_open();
-    if (resumed) require_same_size(size);
     steps.begin_epoch(size);
     bool validated = resumed && due.due_after(progress().batch, progress().batches);  // after the last batch
     bool completed = !(resumed ? end.after_epoch() : end.stops());  // on_train_epoch_start may have asked to stop
@@ -409,6 +437,7 @@ class Trainer {
     };
     const data::Visited visited{progress().batch, [&] { return engine_.backend().random_guard(); }};
     if (completed && data::for_each_batch(train, limit.value_or(data::no_limit), train_one, visited) == 0) {
+      abandon.unless_resumed = true;
       if (resumed) require_same_size(progress().batch);
       throw std::invalid_argument("fulgurite: the training range gave no batch in epoch " + std::to_string(progress().epoch) +
                                   ": give fit a range that holds at least one, and that can be walked once an epoch (a "
@@ -421,7 +450,22 @@ class Trainer {
       if (wanted && !validated) steps.run_validation(validation);
     }
     steps.end_epoch(completed);
+    if (end.stops()) engine_.obey_stop();
+    engine_.rest();
     return true;
+  }
+
+  /// The number of batches in the epoch that begins or goes on, if it is known. Its order is drawn here; one that was drawn before
+  /// the checkpoint has left its trace in the random streams already.
+  template <class Train>
+  std::optional<std::int64_t> size_of_epoch(Train& train) {
+    if (engine_.epoch_open()) {
+      [[maybe_unused]] const auto held = engine_.backend().random_guard();
+      data::begin_epoch(train, progress().epoch);
+    } else {
+      data::begin_epoch(train, progress().epoch);
+    }
+    return data::SizedBatches<Train> ? train_limit(train) : std::nullopt;
   }
 
   /// Throws std::invalid_argument if the range of a resumed epoch is not as long as the one that was interrupted.
@@ -480,15 +524,6 @@ class Trainer {
   std::optional<std::int64_t> validation_limit(Validation& validation) const {
     return limits_.batches.validation.of(data::batch_count(validation), "validation");
   }
-
-  /// An exception that leaves a fit leaves no epoch half open behind: the next fit begins it anew.
-  struct AbandonOnException {
-    Engine& engine;
-    int exceptions = std::uncaught_exceptions();
-    ~AbandonOnException() {
-      if (std::uncaught_exceptions() > exceptions) engine.abandon_epoch();
-    }
-  };
 
   template <class Holder>
   static std::shared_ptr<Model> shared(Holder& holder) {

@@ -107,6 +107,45 @@ TEST_CASE("a metric that nobody logs is an error, unless it isn't strict") {
   CHECK(names_in(folder.path).empty());
 }
 
+TEST_CASE("two that save into one folder do not touch each other's files") {
+  const support::TemporaryFolder folder;
+  Scored model;
+  model.scores = {3.0, 1.0, 2.0};
+  fg::Trainer trainer{model, OnScore{.folder = folder.path}, fg::ModelCheckpoint<>{.folder = folder.path}, fg::MaxEpochs{3}};
+  trainer.fit(two_batches);
+  const auto* best = trainer.template callback<OnScore>().best();
+  const auto* newest = trainer.template callback<fg::ModelCheckpoint<>>().best();
+  REQUIRE(best);
+  REQUIRE(newest);
+  CHECK(best->path != newest->path);
+  CHECK(names_in(folder.path) == Names{std::filesystem::path(best->path).filename().string(),
+                                       std::filesystem::path(newest->path).filename().string()});
+  const auto step_in = [](const std::string& path) {
+    return fg::detail::find(fg::detail::read_pickle(path), "global_step")->toInt();
+  };
+  CHECK(step_in(best->path) == 4);
+  CHECK(step_in(newest->path) == 6);
+}
+
+TEST_CASE("what could not be written is not kept, and saved the next time") {
+  const support::TemporaryFolder folder;
+  Scored model;
+  model.scores = {1.0, 2.0};
+  fg::Trainer trainer{model, fg::ModelCheckpoint<>{.folder = folder.path}, fg::MaxEpochs{1}};
+  // There the file would be written before it gets its name.
+  const auto obstacle = folder.path / "epoch=0-step=2.ckpt.part";
+  std::filesystem::create_directories(obstacle / "inside");
+  CHECK_THROWS_WITH(trainer.fit(two_batches), ContainsSubstring("cannot save a checkpoint to"));
+  auto& callback = trainer.template callback<fg::ModelCheckpoint<>>();
+  CHECK(callback.best() == nullptr);
+  CHECK(!callback.saved_step);
+  std::filesystem::remove_all(obstacle);
+  trainer.set_limit(fg::MaxEpochs{2});
+  trainer.fit(two_batches);
+  REQUIRE(callback.best());
+  CHECK(callback.best()->path == (folder.path / "epoch=1-step=4.ckpt").string());
+}
+
 TEST_CASE("values without sense are refused") {
   Scored model;
   CHECK_THROWS_WITH((fg::Trainer{model, OnScore{.save_top_k = -2}}), ContainsSubstring("save_top_k must be -1"));

@@ -218,6 +218,7 @@ TEST_CASE("a trainer of another kind is refused by what differs") {
   require_refused_by<TwoGroups>("AdamW cannot load this state: it has 1 parameter group(s), and the optimizer has 2");
   require_refused_by<NoSchedule>("optimizer_0.schedules.count is 1 there and 0 here");
   require_refused_by<OtherSchedule>("optimizer_0.schedules.class_0 is StepDecay there and CosineAnnealing here");
+  require_refused_by<Plain>("precision is ModelPrecision there and Bfloat16Mixed here", fg::Bfloat16Mixed{});
   require_refused_by<Manual>("optimization is automatic there and manual here", fg::ManualOptimization{});
   require_refused_by<Plain>("loss scale is not used there and used here", fg::Float16Mixed{});
 }
@@ -266,6 +267,126 @@ TEST_CASE("what a hook throws while loading is told, and everything that was loa
   CHECK_THROWS_WITH(refuses.fit(resume::Data().train()), ContainsSubstring("in the middle of an epoch of the program's own loop"));
 }
 
+/// Loads in place, into the memory that it has, and then something fails.
+struct InPlace : Plain {
+  torch::Tensor sum = torch::zeros({2});
+  bool refuses = false;
+  void on_save_checkpoint(auto& checkpoint) { checkpoint("sum", sum); }
+  void on_load_checkpoint(auto& checkpoint) {
+    torch::Tensor loaded;
+    checkpoint("sum", loaded);
+    sum.copy_(loaded);
+    if (std::exchange(refuses, false)) throw std::runtime_error("no, I won't");
+  }
+};
+
+TEST_CASE("whatever is broken in a file, it is refused with everything as it was") {
+  const Scratch file("broken");
+  InPlace model;
+  model.sum.fill_(1.0);
+  fg::Trainer trainer{model, fg::Accumulate<4>{}};
+  trainer.log_hyperparameters({{"lr", 0.01}});
+  train(trainer, 3);
+  fg::save_checkpoint(trainer, file.path);
+  InPlace other;
+  fg::Trainer refuses{other, fg::Accumulate<4>{}};
+  train(refuses, 1);
+  const auto with = [&](const char* name, const c10::IValue& value) {
+    auto dictionary = fg::detail::read_pickle(file.path).toGenericDict();
+    dictionary.insert_or_assign(name, value);
+    const auto bytes = torch::pickle_save(dictionary);
+    std::ofstream(file.path, std::ios::binary).write(bytes.data(), static_cast<std::streamsize>(bytes.size()));
+  };
+  const auto require_nothing_changed = [&](const std::string& words) {
+    const at::Tensor gradient = other.layer->weight.grad().clone();
+    require_refused(refuses, file.path, words);
+    CHECK(at::equal(other.layer->weight.grad(), gradient));
+    CHECK(at::equal(other.sum, torch::zeros({2})));
+    CHECK(refuses.hyperparameters().empty());
+  };
+  other.refuses = true;
+  require_nothing_changed("no, I won't");
+  auto numbers = fg::detail::new_list();
+  numbers.push_back(std::int64_t{1});
+  SECTION("hyper-parameters") {
+    with("hyper_parameters", std::int64_t{1});
+    require_nothing_changed("hyper_parameters is of another kind");
+  }
+  SECTION("random states") {
+    with("random", numbers);
+    require_nothing_changed("its random states are of another kind");
+    auto states = fg::detail::new_list();
+    states.push_back(torch::zeros({3}, torch::kByte));
+    with("random", states);
+    require_nothing_changed("");
+  }
+  SECTION("gradients of another shape, number format, kind") {
+    for (const c10::IValue& wrong : {c10::IValue(torch::ones({3, 4})), c10::IValue(torch::ones({2, 4}, torch::kHalf)),
+                                     c10::IValue(std::int64_t{1})}) {
+      auto gradients = fg::detail::new_list();
+      gradients.push_back(wrong);
+      gradients.push_back(c10::IValue());
+      with("gradients", gradients);
+      require_nothing_changed("its gradient of layer.weight has not the shape and number format of layer.weight");
+    }
+  }
+}
+
+TEST_CASE("what could not be written leaves nothing behind") {
+  const Scratch folder("folder");
+  std::filesystem::create_directory(folder.path);
+  Plain model;
+  fg::Trainer trainer{model};
+  CHECK_THROWS_WITH(fg::save_checkpoint(trainer, folder.path), ContainsSubstring("cannot save a checkpoint to"));
+  CHECK(!std::filesystem::exists(folder.path.string() + ".part"));
+}
+
+struct SavesInSchedule : Plain {
+  void on_train_batch_end(const auto&, const auto&, auto&) {}
+  void lr_scheduler_step(auto& scheduler, auto& step) {
+    scheduler.step();
+    if (step.progress().batches == 2) fg::save_checkpoint(step, path);
+  }
+  auto configure_optimizers() {
+    return fg::optimizer(fg::SGD(parameters(), {.lr = 0.1})).with(fg::StepDecay{.step_size = 1, .gamma = 0.5}, fg::EveryStep{});
+  }
+};
+
+TEST_CASE("what lr_scheduler_step saves is there after its batch") {
+  const Scratch file("schedule");
+  SavesInSchedule model;
+  model.path = file.path;
+  fg::Trainer trainer{model};
+  train(trainer, 3);
+  REQUIRE(std::filesystem::exists(file.path));
+  train(trainer, 1);
+  CHECK(fg::detail::find(fg::detail::read_pickle(file.path), "global_step")->toInt() == 3);
+}
+
+struct Fails : Plain {
+  bool fails = true;
+  torch::Tensor training_step(const fg::Example& batch, auto& step) {
+    if (std::exchange(fails, false)) {
+      fg::save_checkpoint(step, path);
+      throw std::runtime_error("a bad batch");
+    }
+    if (step.progress().batches == 1) fg::save_checkpoint(step, path.string() + "2");
+    return Plain::training_step(batch, step);
+  }
+};
+
+TEST_CASE("what a batch that failed wanted to save is not saved by a later one") {
+  const Scratch file("fails");
+  Fails model;
+  model.path = file.path;
+  fg::Trainer trainer{model};
+  CHECK_THROWS_WITH(train(trainer, 1), "a bad batch");
+  train(trainer, 2);
+  CHECK(std::filesystem::exists(file.path.string() + "2"));
+  CHECK(!std::filesystem::exists(file.path));
+  std::filesystem::remove(file.path.string() + "2");
+}
+
 TEST_CASE("an epoch that was interrupted wants a range of the same length") {
   const Scratch file("length");
   const resume::Data data;
@@ -279,6 +400,44 @@ TEST_CASE("an epoch that was interrupted wants a range of the same length") {
   fg::load_checkpoint(resumed, file.path);
   CHECK_THROWS_WITH(resumed.fit(data.validation()),
                     ContainsSubstring("was saved after batch 3 of 8, and the training range has 3"));
+  CHECK(resumed.progress().batch == 3);  // and is where it was
+  resumed.fit(data.train());
+  require_same(Picture<Plain>(trainer), Picture<Plain>(resumed));
+}
+
+/// Single-pass, of a length that it does not tell; draws a number when an epoch begins.
+struct Stream {
+  std::vector<fg::Example> batches;
+  struct Iterator {
+    std::vector<fg::Example>::iterator it;
+    fg::Example operator*() const { return *it; }
+    void operator++() { ++it; }
+    bool operator!=(const Iterator& end) const { return it != end.it; }
+  };
+  Iterator begin() { return {batches.begin()}; }
+  Iterator end() { return {batches.end()}; }
+  void set_epoch(std::int64_t) { static_cast<void>(torch::randn(1)); }
+
+  explicit Stream(int count) : batches(static_cast<std::size_t>(count), fg::Example{torch::ones({3, 4}), torch::ones({3, 2})}) {}
+};
+
+TEST_CASE("an epoch that was interrupted waits for a range that is long enough, of whatever length it is") {
+  const Scratch file("stream");
+  Stream whole(8), cut(3);
+  Plain model;
+  model.save_after = 3;
+  model.path = file.path;
+  torch::manual_seed(2);
+  fg::Trainer trainer{model, fg::MaxEpochs{2}};
+  trainer.fit(whole);
+  const Picture<Plain> uninterrupted(trainer);
+  Plain other;
+  fg::Trainer resumed{other, fg::MaxEpochs{2}};
+  fg::load_checkpoint(resumed, file.path);
+  CHECK_THROWS_WITH(resumed.fit(cut), ContainsSubstring("was saved after batch 3 of an unknown number"));
+  CHECK(resumed.progress().batch == 3);
+  resumed.fit(whole);
+  require_same(uninterrupted, Picture<Plain>(resumed));
 }
 
 struct Meddles : Plain {
@@ -359,6 +518,45 @@ TEST_CASE("what on_train_epoch_end saves has the epoch's plateau step in it") {
   resumed.fit(data.train());  // nothing is left to do
   CHECK(resumed.progress().epoch == 3);
   for (int i = 0; i < 3; ++i) std::filesystem::remove(model.folder / ("fulgurite_epoch" + std::to_string(i) + ".ckpt"));
+}
+
+struct StopsEarly : SavesAtEnds {
+  bool stops = false;
+  void on_train_batch_end(const auto&, const auto&, auto& step) {
+    if (stops && step.batch_index() == 2) step.stop();
+  }
+};
+
+TEST_CASE("a request to stop that was obeyed is not in the checkpoint of the epoch's end, one that still waits is") {
+  const resume::Data data;
+  const auto file = std::filesystem::temp_directory_path() / "fulgurite_epoch0.ckpt";
+  const auto epochs_after = [&](auto... policies) {
+    StopsEarly other;
+    other.folder = std::filesystem::temp_directory_path();
+    fg::Trainer resumed{other, fg::MaxEpochs{4}, policies...};
+    fg::load_checkpoint(resumed, file);
+    CHECK(resumed.progress().epoch == 1);
+    resumed.fit(data.train());
+    return resumed.progress().epoch;
+  };
+  const auto save = [&](bool stops, auto... policies) {
+    StopsEarly model;
+    model.folder = std::filesystem::temp_directory_path();
+    model.stops = stops;
+    fg::Trainer trainer{model, policies...};
+    trainer.fit(data.train());
+  };
+  const fg::MaxTime no_time{std::chrono::nanoseconds(1)};
+  save(false, no_time, fg::MinEpochs{1});
+  CHECK(epochs_after(fg::MaxTime{std::chrono::hours(1)}) == 4);
+  CHECK(epochs_after(no_time) == 1);
+  save(true);
+  CHECK(epochs_after() == 4);
+  save(true, fg::MinEpochs{2});
+  CHECK(epochs_after(fg::MinEpochs{3}) == 3);
+  for (int i = 0; i < 4; ++i) {
+    std::filesystem::remove(std::filesystem::temp_directory_path() / ("fulgurite_epoch" + std::to_string(i) + ".ckpt"));
+  }
 }
 
 TEST_CASE("the time before a checkpoint counts for MaxTime, and a sanity check is not repeated") {

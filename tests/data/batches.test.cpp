@@ -2,6 +2,7 @@
 // What counts as a range of batches, and the walk over it, without tensors except for LibTorch's own loader.
 #include <fulgurite/data/batches.hpp>
 
+#include <algorithm>
 #include <array>
 #include <cstdint>
 #include <forward_list>
@@ -269,6 +270,15 @@ TEST_CASE("batches that were visited before are walked over, and what that draws
   // The walk that was interrupted after two had pulled the third already: that is the same here.
   CHECK(rest(Counting{&held, &steps_held, 4}, 2) == std::pair(std::int64_t{4}, std::vector<Visit>{{2, false}, {3, true}}));
   CHECK(steps_held == std::vector<bool>{true, true, false, false});
+  // So had the walk over a multi-pass range of unknown size, but not one that counts.
+  std::vector<bool> steps;
+  const std::vector<std::int64_t> numbers{0, 1, 2, 3};
+  const auto noted = [&](std::int64_t number) {
+    steps.push_back(held);
+    return number >= 0;
+  };
+  rest(rv::filter(numbers, noted), 2);
+  CHECK(std::count(steps.begin(), steps.end(), true) == 3);  // the first of them for the begin
 }
 
 TEST_CASE("a LibTorch loader is a range of batches") {

@@ -43,6 +43,9 @@ struct SavedCheckpoint {
 ///
 /// It saves once an epoch, when it is over; where `ValidateEvery` has validations at other times, after each of them; or after
 /// every so many optimizer steps. Never twice at the same `global_step`.
+///
+/// Then `fit` throws std::invalid_argument for a metric that nobody logged (if `strict`), and std::runtime_error
+/// (std::filesystem::filesystem_error for the folder) if the checkpoint cannot be saved.
 template <detail::FixedString Metric = "">
 struct ModelCheckpoint {
   using slot = slots::Callback;
@@ -70,7 +73,8 @@ struct ModelCheckpoint {
     return std::visit([](const auto& interval) { return interval.problem(); }, every);
   }
 
-  /// The checkpoint with the best score, without a metric the newest; nullptr if there is none.
+  /// The checkpoint with the best score, without a metric the newest; nullptr if there is none. Valid until the next
+  /// one is saved or a checkpoint is loaded.
   const SavedCheckpoint* best() const {
     const auto found = std::min_element(saved.rbegin(), saved.rend(), [&](const auto& a, const auto& b) { return precedes(a, b); });
     return found == saved.rend() ? nullptr : &*found;
@@ -117,38 +121,46 @@ struct ModelCheckpoint {
     if (saved_step == step.global_step()) return;
     SavedCheckpoint candidate{{}, score(step)};
     if (has_monitor && !candidate.score) return;
-    saved_step = step.global_step();
-    std::filesystem::create_directories(folder);
-    std::optional<SavedCheckpoint> loser;
-    if (save_top_k != 0) {
-      const bool full = save_top_k > 0 && saved.size() >= static_cast<std::size_t>(save_top_k);
-      const auto worst = std::max_element(saved.begin(), saved.end(), [&](const auto& a, const auto& b) { return precedes(a, b); });
-      if (!full || !has_monitor || precedes(candidate, *worst)) {
-        if (full) {
-          loser = std::move(*worst);
-          saved.erase(worst);
-        }
-        candidate.path = free_path(step).string();
-        saved.push_back(candidate);
-        save_checkpoint(step, candidate.path);
-      }
-    }
-    if (save_last) save_checkpoint(step, folder / "last.ckpt");
-    if (loser && loser->path != candidate.path) remove_when_saved(step, loser->path);
-  }
-
-  /// After the new file is there.
-  static void remove_when_saved(auto& step, const std::string& path) {
-    step.when_at_rest(
-        [](auto& /*engine*/, const std::string& file) {
-          std::error_code gone_already;
-          std::filesystem::remove(file, gone_already);
-        },
-        path);
-  }
-
-  std::filesystem::path free_path(auto& step) const {
     const std::string stem = "epoch=" + std::to_string(step.epoch()) + "-step=" + std::to_string(step.global_step());
+    step.when_at_rest([this, candidate, stem](auto& engine) { write(engine, candidate, stem); });
+  }
+
+  /// Only now, when the files of others that save here are there too.
+  void write(auto& engine, SavedCheckpoint candidate, const std::string& stem) {
+    std::filesystem::create_directories(folder);
+    // The file holds what is kept, itself included; what is not there in the end is not kept.
+    auto saved_before = saved;
+    auto step_before = std::exchange(saved_step, engine.progress().global_step);
+    try {
+      if (const auto loser = make_room(candidate)) {
+        candidate.path = free_path(stem).string();
+        saved.push_back(candidate);
+        detail::write_checkpoint(engine, candidate.path);
+        saved_before = saved;
+        step_before = saved_step;
+        std::error_code gone_already;
+        if (!loser->path.empty()) std::filesystem::remove(loser->path, gone_already);
+      }
+      if (save_last) detail::write_checkpoint(engine, folder / "last.ckpt");
+    } catch (...) {
+      saved = std::move(saved_before);
+      saved_step = step_before;
+      throw;
+    }
+  }
+
+  /// What falls out for the candidate, without a path if there was room; nothing if the candidate itself is not to be kept.
+  std::optional<SavedCheckpoint> make_room(const SavedCheckpoint& candidate) {
+    if (save_top_k == 0) return std::nullopt;
+    if (save_top_k < 0 || saved.size() < static_cast<std::size_t>(save_top_k)) return SavedCheckpoint{};
+    const auto worst = std::max_element(saved.begin(), saved.end(), [&](const auto& a, const auto& b) { return precedes(a, b); });
+    if (has_monitor && !precedes(candidate, *worst)) return std::nullopt;
+    std::optional<SavedCheckpoint> loser = std::move(*worst);
+    saved.erase(worst);
+    return loser;
+  }
+
+  std::filesystem::path free_path(const std::string& stem) const {
     auto path = folder / (stem + ".ckpt");
     for (int version = 1; std::filesystem::exists(path); ++version) {
       path = folder / (stem + "-v" + std::to_string(version) + ".ckpt");

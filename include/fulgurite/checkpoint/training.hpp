@@ -122,14 +122,20 @@ c10::IValue saved_gradients(Engine& engine, const std::vector<NamedWeight>& weig
   return gradients;
 }
 
-/// The gradients of a file, in the order of the model's weights; undefined ones where it has none.
+/// The gradients of a file, in the order of the model's weights; undefined ones where it has none. Throws std::runtime_error for
+/// one that is not of its weight's kind.
 inline std::vector<at::Tensor> gradients_in(const c10::IValue& saved, const std::vector<NamedWeight>& weights) {
   std::vector<at::Tensor> gradients(weights.size());
   if (saved.isNone()) return gradients;
   const auto values = elements(saved);
   if (values.size() != weights.size()) throw std::runtime_error("it has gradients for another number of weights");
   for (std::size_t i = 0; i < values.size(); ++i) {
-    if (values[i].isTensor()) gradients[i] = values[i].toTensor().to(weights[i].tensor.device());
+    if (values[i].isNone()) continue;
+    const auto& [name, weight] = weights[i];
+    const bool fits = values[i].isTensor() && values[i].toTensor().sizes() == weight.sizes() &&
+                      values[i].toTensor().scalar_type() == weight.scalar_type();
+    if (!fits) throw std::runtime_error("its gradient of " + name + " has not the shape and number format of " + name);
+    gradients[i] = values[i].toTensor().to(weight.device());
   }
   return gradients;
 }
@@ -149,6 +155,7 @@ inline c10::IValue random_states(std::vector<at::Generator> generators) {
 inline void set_random_states(std::vector<at::Generator> generators, const c10::IValue& saved) {
   const auto states = elements(saved);
   for (std::size_t i = 0; i < generators.size() && i < states.size(); ++i) {
+    if (!states[i].isTensor()) throw std::runtime_error("its random states are of another kind");
     const std::lock_guard lock(generators[i].mutex());
     generators[i].set_state(states[i].toTensor());
   }
@@ -224,7 +231,7 @@ void load_training_state(Engine& engine, const c10::IValue& saved) {
   whole.part("callbacks", [&](auto& callbacks) {
     std::vector<std::string> left = callbacks.names();
     for_each_keeper(engine, [&](const std::string& name, auto& callback) {
-      if (std::erase(left, name) == 0) return;  // it was not there: it begins anew
+      if (std::erase(left, name) == 0) return;  // it was not there: it keeps what it has
       callbacks.part(name, [&](auto& part) {
         TrainingArchive<CheckpointReader, Model> archive(part, engine.model());
         hooks::call<hooks::on_load_checkpoint_hook>(callback, archive);
@@ -245,26 +252,38 @@ void load_training_state(Engine& engine, const c10::IValue& saved) {
 
 // --- the file ------------------------------------------------------------------------------------------------------
 
-/// The same on the host, each tensor with no more memory than its own.
-inline c10::IValue portable(const c10::IValue& value) {
+/// The same with `f(tensor)` in each tensor's place.
+template <class F>
+c10::IValue with_tensors(const c10::IValue& value, const F& f) {
   if (value.isTensor()) {
-    at::Tensor tensor = value.toTensor();
-    if (!tensor.defined()) return {};
-    tensor = tensor.cpu();
-    return tensor.storage().nbytes() == tensor.nbytes() ? tensor : tensor.clone();
+    const at::Tensor& tensor = value.toTensor();
+    return tensor.defined() ? c10::IValue(f(tensor)) : c10::IValue();
   }
   if (value.isGenericDict()) {
     const auto entries = value.toGenericDict();
     auto copy = new_dict(entries.keyType());
-    for (const auto& each : entries) copy.insert(each.key(), portable(each.value()));
+    for (const auto& each : entries) copy.insert(each.key(), with_tensors(each.value(), f));
     return copy;
   }
   if (value.isList()) {
     auto copy = new_list();
-    for (const c10::IValue& each : value.toListRef()) copy.push_back(portable(each));
+    for (const c10::IValue& each : value.toListRef()) copy.push_back(with_tensors(each, f));
     return copy;
   }
   return value;
+}
+
+/// The same on the host, each tensor with no more memory than its own.
+inline c10::IValue portable(const c10::IValue& value) {
+  return with_tensors(value, [](const at::Tensor& given) {
+    const at::Tensor tensor = given.cpu();
+    return tensor.storage().nbytes() == tensor.nbytes() ? tensor : tensor.clone();
+  });
+}
+
+/// The same on the host, with memory of its own.
+inline c10::IValue copied(const c10::IValue& value) {
+  return with_tensors(value, [](const at::Tensor& tensor) { return tensor.to(at::kCPU, tensor.scalar_type(), false, true); });
 }
 
 template <class Engine>
@@ -330,29 +349,34 @@ void load_checkpoint_of(Engine& engine, const c10::IValue& file) {
   require_same_weights(weights, loaded, state_dict);
   const auto gradients = gradients_in(entry("gradients"), weights);
   const c10::IValue random = entry("random");
+  auto hyperparameters = engine.hyperparameters();
+  if (hyperparameters.empty() && reader.has("hyper_parameters")) reader("hyper_parameters", hyperparameters);
 
-  // Each part checks what it is given before it changes; if a later part refuses, the earlier ones get back what they had.
-  const c10::IValue before = training_state(engine);
+  // Each part checks what it is given before it changes; if a later part refuses, the earlier ones get back what they had. (A
+  // copy, since a hook may write into the memory that it has.)
+  const c10::IValue before = copied(training_state(engine));
   const bool stop_before = engine.stop_requested();
+  const auto generators = engine.backend().generators();
+  const c10::IValue random_before = random_states(generators);
   try {
     load_training_state(engine, file);
+    set_random_states(generators, random);
   } catch (...) {
     try {
       load_training_state(engine, before);
     } catch (...) {  // a hook that takes nothing: the first exception says so
     }
     engine.stop_requested() = stop_before;
+    engine.forget_tapes();
+    set_random_states(generators, random_before);
     throw;
   }
-  if (engine.hyperparameters().empty() && reader.has("hyper_parameters")) {
-    reader("hyper_parameters", engine.hyperparameters());
-  }
+  engine.hyperparameters() = std::move(hyperparameters);
   for (std::size_t i = 0; i < weights.size(); ++i) {
     weights[i].tensor.copy_(loaded[i]);
     const bool had = weights[i].tensor.unsafeGetTensorImpl()->grad().defined();
     if (had || gradients[i].defined()) weights[i].tensor.mutable_grad() = gradients[i];
   }
-  set_random_states(engine.backend().generators(), random);
   engine.begin_resumed();
 }
 
@@ -371,11 +395,13 @@ consteval bool can_be_saved() {
 }  // namespace detail
 
 /// Writes a training: parameters, buffers, optimizers, schedules, loss scale, counters, metrics, an open window with its
-/// gradients, random streams, callbacks and hyper-parameters. The file appears whole or not at all.
+/// gradients, random streams, callbacks and hyper-parameters. The file appears whole or not at all, even if
+/// the process dies meanwhile.
 ///
 /// Given a trainer, it is called between two batches of the program's own loop, or after a fit. Given the `step` of a hook, it
 /// is written as soon as the training rests: after the batch with the hooks of all others and the validation that follows it; in
-/// an epoch's last batch and at its end, after the epoch and its plateau schedules.
+/// an epoch's last batch and at its end, after the epoch and its plateau schedules. Its errors come out of `fit` or `loop.step`
+/// then.
 ///
 /// Throws std::runtime_error that names the file, and std::logic_error for a trainer that fits.
 template <class Host>
@@ -384,7 +410,7 @@ void save_checkpoint(Host& host, const std::filesystem::path& path) {
     auto& engine = detail::EngineAccess::of(host);
     using Engine = std::remove_reference_t<decltype(engine)>;
     if constexpr (detail::HookStep<Host>) {
-      host.when_at_rest([](Engine& at_rest, const std::string& to) { detail::write_checkpoint(at_rest, to); }, path.string());
+      host.when_at_rest([path](Engine& at_rest) { detail::write_checkpoint(at_rest, path); });
     } else {
       if (engine.clock().runs()) {
         throw std::logic_error("fulgurite: fg::save_checkpoint(trainer, …) was called while the trainer fits: in a hook call "

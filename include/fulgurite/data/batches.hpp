@@ -163,23 +163,19 @@ FULGURITE_INLINE constexpr Batch keep(Reference&& reference) {
   }
 }
 
-}  // namespace detail
-
-namespace detail {
-
-/// The begin of `range`, `before` batches on, as the walk that had them found it: of a single-pass range the next one has been
-/// pulled already. What is drawn at random on the way leaves no trace while `hold()` lives.
+/// The begin of `range`, `before` batches on, as the walk that had them found it: only a range of known size is not looked into
+/// one batch ahead. What is drawn at random on the way leaves no trace while `hold()` lives.
 template <class Range, class Hold>
 constexpr auto begin_after(Range& range, std::int64_t before, const Hold& hold) {
   auto it = [&] {
     [[maybe_unused]] auto held = hold();
     auto begin = begin_of(range);
     auto end = end_of(range);
-    const std::int64_t quiet = SizedBatches<Range> || MultiPassBatches<Range> ? before - 1 : before;
+    const std::int64_t quiet = SizedBatches<Range> ? before - 1 : before;
     for (std::int64_t i = 0; i < quiet && begin != end; ++i) ++begin;
     return begin;
   }();
-  if constexpr (SizedBatches<Range> || MultiPassBatches<Range>) {
+  if constexpr (SizedBatches<Range>) {
     if (it != end_of(range)) ++it;
   }
   return it;

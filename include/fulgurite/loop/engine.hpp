@@ -12,6 +12,7 @@
 #include <concepts>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <stdexcept>
 #include <string>
@@ -154,7 +155,7 @@ class Engine {
       close_windows();  // what they had gathered is dropped, as in PyTorch Lightning
       result.ends_epoch = true;
       note_place(result);
-      asked = step.asked_;
+      asked = was_asked(step);
       return result;
     }
     if constexpr (manual) {
@@ -169,7 +170,7 @@ class Engine {
     if constexpr (has_logger) logbook_.after_batch(*this, step);
     ++progress_.batch;
     note_steps(step);
-    asked = step.asked_;
+    asked = was_asked(step);
     return result;
   }
 
@@ -261,7 +262,7 @@ class Engine {
   }
 
   /// Ends the running epoch; does nothing if no batch has come since the last end. An epoch that a limit cut short
-  /// (`completed` false) steps no epoch schedules and drops an open window.
+  /// (`completed` false) steps no epoch schedules and drops an open window. `rest()` is due then.
   void end_epoch(bool completed) {
     if (!epoch_open_) return;
     if (completed) close_epoch();
@@ -274,7 +275,6 @@ class Engine {
     }
     ++progress_.epoch;
     forget_epoch();
-    rest();
   }
 
   /// Forgets a running epoch that an exception ended: it may begin anew. Open windows and their gradients are dropped.
@@ -292,13 +292,13 @@ class Engine {
 
   // --- between two batches -------------------------------------------------------------------------------------------
 
-  /// Has `act(*this, text)` called as soon as the training rests: when the batch is over with all of its hooks and its
+  /// Has `act(*this)` called as soon as the training rests: when the batch is over with all of its hooks and its
   /// validation, if one is due; after an epoch's last batch when the epoch is over.
-  void when_at_rest(void (*act)(Engine&, const std::string&), std::string text) {
-    errands_.push_back({act, std::move(text)});
-  }
+  void when_at_rest(std::function<void(Engine&)> act) { errands_.push_back(std::move(act)); }
+  // Both out of line, so that the step stays as it is.
+  __attribute__((noinline, cold)) void forget_errands() { errands_.clear(); }
   __attribute__((noinline, cold)) void rest() {
-    for (const Errand& errand : std::exchange(errands_, {})) errand.act(*this, errand.text);
+    for (const auto& errand : std::exchange(errands_, {})) errand(*this);
   }
 
   /// All that another run needs to go on from here; parameters, buffers, gradients and random streams are the world's.
@@ -306,6 +306,7 @@ class Engine {
   void state(Archive& archive) {
     archive.same("optimization", manual ? "manual" : "automatic", "give the trainer the policies that it had");
     archive.same("loss scale", scales_loss ? "used" : "not used", "give the trainer the precision that it had");
+    archive.same_class("precision", policies_.precision(), "give the trainer the precision that it had");
     archive.same("number of optimizers", std::to_string(optimizer_count), "make the model with the optimizers that it had");
     archive("progress", progress_);
     archive("metrics", metrics_);
@@ -322,19 +323,28 @@ class Engine {
     archive("epoch_open", epoch_open_);
     archive("epoch_schedules_done", epoch_schedules_done_);
     archive("schedules_suspended", schedules_suspended_);
-    bool stops = stop_requested_ && !fit_ended_;  // a fit that has ended has obeyed
+    bool stops = stop_requested_ && !stop_obeyed_;
     archive("stop_requested", stops);
     archive("clock", clock_);
     if constexpr (Archive::loads) stop_requested_ = stops;
   }
+  /// The optimizers' states lie in other memory.
+  void forget_tapes() {
+    for_each_optimizer([&](auto index) { frozen(index) = FrozenMember(policies_.execution()); });
+  }
   /// The state was loaded, and the world's too.
   void begin_resumed() {
-    for_each_optimizer([&](auto index) { frozen(index) = FrozenMember(policies_.execution()); });  // other memory
+    forget_tapes();
     errands_.clear();
     loss_scale_due_ = false;
     epoch_resumed_ = epoch_open_;
     resumed_ = true;
-    fit_ended_ = false;
+    stop_obeyed_ = false;
+  }
+  /// A fit failed before it touched the epoch that was loaded.
+  void stay_resumed() {
+    errands_.clear();
+    resumed_ = true;
   }
 
   /// Gradients are part of the state: a window is open, or nobody knows when they are zeroed.
@@ -434,12 +444,13 @@ class Engine {
   const Hyperparameters& hyperparameters() const { return hyperparameters_; }
   /// A fit begins: where the checkpoint stood if one was loaded since the last fit, else with no request and no time spent.
   void begin_fit() {
-    fit_ended_ = false;
+    stop_obeyed_ = false;
     if (std::exchange(resumed_, false)) return;
     stop_requested_ = false;
     clock_.reset();
   }
-  void end_fit() { fit_ended_ = true; }
+  /// The fit ends: a checkpoint keeps no request to stop from here on, so that a run may go on from it under other limits.
+  void obey_stop() { stop_obeyed_ = true; }
   /// From here on the model's schedules stand still: whoever calls this sets the learning rates.
   void suspend_schedules() { schedules_suspended_ = true; }
   bool schedules_suspended() const { return schedules_suspended_; }
@@ -459,11 +470,6 @@ class Engine {
     close_windows();
     throw NonFiniteLoss(progress_.epoch, progress_.batch, value, gradient);
   }
-
-  struct Errand {
-    void (*act)(Engine&, const std::string&);
-    std::string text;
-  };
 
   using Toggles = typename Backend::Toggles;
   using RunningOptimizers = running_optimizers_of<Configuration>;
@@ -497,6 +503,15 @@ class Engine {
                     "on_train_batch_start must return nothing, or fg::EpochControl. See docs/errors/hook-shape.md");
       hooks::call<hooks::on_train_batch_start_hook>(host, batch, step);
       return false;
+    }
+  }
+
+  /// lr_scheduler_step has a step of its own.
+  FULGURITE_INLINE bool was_asked(const Step& step) const {
+    if constexpr (hooks::present<hooks::lr_scheduler_step_hook, Model>) {
+      return !errands_.empty();
+    } else {
+      return step.asked_;
     }
   }
 
@@ -770,12 +785,12 @@ class Engine {
   bool loss_scale_due_ = false;  // gradients were unscaled since the loss scale was last updated
   bool stop_requested_ = false;
   bool schedules_suspended_ = false;
-  bool fit_ended_ = false;      // the last fit has come to its end
+  bool stop_obeyed_ = false;    // the last fit has ended, or is about to on request
   bool resumed_ = false;        // loaded, and no fit has begun since
   bool epoch_resumed_ = false;  // loaded in the middle of an epoch, which is still running
   FitClock clock_;
   Hyperparameters hyperparameters_;
-  std::vector<Errand> errands_;  // that hooks have asked for
+  std::vector<std::function<void(Engine&)>> errands_;  // that hooks have asked for
 };
 
 }  // namespace fulgurite::detail

@@ -5,6 +5,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <span>
 #include <string>
@@ -81,10 +82,10 @@ class EngineStep : public Step<Model> {
     }
   }
 
-  /// Has `act(engine, text)` called as soon as the training rests. For fg::save_checkpoint.
-  FULGURITE_INLINE void when_at_rest(void (*act)(Engine&, const std::string&), std::string text) {
+  /// Has `act(engine)` called as soon as the training rests. For fg::save_checkpoint.
+  FULGURITE_INLINE void when_at_rest(std::function<void(Engine&)> act) {
     asked_ = true;
-    engine_->when_at_rest(act, std::move(text));
+    engine_->when_at_rest(std::move(act));
   }
 
   /// The model that is trained.

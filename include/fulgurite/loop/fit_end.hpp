@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// When a fit ends: at a limit, or on request. A request comes from a hook (`step.stop()`) or from the clock;
-// it stays set, and is obeyed as soon as `MinEpochs` and `MinSteps` are reached.
+// When a fit ends: at a limit, or on request. A request comes from a hook (`step.stop()`) and stays set, or from the clock, which
+// is asked each time; it is obeyed as soon as `MinEpochs` and `MinSteps` are reached.
 #pragma once
 
 #include <fulgurite/policies/limits.hpp>
@@ -11,18 +11,17 @@ namespace fulgurite::detail {
 
 class FitEnd {
  public:
-  FitEnd(const Limits& limits, const Progress& progress, const FitClock& clock, bool& stop_requested)
+  FitEnd(const Limits& limits, const Progress& progress, const FitClock& clock, const bool& stop_requested)
       : limits_(&limits), progress_(&progress), clock_(&clock), stop_requested_(&stop_requested) {}
 
   /// There is a request to stop, and nothing keeps it waiting.
   bool stops() const {
-    return *stop_requested_ && progress_->epoch >= limits_->min_epochs &&
+    return (*stop_requested_ || time_is_over()) && progress_->epoch >= limits_->min_epochs &&
            progress_->global_step >= limits_->min_steps;
   }
 
   /// The batch that was trained last was the fit's last.
   bool after_batch() const {
-    if (limits_->max_time && clock_->elapsed() >= *limits_->max_time) *stop_requested_ = true;
     return (limits_->max_steps && progress_->global_step >= *limits_->max_steps) || stops();
   }
 
@@ -33,10 +32,12 @@ class FitEnd {
   }
 
  private:
+  bool time_is_over() const { return limits_->max_time && clock_->elapsed() >= *limits_->max_time; }
+
   const Limits* limits_;
   const Progress* progress_;
   const FitClock* clock_;
-  bool* stop_requested_;
+  const bool* stop_requested_;
 };
 
 }  // namespace fulgurite::detail

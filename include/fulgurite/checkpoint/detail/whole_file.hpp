@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// A file that appears whole or not at all.
+// A file that appears whole or not at all, if the process dies meanwhile, too.
 #pragma once
 
 #include <c10/util/Exception.h>
@@ -10,6 +10,15 @@
 #include <system_error>
 
 namespace fulgurite::detail {
+
+/// Removes a file at its end, if it is still there.
+struct RemovedAtEnd {
+  std::filesystem::path path;
+  ~RemovedAtEnd() {
+    std::error_code not_there;
+    std::filesystem::remove(path, not_there);
+  }
+};
 
 /// Calls `write(beside)` with a path beside `path`, and then gives that file the name `path`. Throws std::runtime_error that
 /// names what could not be saved and where.
@@ -22,6 +31,7 @@ void write_whole(const std::filesystem::path& path, const std::string& what, con
   if (!std::filesystem::is_directory(folder)) refuse("there is no folder " + folder.string());
   auto beside = path;
   beside += ".part";
+  const RemovedAtEnd what_is_left{beside};
   try {
     write(beside);
     std::filesystem::rename(beside, path);
