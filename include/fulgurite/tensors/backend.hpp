@@ -112,9 +112,9 @@ class TensorBackend {
 
   /// The random generators that a training draws from: the host's, and the device's.
   std::vector<at::Generator> generators() const {
-    std::vector<at::Generator> all{at::globalContext().defaultGenerator(at::kCPU)};
-    if (!device_.is_cpu()) all.push_back(at::globalContext().defaultGenerator(device_));
-    return all;
+    const at::Generator& host = at::globalContext().defaultGenerator(at::kCPU);
+    if (device_.is_cpu()) return {host};
+    return {host, at::globalContext().defaultGenerator(device_)};
   }
   RandomGuard random_guard() const { return RandomGuard(generators()); }
 
