@@ -59,7 +59,7 @@ TEST_CASE("a frozen run goes on where it was saved") { require_resumes_anywhere<
 
 TEST_CASE("a frozen run that is saved in a window, and goes on frozen, is the eager run that never stopped") {
   const resume::Data data;
-  const resume::Scratch file("frozen");
+  const resume::Scratch file;
   torch::manual_seed(3);
   Adams eager;
   fg::Trainer plain{eager, fg::Accumulate<4>{}, fg::ClipNorm{.max = 0.5}, fg::MaxEpochs{4}};

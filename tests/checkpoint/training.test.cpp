@@ -57,7 +57,7 @@ void require_refused(Trainer& trainer, const std::filesystem::path& path, const 
 /// A trainer of another kind refuses what a trainer of Plain saved.
 template <class Model, class... Policies>
 void require_refused_by(const std::string& words, Policies... policies) {
-  const Scratch file("refused");
+  const Scratch file;
   Plain saved;
   fg::Trainer trainer{saved};
   train(trainer, 3);
@@ -69,7 +69,7 @@ void require_refused_by(const std::string& words, Policies... policies) {
 }
 
 TEST_CASE("a program's own loop goes on where it was saved, in the middle of a window") {
-  const Scratch file("loop");
+  const Scratch file;
   Plain model;
   fg::Trainer trainer{model, fg::Accumulate<4>{}};
   train(trainer, 6);
@@ -90,9 +90,9 @@ TEST_CASE("a program's own loop goes on where it was saved, in the middle of a w
 }
 
 TEST_CASE("parameters without gradient stay without, in an open window and in a closed one") {
-  const Scratch file("gradients");
+  const Scratch file;
   for (const int batches : {6, 8}) {
-    resume::Scratch gone("gradients");
+    resume::Scratch gone;
     struct Net : resume::Net {
       auto configure_optimizers() { return fg::SGD(parameters(), {.lr = 0.1}); }
     } model, other;
@@ -108,7 +108,7 @@ TEST_CASE("parameters without gradient stay without, in an open window and in a 
 }
 
 TEST_CASE("weights can be read out of a checkpoint, by fg::load_weights and as torch.save's dictionary") {
-  const Scratch file("weights");
+  const Scratch file;
   Plain model;
   fg::Trainer trainer{model};
   trainer.log_hyperparameters({{"lr", 0.01}, {"layers", 1}, {"name", "plain"}, {"bias", true}});
@@ -135,7 +135,7 @@ TEST_CASE("weights can be read out of a checkpoint, by fg::load_weights and as t
 }
 
 TEST_CASE("files that hold no training are refused by what they are") {
-  const Scratch file("file");
+  const Scratch file;
   Plain model;
   fg::Trainer trainer{model};
   train(trainer, 3);
@@ -228,7 +228,7 @@ TEST_CASE("another number of optimizers is refused") {
 }
 
 TEST_CASE("an open window is refused by a trainer that has none") {
-  const Scratch file("window");
+  const Scratch file;
   Plain model;
   fg::Trainer trainer{model, fg::Accumulate<4>{}};
   train(trainer, 5);
@@ -253,7 +253,7 @@ TEST_CASE("a model that asks for what was not saved refuses, and everything is a
 }
 
 TEST_CASE("what a hook throws while loading is told, and everything that was loaded before it is taken back") {
-  const Scratch file("hook");
+  const Scratch file;
   Plain model;
   fg::Trainer trainer{model};
   train(trainer, 3);
@@ -281,7 +281,7 @@ struct InPlace : Plain {
 };
 
 TEST_CASE("whatever is broken in a file, it is refused with everything as it was") {
-  const Scratch file("broken");
+  const Scratch file;
   InPlace model;
   model.sum.fill_(1.0);
   fg::Trainer trainer{model, fg::Accumulate<4>{}};
@@ -333,7 +333,7 @@ TEST_CASE("whatever is broken in a file, it is refused with everything as it was
 }
 
 TEST_CASE("what could not be written leaves nothing behind") {
-  const Scratch folder("folder");
+  const Scratch folder;
   std::filesystem::create_directory(folder.path);
   Plain model;
   fg::Trainer trainer{model};
@@ -353,7 +353,7 @@ struct SavesInSchedule : Plain {
 };
 
 TEST_CASE("what lr_scheduler_step saves is there after its batch") {
-  const Scratch file("schedule");
+  const Scratch file;
   SavesInSchedule model;
   model.path = file.path;
   fg::Trainer trainer{model};
@@ -376,7 +376,7 @@ struct Fails : Plain {
 };
 
 TEST_CASE("what a batch that failed wanted to save is not saved by a later one") {
-  const Scratch file("fails");
+  const Scratch file;
   Fails model;
   model.path = file.path;
   fg::Trainer trainer{model};
@@ -388,7 +388,7 @@ TEST_CASE("what a batch that failed wanted to save is not saved by a later one")
 }
 
 TEST_CASE("an epoch that was interrupted wants a range of the same length") {
-  const Scratch file("length");
+  const Scratch file;
   const resume::Data data;
   Plain model;
   model.save_after = 3;
@@ -422,7 +422,7 @@ struct Stream {
 };
 
 TEST_CASE("an epoch that was interrupted waits for a range that is long enough, of whatever length it is") {
-  const Scratch file("stream");
+  const Scratch file;
   Stream whole(8), cut(3);
   Plain model;
   model.save_after = 3;
@@ -471,7 +471,7 @@ struct SavesInside : Plain {
 };
 
 TEST_CASE("what any hook asks to be saved is saved when the training rests: after the batch, or before an epoch's first") {
-  const Scratch file("inside");
+  const Scratch file;
   const resume::Data data;
   for (const bool at_start : {false, true}) {
     INFO("at an epoch's start " << at_start);
@@ -492,7 +492,7 @@ TEST_CASE("what any hook asks to be saved is saved when the training rests: afte
 struct SavesAtEnds : Plain {
   std::filesystem::path folder;
   void on_train_epoch_end(auto& step) {
-    fg::save_checkpoint(step, folder / ("fulgurite_epoch" + std::to_string(step.epoch()) + ".ckpt"));
+    fg::save_checkpoint(step, folder / ("epoch" + std::to_string(step.epoch()) + ".ckpt"));
   }
   auto configure_optimizers() {
     return fg::optimizer(fg::AdamW(parameters(), {.lr = 0.01}))
@@ -502,14 +502,15 @@ struct SavesAtEnds : Plain {
 
 TEST_CASE("what on_train_epoch_end saves has the epoch's plateau step in it") {
   const resume::Data data;
+  const support::TemporaryFolder folder;
   SavesAtEnds model;
-  model.folder = std::filesystem::temp_directory_path();
+  model.folder = folder.path;
   fg::Trainer trainer{model, fg::MaxEpochs{3}};
   trainer.fit(data.train());
   SavesAtEnds other;
   other.folder = model.folder;
   fg::Trainer resumed{other, fg::MaxEpochs{3}};
-  fg::load_checkpoint(resumed, model.folder / "fulgurite_epoch1.ckpt");
+  fg::load_checkpoint(resumed, model.folder / "epoch1.ckpt");
   CHECK(resumed.progress().epoch == 2);
   CHECK(resumed.progress().batch == 0);
   CHECK(resumed.optimizer().lr(0) == 0.005);
@@ -517,7 +518,6 @@ TEST_CASE("what on_train_epoch_end saves has the epoch's plateau step in it") {
   require_same(Picture<SavesAtEnds>(trainer), Picture<SavesAtEnds>(resumed));
   resumed.fit(data.train());  // nothing is left to do
   CHECK(resumed.progress().epoch == 3);
-  for (int i = 0; i < 3; ++i) std::filesystem::remove(model.folder / ("fulgurite_epoch" + std::to_string(i) + ".ckpt"));
 }
 
 struct StopsEarly : SavesAtEnds {
@@ -529,10 +529,11 @@ struct StopsEarly : SavesAtEnds {
 
 TEST_CASE("a request to stop that was obeyed is not in the checkpoint of the epoch's end, one that still waits is") {
   const resume::Data data;
-  const auto file = std::filesystem::temp_directory_path() / "fulgurite_epoch0.ckpt";
+  const support::TemporaryFolder folder;
+  const auto file = folder.path / "epoch0.ckpt";
   const auto epochs_after = [&](auto... policies) {
     StopsEarly other;
-    other.folder = std::filesystem::temp_directory_path();
+    other.folder = folder.path;
     fg::Trainer resumed{other, fg::MaxEpochs{4}, policies...};
     fg::load_checkpoint(resumed, file);
     CHECK(resumed.progress().epoch == 1);
@@ -541,7 +542,7 @@ TEST_CASE("a request to stop that was obeyed is not in the checkpoint of the epo
   };
   const auto save = [&](bool stops, auto... policies) {
     StopsEarly model;
-    model.folder = std::filesystem::temp_directory_path();
+    model.folder = folder.path;
     model.stops = stops;
     fg::Trainer trainer{model, policies...};
     trainer.fit(data.train());
@@ -554,13 +555,10 @@ TEST_CASE("a request to stop that was obeyed is not in the checkpoint of the epo
   CHECK(epochs_after() == 4);
   save(true, fg::MinEpochs{2});
   CHECK(epochs_after(fg::MinEpochs{3}) == 3);
-  for (int i = 0; i < 4; ++i) {
-    std::filesystem::remove(std::filesystem::temp_directory_path() / ("fulgurite_epoch" + std::to_string(i) + ".ckpt"));
-  }
 }
 
 TEST_CASE("the time before a checkpoint counts for MaxTime, and a sanity check is not repeated") {
-  const Scratch file("time");
+  const Scratch file;
   const resume::Data data;
   Plain model;
   model.save_after = 8;

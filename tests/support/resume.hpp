@@ -19,18 +19,16 @@
 #include <utility>
 #include <vector>
 
+#include "support/temporary_folder.hpp"
+
 namespace resume {
 
 namespace fg = fulgurite;
 
-/// A file of a test's own, gone with it.
+/// A checkpoint of a test's own, gone with it: CTest runs tests side by side.
 struct Scratch {
-  std::filesystem::path path;
-
-  explicit Scratch(const std::string& name) : path(std::filesystem::temp_directory_path() / ("fulgurite_" + name + ".ckpt")) {
-    std::filesystem::remove(path);
-  }
-  ~Scratch() { std::filesystem::remove(path); }
+  support::TemporaryFolder folder;
+  std::filesystem::path path = folder.path / "run.ckpt";
 };
 
 /// Equal to the last bit, nan included.
@@ -159,7 +157,7 @@ template <class Model, class Make>
 void require_resumes(std::int64_t after, const Make& make) {
   INFO("saved after batch " << after);
   const Data data;
-  const Scratch file("resume");
+  const Scratch file;
   torch::manual_seed(3);
   Model model;
   model.save_after = after;

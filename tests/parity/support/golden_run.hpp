@@ -24,6 +24,7 @@
 #include "golden_model.hpp"
 #include "json.hpp"
 #include "record.hpp"
+#include "support/temporary_folder.hpp"
 
 namespace parity::golden {
 
@@ -228,10 +229,10 @@ void run_first(const Json& config, const std::filesystem::path& to, Outcome& out
 template <class Model, class... Policies>
 Outcome run(const Json& config, Policies... policies) {
   Outcome outcome;
+  const support::TemporaryFolder folder;
   std::filesystem::path checkpoint;
   if (config.contains("resume")) {
-    checkpoint = std::filesystem::temp_directory_path() / "fulgurite_golden.ckpt";
-    std::filesystem::remove(checkpoint);
+    checkpoint = folder.path / "run.ckpt";
     run_first<Model>(config, checkpoint, outcome, policies...);
   }
   Model model(config, shared().at("init").at(Model::initial), outcome.record);
@@ -245,7 +246,6 @@ Outcome run(const Json& config, Policies... policies) {
     outcome.parameters[parameter.key()] = {values.template data_ptr<double>(),
                                            values.template data_ptr<double>() + values.numel()};
   }
-  if (!checkpoint.empty()) std::filesystem::remove(checkpoint);
   return outcome;
 }
 
