@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: MIT
 """Trains the same models with Fulgurite and its peers, in turn, and compares how long a step takes.
 
-Each peer is a process of its own on one core, with one thread, that waits for its turn. All begin with the same
-parameters and batches; after some steps their losses have to agree, else a contender has skipped work and is left out.
+Each contender's training of a model is a process of its own, as a program's is, on one core with one thread, and waits for
+its turn. All begin with the same parameters and batches; after some steps their losses have to agree, else a contender has skipped work and is left out.
 Then come the rounds: in each, every contender trains for about the same time, in an order drawn anew. What is compared is
 the processor's time of the whole process, all its threads: on a quiet machine that is the time on the wall, and on a busy
 one it leaves out most of what the neighbours take. On a GPU it is the time on the wall.
@@ -83,8 +83,8 @@ class Peer:
         return self.numbers(1, "train", contender, model, steps)[0]
 
     def run(self, contender, model, steps):
-        """Seconds by the clock on the wall, and of the processor's time."""
-        return self.numbers(2, "run", contender, model, steps)
+        """Seconds by the clock on the wall, and of the processor's time, and page faults."""
+        return self.numbers(3, "run", contender, model, steps)
 
     def last_words(self):
         try:
@@ -120,24 +120,27 @@ def commands(build, python):
     return found
 
 
-def start_peers(wanted, found, core, log_folder):
-    """(running peers by name, versions by peer, reasons by peer)."""
-    running, versions, missing = {}, {}, {}
-    needed = {c.peer for c in report.CONTENDERS if c.name in wanted}
-    for name in found:
-        if name not in needed:
-            continue
-        if isinstance(found[name], str):
-            missing[name] = found[name]
+def start_peers(model, contenders, found, hellos, core, log_folder):
+    """A process for each contender: (by contender, reasons by contender). `hellos`: by peer, what it said when it was first
+    asked; who trains no such model is not started again."""
+    running, absent = {}, {}
+    for name, _, peer, *_ in contenders:
+        if isinstance(found[peer], str):
+            absent[name] = found[peer]
+        elif model not in hellos.get(peer, {}).get("models", [model]):
+            absent[name] = "this model is not trained here"
         else:
-            running[name] = Peer(name, found[name], core, log_folder)
-    for name, peer in list(running.items()):
+            running[name] = Peer(name, found[peer], core, log_folder)
+    for name, _, peer, *_ in contenders:
+        if name not in running:
+            continue
         try:
-            versions[name] = json.loads(peer.ask("hello"))["versions"]
+            hellos[peer] = json.loads(running[name].ask("hello"))
+            hellos[peer]["versions"]
         except (Failed, ValueError, KeyError) as error:
-            missing[name] = str(error)
+            absent[name] = str(error)
             running.pop(name).stop()
-    return running, versions, missing
+    return running, absent
 
 
 # ------------------------------------------------------------------------------------------------------- measuring
@@ -168,57 +171,54 @@ def calibrated(run, seconds):
         steps = max(2 * steps, min(100 * steps, round(steps * seconds / 3 / max(taken, 1e-9))))
 
 
-def measure_model(model, contenders, peers, options, say):
-    """(entries by contender, reasons by contender)."""
+def measure_model(model, peers, options, say):
+    """`peers`: by contender. (Entries by contender, reasons by contender.)"""
     absent, losses = {}, {}
-    for contender in contenders:
-        peer = peers[contender.peer]
+    for name, peer in peers.items():
         try:
-            losses[contender.name] = tuple(
-                peer.loss_after(contender.name, model, steps) for steps in (0, CHECKED_STEPS)
-            )
+            losses[name] = tuple(peer.loss_after(name, model, steps) for steps in (0, CHECKED_STEPS))
         except Failed as error:
-            absent[contender.name] = str(error)
+            absent[name] = str(error)
     absent.update(check_losses(losses, TOLERANCE))
 
     def left():
-        return [c for c in contenders if c.name not in absent]
+        return [name for name in peers if name not in absent]
 
     clock = 0 if model == "gpu" else 1  # the processor's time says nothing about a GPU
     steps, times = {}, {}
-    for contender in left():
-        peer = peers[contender.peer]
+    for name in left():
         try:
-            steps[contender.name] = calibrated(lambda n: peer.run(contender.name, model, n)[0], options.slice)
-            times[contender.name] = []
+            steps[name] = calibrated(lambda n: peers[name].run(name, model, n)[0], options.slice)
+            times[name] = []
         except Failed as error:
-            absent[contender.name] = str(error)
+            absent[name] = str(error)
     order = random.Random(model)
     for _ in range(options.rounds):
         turns = left()
         order.shuffle(turns)
-        for contender in turns:
+        for name in turns:
             try:
-                times[contender.name].append(peers[contender.peer].run(contender.name, model, steps[contender.name]))
+                times[name].append(peers[name].run(name, model, steps[name]))
             except Failed as error:
-                absent[contender.name] = str(error)
+                absent[name] = str(error)
     entries = {}
-    for contender in left():
-        first, checked = losses[contender.name]
+    for name in left():
+        first, checked = losses[name]
         try:
-            last = peers[contender.peer].loss_after(contender.name, model, 0)
+            last = peers[name].loss_after(name, model, 0)
         except Failed as error:
-            absent[contender.name] = str(error)
+            absent[name] = str(error)
             continue
         if not last < first:  # the timed steps trained, too
-            absent[contender.name] = f"its loss after the timed steps is {last:.6g}, at the beginning it was {first:.6g}"
+            absent[name] = f"its loss after the timed steps is {last:.6g}, at the beginning it was {first:.6g}"
             continue
-        entries[contender.name] = {
-            "steps_a_turn": steps[contender.name],
+        entries[name] = {
+            "steps_a_turn": steps[name],
             "first_loss": first,
             "checked_loss": checked,
-            "microseconds": [microseconds(turn[clock], steps[contender.name]) for turn in times[contender.name]],
-            "wall_microseconds": [microseconds(turn[0], steps[contender.name]) for turn in times[contender.name]],
+            "microseconds": [microseconds(turn[clock], steps[name]) for turn in times[name]],
+            "wall_microseconds": [microseconds(turn[0], steps[name]) for turn in times[name]],
+            "page_faults": round(sum(turn[2] for turn in times[name]) / (steps[name] * len(times[name])), 2),
         }
     if model == "gpu" and not entries:
         say(report.NO_GPU)
@@ -253,24 +253,19 @@ def measure(options, found, log_folder, say):
         for name, reason in QUICK_LEAVES_OUT.items():
             wanted.discard(name)
             absent[name] = dict.fromkeys(options.models, reason)
-    peers, versions, missing = start_peers(wanted, found, core, log_folder)
     if len(cores) > 1 and core is not None:  # the driver sits where nobody is timed
         os.sched_setaffinity(0, set(cores) - {core})
-    models = {}
-    try:
-        contenders = [c for c in report.CONTENDERS if c.name in wanted]
-        for contender in contenders:
-            if contender.peer in missing:
-                absent[contender.name] = dict.fromkeys(options.models, missing[contender.peer])
-        for model in options.models:
-            models[model], reasons = measure_model(
-                model, [c for c in contenders if c.peer in peers], peers, options, say
-            )
-            for name, reason in reasons.items():
-                absent.setdefault(name, {})[model] = reason
-    finally:
-        for peer in peers.values():
-            peer.stop()
+    contenders = [c for c in report.CONTENDERS if c.name in wanted]
+    models, hellos = {}, {}
+    for model in options.models:
+        peers, reasons = start_peers(model, contenders, found, hellos, core, log_folder)
+        try:
+            models[model], failed = measure_model(model, peers, options, say)
+        finally:
+            for peer in peers.values():
+                peer.stop()
+        for name, reason in {**reasons, **failed}.items():
+            absent.setdefault(name, {})[model] = reason
     for model in [m for m in options.models if not models[m]]:
         del models[model]
     if "gpu" in options.models and "gpu" not in models:  # one sentence, instead of one for each contender
@@ -280,7 +275,7 @@ def measure(options, found, log_folder, say):
         "date": datetime.date.today().isoformat(),
         "note": options.note,
         "machine": {"cpu": processor(), "system": platform.platform(terse=True), "load_before": round(load, 2)},
-        "versions": versions,
+        "versions": {peer: hello["versions"] for peer, hello in hellos.items()},
         "settings": {
             "rounds": options.rounds,
             "slice": options.slice,

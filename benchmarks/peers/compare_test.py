@@ -42,7 +42,7 @@ for line in sys.stdin:
         print("no numbers", flush=True)
     else:
         seconds = int(steps) * microseconds * 1e-6
-        print(2 * seconds, seconds, flush=True)
+        print(2 * seconds, seconds, 3 * int(steps), flush=True)
 """
 
 
@@ -57,7 +57,7 @@ def measurement(**models):
         "absent": {"jax": {"mlp-16": "not installed"}},
         "models": {
             model.replace("_", "-"): {
-                name.replace("_", "-"): {"microseconds": t, "wall_microseconds": t, "checked_loss": 1.0}
+                name.replace("_", "-"): {"microseconds": t, "wall_microseconds": t, "checked_loss": 1.0, "page_faults": 0.0}
                 for name, t in contenders.items()
             }
             for model, contenders in models.items()
@@ -142,7 +142,8 @@ class WholeRun(unittest.TestCase):
         with tempfile.TemporaryDirectory() as folder:
             folder = pathlib.Path(folder)
             options = compare.arguments(["--build", str(folder), "--rounds", "3"])
-            found = {
+            found = dict.fromkeys((c.peer for c in report.CONTENDERS), "not installed")
+            found |= {
                 peer: [sys.executable, "-c", PRETENDER, *map(str, words)] if isinstance(words, tuple) else words
                 for peer, words in pretenders.items()
             }
@@ -167,6 +168,7 @@ class WholeRun(unittest.TestCase):
         self.assertIn("n/a: JAX and optax, jit: not installed.", written["md"])
         self.assertIn("n/a: Fulgurite, frozen: not in this build.", written["md"])
         self.assertIn("50% of the time on the wall", written["md"])
+        self.assertIn("Page faults in a step, where there is one or more: on MLP 32-16-16-10 3 (Fulgurite, eager), 3 (LibTorch", written["md"])
         self.assertIn(report.NO_GPU, written["md"])
         self.assertNotIn("gpu", measured["models"])
 

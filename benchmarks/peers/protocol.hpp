@@ -4,7 +4,7 @@
 //   hello                              what it is, as JSON
 //   train <contender> <model> <steps>  so many further steps, then the mean loss over all batches
 //   run <contender> <model> <steps>    so many further steps (a few more may come untimed): seconds by the clock on the
-//                                      wall, and seconds of the processor's time
+//                                      wall, seconds of the processor's time, and page faults that needed no disk
 //
 // A contender's training of a model begins when it is first named, and goes on where its last turn ended: what is timed is
 // the very training whose losses were checked. What cannot be done is answered by `error <reason>`. The end of the input ends the process.
@@ -12,6 +12,7 @@
 
 #include <torch/torch.h>
 
+#include <sys/resource.h>
 #include <time.h>
 
 #include <chrono>
@@ -97,10 +98,11 @@ class Peer {
     if (verb == "run") {
       const auto start = std::chrono::steady_clock::now();
       const double start_of_process = process_seconds();
+      const auto faults_before = page_faults();
       training.run(steps);
       const double of_process = process_seconds() - start_of_process;
       const std::chrono::duration<double> elapsed = std::chrono::steady_clock::now() - start;
-      return printed(elapsed.count()) + ' ' + printed(of_process);
+      return printed(elapsed.count()) + ' ' + printed(of_process) + ' ' + std::to_string(page_faults() - faults_before);
     }
     if (verb == "train") {
       training.run(steps);
@@ -130,6 +132,12 @@ class Peer {
     }
     return "{\"versions\": {\"LibTorch\": \"" TORCH_VERSION "\", \"compiler\": \"" PEERS_COMPILER "\"}, \"contenders\": [" +
            contenders + "], \"models\": [" + models + "]}";
+  }
+
+  static std::int64_t page_faults() {
+    rusage usage{};
+    getrusage(RUSAGE_SELF, &usage);
+    return usage.ru_minflt;
   }
 
   static double process_seconds() {

@@ -3,12 +3,13 @@
 
 import json
 import os
+import resource
 import sys
 import time
 
 
 def now():
-    return time.perf_counter(), time.process_time()
+    return time.perf_counter(), time.process_time(), resource.getrusage(resource.RUSAGE_SELF).ru_minflt
 
 
 def between(start, end):
@@ -19,7 +20,7 @@ class Training:
     """A model in training. Subclasses have `steps(count)`, and `loss()`, the mean over all batches."""
 
     def run(self, count):
-        """So many further steps; the seconds they took by the clock on the wall, and of the processor's time."""
+        """So many further steps; their seconds by the clock on the wall, and of the processor's time, and page faults."""
         start = now()
         self.steps(count)
         return between(start, now())
@@ -46,7 +47,7 @@ def serve(versions, contenders, models):
             in_training[contender, model] = contenders[contender](model)
         training = in_training[contender, model]
         if verb == "run":
-            return " ".join(f"{seconds:.9g}" for seconds in training.run(int(steps)))
+            return " ".join(f"{number:.9g}" for number in training.run(int(steps)))
         if verb == "train":
             training.steps(int(steps))
             return f"{training.loss():.9g}"

@@ -149,6 +149,17 @@ def share_of_wall(measurement):
     return statistics.median(shares) if shares else 1.0
 
 
+def page_faults(measurement):
+    """By model and contender, the page faults of a step where there is one or more: memory that goes back and forth between
+    the process and the system."""
+    found = {}
+    for model in measured_models(measurement):
+        for name, entry in measurement["models"][model].items():
+            if entry["page_faults"] >= 1:
+                found.setdefault(model, {})[name] = entry["page_faults"]
+    return found
+
+
 def loss_spread(measurement, model):
     """The relative distance between the largest and the smallest loss after the checked steps."""
     losses = [entry["checked_loss"] for entry in measurement["models"][model].values()]
@@ -181,6 +192,16 @@ def sentences(measurement):
         f"All begin with the same loss and agree on it after {settings['checked_steps']} steps (largest relative "
         f"difference: {checked}; at most {settings['tolerance']:g} is let through)."
     )
+    faults = page_faults(measurement)
+    if faults:
+        lines.append(
+            "Page faults in a step, where there is one or more: "
+            + "; ".join(
+                f"on {MODELS[model]} " + ", ".join(f"{count:.0f} ({label_of(name)})" for name, count in counts.items())
+                for model, counts in faults.items()
+            )
+            + "."
+        )
     losses = slower_than(measurement)
     if losses:
         lines.append(
