@@ -12,8 +12,11 @@
 
 #include <catch2/matchers/catch_matchers_string.hpp>
 
+#include <filesystem>
 #include <fstream>
+#include <iterator>
 #include <stdexcept>
+#include <string>
 
 namespace {
 
@@ -127,6 +130,10 @@ TEST_CASE("weights can be read out of a checkpoint, by fg::load_weights and as t
 
   const auto dictionary = fg::detail::read_pickle(file.path);
   CHECK(fg::detail::find(dictionary, "global_step")->toInt() == 2);
+  // What torch.load takes without being told to trust the file: no functions of torch.jit are called. (Nothing is compressed.)
+  std::ifstream stream(file.path, std::ios::binary);
+  const std::string bytes{std::istreambuf_iterator<char>(stream), {}};
+  CHECK_THAT(bytes, ContainsSubstring("_rebuild_tensor_v2") && !ContainsSubstring("torch.jit"));
   Plain other;
   fg::Trainer resumed{other};
   fg::load_checkpoint(resumed, file.path);
@@ -161,6 +168,11 @@ TEST_CASE("files that hold no training are refused by what they are") {
   write(dictionary);
   require_refused(trainer, file.path, "it is of version 99 of the format, and this version of the library reads version 1");
 
+  fg::save_checkpoint(trainer, file.path);
+  std::filesystem::create_symlink("/dev/full", file.path.string() + ".part");
+  CHECK_THROWS_WITH(fg::save_checkpoint(trainer, file.path),
+                    ContainsSubstring("cannot save a checkpoint to " + file.path.string()) && ContainsSubstring("cannot write"));
+  CHECK(fg::detail::find(fg::detail::read_pickle(file.path), "global_step")->toInt() == 3);
   CHECK_THROWS_WITH(fg::save_checkpoint(trainer, "/no/such/folder/run.ckpt"),
                     ContainsSubstring("cannot save a checkpoint to /no/such/folder/run.ckpt: there is no folder"));
 }

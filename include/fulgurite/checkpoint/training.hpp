@@ -19,7 +19,6 @@
 #include <c10/core/GradMode.h>
 #include <c10/core/ScalarType.h>
 #include <c10/util/Exception.h>
-#include <torch/serialize.h>
 
 #include <boost/hana/for_each.hpp>
 
@@ -28,12 +27,10 @@
 #include <cstdint>
 #include <exception>
 #include <filesystem>
-#include <fstream>
 #include <mutex>
 #include <stdexcept>
 #include <string>
 #include <string_view>
-#include <system_error>
 #include <type_traits>
 #include <utility>
 #include <vector>
@@ -41,7 +38,7 @@
 #include <fulgurite/hooks/checkpoint.hpp>
 #include <fulgurite/optim/state_dict.hpp>
 #include "archive.hpp"
-#include "detail/read_pickle.hpp"
+#include "detail/pickle.hpp"
 #include "detail/whole_file.hpp"
 #include "weights.hpp"
 
@@ -303,10 +300,7 @@ void write_checkpoint(Engine& engine, const std::filesystem::path& path) {
     CheckpointWriter extra;
     extra("hyper_parameters", engine.hyperparameters());
     file.insert("hyper_parameters", *find(extra.ivalue(), "hyper_parameters"));
-    const std::vector<char> bytes = torch::pickle_save(portable(file));
-    std::ofstream stream(beside, std::ios::binary);
-    stream.write(bytes.data(), static_cast<std::streamsize>(bytes.size()));
-    if (!stream.flush()) throw std::filesystem::filesystem_error("cannot write", beside, std::make_error_code(std::errc::io_error));
+    write_pickle(portable(file), beside);
   });
 }
 

@@ -19,7 +19,7 @@
 
 #include <fulgurite/optim/state_dict.hpp>
 #include <fulgurite/tensors/shape.hpp>
-#include "detail/read_pickle.hpp"
+#include "detail/pickle.hpp"
 #include "detail/whole_file.hpp"
 
 namespace fulgurite {
