@@ -137,6 +137,80 @@ struct Adversaries : nn::Module {
   }
 };
 
+/// A model with what the next tests need, a linear layer.
+struct Small : nn::Module {
+  nn::Linear layer = register_module("layer", nn::Linear(36, 3));
+
+  torch::Tensor loss_of(const fg::Example& batch) {
+    return nn::functional::cross_entropy(layer->forward(batch.data.flatten(1)), batch.target);
+  }
+  auto configure_optimizers() { return fg::optimizer(fg::AdamW(parameters(), {.lr = 1e-2})); }
+};
+
+/// The size of a batch tells which head it trains; the other has no gradient of it.
+struct TwoHeads : Small {
+  nn::Linear even = register_module("even", nn::Linear(36, 3));
+  nn::Linear odd = register_module("odd", nn::Linear(36, 3));
+
+  torch::Tensor training_step(const fg::Example& batch, auto&) {
+    auto& head = batch.data.size(0) % 2 == 0 ? even : odd;
+    return loss_of(batch) + nn::functional::cross_entropy(head->forward(batch.data.flatten(1)), batch.target);
+  }
+};
+
+/// Trains a tensor that it does not register.
+struct Unregistered : Small {
+  torch::Tensor beside = torch::ones({2}).requires_grad_();
+
+  torch::Tensor training_step(const fg::Example& batch, auto&) { return loss_of(batch) * beside.prod(); }
+  auto configure_optimizers() {
+    auto trained = parameters();
+    trained.push_back(beside);
+    return fg::optimizer(fg::SGD(std::move(trained), {.lr = 0.05}));
+  }
+};
+
+/// A tensor that the step makes may be differentiated by, as in adversarial training.
+struct OwnLeaf : Small {
+  torch::Tensor training_step(const fg::Example& batch, auto&) {
+    auto noise = torch::randn_like(batch.data).requires_grad_();
+    return loss_of({batch.data + noise, batch.target});
+  }
+};
+
+struct LogsTooEarly : Small {
+  torch::Tensor training_step(const fg::Example& batch, auto& step) {
+    auto loss = loss_of(batch);
+    step.log("cross_entropy", loss, fg::on_epoch);
+    loss += 0.1 * layer->weight.square().sum();
+    return loss;
+  }
+};
+
+/// Something outside of the step changes a buffer and a tensor of the model's.
+struct Annealed : Small {
+  torch::Tensor beta = register_buffer("beta", torch::ones({}));
+  torch::Tensor gamma = torch::ones({});
+
+  torch::Tensor training_step(const fg::Example& batch, auto&) {
+    return loss_of(batch) * torch::exp(beta * 2.0) * torch::exp(gamma * 2.0).sqrt();
+  }
+  void on_train_batch_end(const auto&, const fg::Example&, auto& step) {
+    if (step.batch_index() % 4 == 3) beta.mul_(0.5);
+    if (step.batch_index() % 6 == 5) gamma.mul_(0.7);
+  }
+};
+struct AnnealedOnHost : Annealed {
+  torch::Tensor training_step(const fg::Example& batch, auto&) { return loss_of(batch) * beta.item<double>(); }
+};
+
+struct WritesBatch : Small {
+  torch::Tensor training_step(const fg::Example& batch, auto&) {
+    torch::Tensor(batch.data).mul_(0.9);
+    return loss_of(batch);
+  }
+};
+
 /// Nine batches of eight examples and one of five.
 std::vector<fg::Example> batches() {
   torch::manual_seed(3);
@@ -193,6 +267,40 @@ Outcome train(Execution execution, const std::function<void(Net&)>& prepare, Pol
     outcome.refusal = trainer.frozen().refusal();
   }
   return outcome;
+}
+
+/// Forty batches, of eight and of five examples as it comes.
+template <class Model, class Execution, class... Policies>
+std::pair<torch::Tensor, std::optional<std::string>> train_mixed(Execution execution, Policies... policies) {
+  const auto data = batches();
+  torch::manual_seed(11);
+  Model model;
+  fg::Trainer trainer{model, execution, policies...};
+  auto loop = trainer.loop();
+  const auto order = torch::rand({80}).lt(0.5);
+  for (std::int64_t i = 0; i < order.numel(); ++i) loop.step(data[order[i].template item<bool>() ? 9 : static_cast<std::size_t>(i % 9)]);
+  loop.end_epoch();
+  torch::Tensor state = state_of(model);
+  if constexpr (requires { model.beside; }) state = torch::cat({state, model.beside.detach().to(torch::kDouble)});
+  for (const auto& batch : data) state = torch::cat({state, batch.data.flatten().to(torch::kDouble)});
+  std::optional<std::string> refusal;
+  if constexpr (Execution::freezes) refusal = trainer.frozen().refusal();
+  return {state, refusal};
+}
+
+template <class Model, class... Policies>
+void require_refused_and_equal(const std::string& words, Policies... policies) {
+  const auto [frozen, refusal] = train_mixed<Model>(fg::Frozen{}, policies...);
+  CHECK(torch::equal(frozen, train_mixed<Model>(fg::Eager{}, policies...).first));
+  REQUIRE(refusal);
+  CHECK_THAT(*refusal, ContainsSubstring(words));
+  CHECK_THROWS_AS(train_mixed<Model>(fg::Frozen{.strict = true}, policies...), fg::FrozenRefusal);
+}
+
+template <class Model, class... Policies>
+void require_frozen_and_equal(Policies... policies) {
+  const auto eager = train_mixed<Model>(fg::Eager{}, policies...);
+  CHECK(torch::equal(train_mixed<Model>(fg::Frozen{.strict = true, .tapes = 32}, policies...).first, eager.first));
 }
 
 const auto as_it_is = [](Net&) {};
@@ -369,6 +477,31 @@ TEST_CASE("a layer that is frozen, a mode that is changed and a parameter that i
     return state_of(model);
   };
   CHECK(torch::equal(run(fg::Eager{}), run(fg::Frozen{.strict = true})));
+}
+
+TEST_CASE("in a window, gradients that a batch of another kind left stay, are added to, and are not invented") {
+  require_frozen_and_equal<TwoHeads>();
+  require_frozen_and_equal<TwoHeads>(fg::Accumulate<2>{});
+  require_frozen_and_equal<TwoHeads>(fg::Accumulate<3>{}, fg::ClipNorm{.max = 0.5});
+}
+
+TEST_CASE("a trained tensor that the model does not register is named; one that the step makes is not") {
+  require_refused_and_equal<Unregistered>("a trained tensor of shape [2] that is no parameter of the model");
+  require_refused_and_equal<Unregistered>("register_parameter", fg::Accumulate<2>{});
+  require_frozen_and_equal<OwnLeaf>();
+}
+
+TEST_CASE("a tensor that changes after it was logged is named") {
+  require_refused_and_equal<LogsTooEarly>("step.log(\"cross_entropy\", …)");
+}
+
+TEST_CASE("what somebody writes between two steps is computed with, and not read on the host") {
+  require_frozen_and_equal<Annealed>();
+  require_refused_and_equal<AnnealedOnHost>("_local_scalar_dense");
+}
+
+TEST_CASE("a step that writes its batch is named, since it is given a copy") {
+  require_refused_and_equal<WritesBatch>("a batch that it writes");
 }
 
 TEST_CASE("the oldest tape goes when there are more kinds of batches than tapes") {

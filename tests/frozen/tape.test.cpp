@@ -195,6 +195,24 @@ TEST_CASE("gradients are where the recorded step left them, and a parameter with
   CHECK_FALSE(idle.grad().defined());
 }
 
+TEST_CASE("a gradient that the step leaves alone stays, whichever it is") {
+  Problem problem;
+  auto idle = torch::ones({2}).requires_grad_();
+  idle.mutable_grad() = torch::ones({2});
+  auto parameters = problem.parameters;
+  parameters.push_back(idle);
+  const auto x = torch::randn({5, 6}), y = torch::randint(3, {5});
+  const auto tape = fg::Tape::record([&] { problem.backward(x, y); }, {x, y}, parameters);
+  const auto other = torch::full({2}, 2.0f);
+  idle.mutable_grad() = other;
+  tape.replay();
+  CHECK(idle.grad().is_same(other));
+  CHECK(other.equal(torch::full({2}, 2.0f)));
+  idle.mutable_grad().reset();
+  tape.replay();
+  CHECK_FALSE(idle.grad().defined());
+}
+
 TEST_CASE("tensors that the step keeps stay its own, short-lived ones share memory") {
   const auto x = torch::rand({64});
   torch::Tensor kept;

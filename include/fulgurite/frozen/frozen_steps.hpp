@@ -7,6 +7,10 @@
 #include <ATen/core/Tensor.h>
 #include <c10/core/GradMode.h>
 #include <c10/util/Exception.h>
+#include <c10/util/StringUtil.h>
+#include <torch/csrc/autograd/edge.h>
+#include <torch/csrc/autograd/function.h>
+#include <torch/csrc/autograd/functions/accumulate_grad.h>
 #include <torch/nn/module.h>
 
 #include <algorithm>
@@ -18,6 +22,7 @@
 #include <optional>
 #include <string>
 #include <type_traits>
+#include <unordered_set>
 #include <utility>
 #include <vector>
 
@@ -29,6 +34,7 @@
 #include <fulgurite/tensors/for_each_tensor.hpp>
 #include <fulgurite/tensors/number.hpp>
 #include "batch_signature.hpp"
+#include "detail/fingerprint.hpp"
 #include "detail/recording.hpp"
 #include "frozen_refusal.hpp"
 #include "verification.hpp"
@@ -47,8 +53,8 @@ class FrozenModel {
     }
     state_.tensors = state_.parameters;
     for (const auto& buffer : model.named_buffers()) state_.tensors.emplace_back(buffer.key(), buffer.value());
-    modules_.push_back(&model);
-    for (const auto& module : model.modules(/*include_self=*/false)) modules_.push_back(module.get());
+    self_ = &model;
+    below_ = model.modules(/*include_self=*/false);
   }
 
   const FrozenState& state() const { return state_; }
@@ -61,27 +67,64 @@ class FrozenModel {
     return trained;
   }
 
-  /// Another number if a tensor lies elsewhere, another parameter requires gradients, or a module changed its mode.
-  std::size_t fingerprint() const {
+  /// Another number if a tensor lies elsewhere, another parameter requires gradients, or a module changed its mode; in the
+  /// middle of an accumulation window also if other parameters have gradients that are added to.
+  std::size_t fingerprint(bool begins_window) const {
     std::size_t hash = 0;
     const auto mix = [&hash](std::size_t fact) { hash = (hash ^ fact) * 0x9e3779b97f4a7c15u; };
     for (const auto& [name, tensor] : state_.tensors) {
       mix(reinterpret_cast<std::size_t>(tensor.const_data_ptr()) + (tensor.requires_grad() ? 1 : 0));
     }
-    for (const auto* module : modules_) mix(module->is_training() ? 2 : 3);
+    if (!begins_window) {
+      for (const auto& [name, parameter] : state_.parameters) mix(parameter.requires_grad() && parameter.grad().defined() ? 4 : 5);
+    }
+    mix(self_->is_training() ? 2 : 3);
+    for (const auto& module : below_) mix(module->is_training() ? 2 : 3);
     return hash;
   }
 
  private:
   FrozenState state_;
-  std::vector<const torch::nn::Module*> modules_;
+  const torch::nn::Module* self_;
+  std::vector<std::shared_ptr<torch::nn::Module>> below_;
 };
+
+/// Tensors beside the model's parameters and the batch that backward from `loss` leaves a gradient in.
+inline std::vector<at::Tensor> other_leaves(const at::Tensor& loss, const FrozenState& state,
+                                            const std::vector<at::Tensor>& inputs) {
+  std::vector<at::Tensor> leaves;
+  std::vector<const torch::autograd::Node*> to_visit{loss.grad_fn().get()};
+  std::unordered_set<const torch::autograd::Node*> seen{nullptr};
+  while (!to_visit.empty()) {
+    const torch::autograd::Node* node = to_visit.back();
+    to_visit.pop_back();
+    if (!seen.insert(node).second) continue;
+    for (const torch::autograd::Edge& edge : node->next_edges()) to_visit.push_back(edge.function.get());
+    const auto* end = dynamic_cast<const torch::autograd::AccumulateGrad*>(node);
+    if (!end) continue;
+    const auto is_end = [end](const at::Tensor& tensor) { return tensor.is_same(end->variable); };
+    const bool known = std::ranges::any_of(state.parameters, is_end, [](const auto& each) -> auto& { return each.second; }) ||
+                       std::ranges::any_of(inputs, is_end);
+    if (!known) leaves.push_back(end->variable);
+  }
+  return leaves;
+}
 
 /// What training_step logs while it is recorded, to be logged again after each replay.
 class LoggedTensors {
  public:
   LogListener listener() {
     return {[](void* self, const LogCall& call) { static_cast<LoggedTensors*>(self)->add(call); }, this};
+  }
+
+  /// Throws FrozenRefusal if a tensor changed after it was logged: a replay would log what it became.
+  void require_unchanged() const {
+    for (const Call& call : calls_) {
+      if (call.tensor._version() == call.version) continue;
+      throw FrozenRefusal("step.log(\"" + call.name + "\", …)",
+                          "the tensor is changed in place afterwards (`loss += …`), and a replay logs what it has become: "
+                          "log a clone(), or write `loss = loss + …`");
+    }
   }
 
   void repeat(Metrics& metrics, LogPlace place) const {
@@ -95,12 +138,13 @@ class LoggedTensors {
       throw FrozenRefusal("step.log(\"" + std::string(call.name) + "\", …)",
                           "a number on the host would stay what it was; log a tensor, or log it in on_train_batch_end");
     }
-    calls_.push_back({std::string(call.name), *tensor, call.weight, call.flags});
+    calls_.push_back({std::string(call.name), *tensor, tensor->_version(), call.weight, call.flags});
   }
 
   struct Call {
     std::string name;
     at::Tensor tensor;
+    std::int64_t version;
     double weight;
     LogFlags flags;
   };
@@ -129,7 +173,7 @@ class FrozenSteps {
     current_ = nullptr;
     if (gave_up_ || !is_ready(model)) return pass(batch);
     const BatchSignature signature(batch);
-    const std::size_t fingerprint = model_->fingerprint();
+    const std::size_t fingerprint = model_->fingerprint(place.first);
     auto found = std::find_if(entries_.begin(), entries_.end(), [&](const Entry& entry) {
       return entry.fingerprint == fingerprint && entry.place == place && entry.signature == signature;
     });
@@ -199,6 +243,7 @@ class FrozenSteps {
     FrozenPlace place;
     std::size_t warm_ups = 0;
     std::vector<at::Tensor> inputs{};
+    std::vector<at::Tensor> leaves{};  // beside the model's, while it was recorded
     std::unique_ptr<detail::Recording> recording{};
     std::unique_ptr<detail::LoggedTensors> logs{};
     bool checked = false;
@@ -215,8 +260,7 @@ class FrozenSteps {
     try {
       recorder_ = detail::recorder_for(tensors.empty() ? at::Device(at::kCPU) : tensors.front().second.device());
     } catch (const FrozenRefusal& refusal) {
-      if (policy_.strict) throw;
-      go_on_eagerly(refusal.what());
+      give_up(refusal);
     }
     return recorder_ != nullptr;
   }
@@ -228,13 +272,21 @@ class FrozenSteps {
     entry.inputs = copies_of(batch);
     entry.logs = std::make_unique<detail::LoggedTensors>();
     const Batch fixed = filled(batch, entry.inputs);
+    auto changing = defined(entry.inputs);
+    for (const auto& [name, tensor] : model_->state().tensors) changing.push_back(tensor);
+    const auto step = [&] {
+      at::Tensor loss = pass(fixed);
+      entry.leaves = detail::other_leaves(loss, model_->state(), entry.inputs);
+      return loss;
+    };
     try {
       const Listening listening(metrics, *entry.logs);
-      entry.recording =
-          recorder_->record([&] { return pass(fixed); }, defined(entry.inputs), model_->trained_parameters());
+      auto recording = recorder_->record(step, changing, model_->trained_parameters());
+      entry.logs->require_unchanged();
+      require_unchanged(batch, entry.inputs);
+      entry.recording = std::move(recording);
     } catch (const FrozenRefusal& refusal) {
-      if (policy_.strict) throw;
-      go_on_eagerly(refusal.what());
+      give_up(refusal);
       const c10::NoGradGuard no_grad;
       before.restore(model_->state());
       return false;
@@ -252,6 +304,14 @@ class FrozenSteps {
       give_up(*difference);
       return loss;
     }
+    for (const at::Tensor& leaf : detail::other_leaves(loss, model_->state(), entry.inputs)) {
+      const bool lasts = std::ranges::any_of(entry.leaves, [&](const at::Tensor& then) { return then.is_same(leaf); });
+      if (!lasts) continue;  // made by the step itself
+      give_up(FrozenRefusal("a trained tensor of shape " + c10::str(leaf.sizes()) + " that is no parameter of the model",
+                            "a replay would not know where its gradient belongs: register_parameter or register_module it"));
+      return loss;
+    }
+    entry.leaves.clear();
     entry.checked = true;
     current_ = &entry;
     return loss;
@@ -269,8 +329,7 @@ class FrozenSteps {
     try {
       entry.update.emplace(FrozenUpdate{recorder_->record(without_result(update), changing, {}), std::move(gradients)});
     } catch (const FrozenRefusal& refusal) {  // the update itself is done
-      if (policy_.strict) throw;
-      go_on_eagerly(refusal.what());
+      give_up(refusal);
     }
   }
 
@@ -292,6 +351,11 @@ class FrozenSteps {
   void give_up(const FrozenDifference& difference) {
     if (policy_.strict) throw FrozenRefusal(difference.operator_name, difference.message());
     go_on_eagerly(difference.message());
+  }
+
+  void give_up(const FrozenRefusal& refusal) {
+    if (policy_.strict) throw refusal;
+    go_on_eagerly(refusal.what());
   }
 
   void go_on_eagerly(const std::string& why) {
@@ -316,6 +380,17 @@ class FrozenSteps {
       copies.push_back(tensor.defined() ? tensor.detach().clone() : tensor);
     });
     return copies;
+  }
+
+  /// Throws FrozenRefusal if the step has written its batch, of which it was given a copy.
+  template <class Batch>
+  static void require_unchanged(const Batch& batch, const std::vector<at::Tensor>& copies) {
+    std::size_t next = 0;
+    for_each_tensor(batch, [&](const at::Tensor& tensor) {
+      if (detail::same_bits(tensor, copies[next++])) return;
+      throw FrozenRefusal("a batch that it writes", "it is given a copy, so the batch itself would stay as it is: let "
+                                                    "training_step change a clone()");
+    });
   }
 
   static std::vector<at::Tensor> defined(std::vector<at::Tensor> tensors) {

@@ -25,7 +25,9 @@ class GradientPlaces {
   void finish(IsUsed is_used) {
     for (std::size_t i = 0; i < parameters_.size(); ++i) {
       after_.push_back(parameters_[i].grad());
-      if (before_[i].defined() && !is_used(before_[i])) before_[i].reset();
+      const bool unused = before_[i].defined() && !is_used(before_[i]);
+      ignored_.push_back(unused && after_[i].defined() && is_same(before_[i], after_[i]));
+      if (unused) before_[i].reset();
     }
   }
 
@@ -49,6 +51,7 @@ class GradientPlaces {
 
   void leave() const {
     for (std::size_t i = 0; i < parameters_.size(); ++i) {
+      if (ignored_[i]) continue;
       const at::Tensor& gradient = parameters_[i].grad();
       if (after_[i].defined() ? gradient.defined() && is_same(gradient, after_[i]) : !gradient.defined()) continue;
       parameters_[i].mutable_grad() = after_[i];
@@ -63,6 +66,7 @@ class GradientPlaces {
   std::vector<at::Tensor> parameters_;
   std::vector<at::Tensor> before_;  // undefined: the step does not look at it
   std::vector<at::Tensor> after_;   // undefined: it has none
+  std::vector<bool> ignored_;       // the step leaves the gradient alone, whichever it is
 };
 
 }  // namespace fulgurite::detail

@@ -98,7 +98,7 @@ inline bool is_constant(const Instruction& instruction, const RecordedOperator& 
   bool constant = !is_random(recorded.op);
   instruction.for_each_tensor([&](const at::Tensor& tensor, bool written) {
     const RecordedMemory& memory = recorder.memory(tensor);
-    constant &= memory.made && !memory.changing && memory.writers <= 1;
+    constant &= memory.made && !memory.changing && !memory.inherited && memory.writers <= 1;
     writes_memory |= written;
   });
   return constant && writes_memory;

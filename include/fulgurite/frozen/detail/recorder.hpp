@@ -78,6 +78,7 @@ struct RecordedMemory {
   c10::Storage kept{};      // so that no address is used twice
   bool made = false;        // by a recorded operator
   bool changing = false;    // a replay may find other values in it
+  bool inherited = false;   // or somebody may write others into what it was computed from: it is older than the step
   std::size_t writers = 0;  // operators that write it
 };
 
@@ -165,6 +166,17 @@ class Recorder {
     RecordedMemory& memory = memories_[tensor.storage().unsafeGetStorageImpl()];
     if (!memory.kept) memory.kept = tensor.storage();
     return memory;
+  }
+
+  bool any_inherited(const std::vector<c10::IValue>& values) const {
+    bool inherited = false;
+    for (const c10::IValue& value : values) {
+      for_each_tensor_in(value, [&](const at::Tensor& tensor) {
+        const RecordedMemory& from = memory(tensor);
+        inherited |= from.inherited || (!from.made && !tensor.unsafeGetTensorImpl()->is_wrapped_number());
+      });
+    }
+    return inherited;
   }
 
   bool any_changing(const std::vector<c10::IValue>& values) const {
@@ -288,12 +300,14 @@ class Recorder {
                    const std::vector<c10::IValue>& results, bool allocates) {
     const c10::FunctionSchema& schema = op.schema();
     const bool changing = !allocates && (is_random(op) || any_changing(arguments));
+    const bool inherited = !allocates && any_inherited(arguments);
     for (std::size_t i = 0; i < arguments.size(); ++i) {
       if (!writes(schema, i)) continue;
       for_each_tensor_in(arguments[i], [&](const at::Tensor& tensor) {
         RecordedMemory& memory = memory_of(tensor);
         ++memory.writers;
         memory.changing |= changing || !memory.made;  // what was there before the step goes on from step to step
+        memory.inherited |= inherited;
       });
     }
     for (std::size_t i = 0; i < results.size(); ++i) {
@@ -303,6 +317,7 @@ class Recorder {
         RecordedMemory& memory = memory_of(tensor);
         memory.made = true;
         memory.changing |= changing;
+        memory.inherited |= inherited;
         if (!allocates) ++memory.writers;
       });
     }
