@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: MIT
 // Fulgurite as its README writes it: fg::Trainer with fg::ClipNorm and fg::AdamW, gradients where autograd leaves them (no
 // fg::Contiguous), the default guard against a loss that is not finite, driven by `loop.step(batch)`. Frozen is one policy
-// more, in a tree that has it.
+// more; strict, so that no eager step is measured under its name.
 #include <torch/torch.h>
 
 #include <memory>
 #include <string>
 
 #include <fulgurite/fulgurite.hpp>
-#if __has_include(<fulgurite/frozen.hpp>)
 #include <fulgurite/frozen.hpp>
-#define PEERS_HAVE_FROZEN 1
+#ifdef PEERS_HAVE_CUDA
+#include <fulgurite/cuda/graphs.hpp>
 #endif
 
 #include "peers/problems.hpp"
@@ -28,12 +28,13 @@ struct Trained : Network {
   auto configure_optimizers() { return fg::AdamW(this->parameters(), {.lr = 1e-3}); }
 };
 
-template <class Network, class... Policies, class... Sizes>
-std::unique_ptr<peers::Training> trained(std::vector<peers::Batch> batches, Sizes... sizes) {
+template <class Network, class Place, class Execution, class... Sizes>
+std::unique_ptr<peers::Training> trained(Place place, Execution execution, std::vector<peers::Batch> batches, Sizes... sizes) {
   using Model = Trained<Network>;
   auto model = std::make_shared<Model>(sizes...);
   peers::initialize(*model);
-  auto trainer = std::make_shared<fg::Trainer<Model, fg::ClipNorm, Policies...>>(model, fg::ClipNorm{.max = 1.0});
+  auto trainer =
+      std::make_shared<fg::Trainer<Model, fg::ClipNorm, Place, Execution>>(model, fg::ClipNorm{.max = 1.0}, place, execution);
   auto training = std::make_unique<peers::Training>();
   training->batches = std::move(batches);
   training->loss = [model](const peers::Batch& batch) { return model->loss(batch); };
@@ -52,10 +53,10 @@ int main(int argc, char** argv) {
   peers::for_each_problem(
       argv[1], [&]<class Network, peers::Device device>(const std::string& model, auto make_batches, auto... sizes) {
         const auto batches = [=] { return peers::placed<device>(make_batches()); };
-        peer.add("fulgurite-eager", model, [=] { return trained<Network, Place<device>>(batches(), sizes...); });
-#ifdef PEERS_HAVE_FROZEN
-        peer.add("fulgurite-frozen", model, [=] { return trained<Network, Place<device>, fg::Frozen>(batches(), sizes...); });
-#endif
+        const Place<device> place;
+        peer.add("fulgurite-eager", model, [=] { return trained<Network>(place, fg::Eager{}, batches(), sizes...); });
+        peer.add("fulgurite-frozen", model,
+                 [=] { return trained<Network>(place, fg::Frozen{.strict = true}, batches(), sizes...); });
       });
   return peer.serve();
 }
