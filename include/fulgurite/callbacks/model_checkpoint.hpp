@@ -122,7 +122,7 @@ struct ModelCheckpoint {
     SavedCheckpoint candidate{{}, score(step)};
     if (has_monitor && !candidate.score) return;
     const std::string stem = "epoch=" + std::to_string(step.epoch()) + "-step=" + std::to_string(step.global_step());
-    step.when_at_rest([this, candidate, stem](auto& engine) { write(engine, candidate, stem); });
+    step.when_at_rest([this, candidate, stem](auto& engine) { this->write(engine, candidate, stem); });
   }
 
   /// Only now, when the files of others that save here are there too.
