@@ -274,7 +274,7 @@ def measure(options, found, log_folder, say):
     return {
         "date": datetime.date.today().isoformat(),
         "note": options.note,
-        "machine": {"cpu": processor(), "system": platform.platform(terse=True), "load_before": round(load, 2)},
+        "machine": {"cpu": processor(), "load_before": round(load, 2)},
         "versions": {peer: hello["versions"] for peer, hello in hellos.items()},
         "settings": {
             "rounds": options.rounds,

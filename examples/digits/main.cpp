@@ -66,8 +66,9 @@ void train(const Options& options) {
   const auto predictions = model.predict(data.test.inputs());
   digits::print_confusion(predictions, data.test.targets());
   digits::draw(data.test.inputs().slice(0, 0, 8), predictions, data.test.targets());
+  std::cout << "test accuracy: " << *trainer.metric("accuracy") << std::endl;  // seen even if the disk is full
   fg::save_weights(model, options.weights);
-  std::cout << "weights saved to " << options.weights << "\ntest accuracy: " << *trainer.metric("accuracy") << '\n';
+  std::cout << "weights saved to " << options.weights << '\n';
 }
 
 int main(int argc, char** argv) {

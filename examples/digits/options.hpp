@@ -9,6 +9,7 @@
 #include <cstdlib>
 #include <filesystem>
 #include <string>
+#include <system_error>
 
 struct Options {
   std::int64_t epochs = 30, batch_size = 16, seed = 0;
@@ -33,9 +34,11 @@ struct Options {
     app.add_option("--data", options.data, "the digits, as a CSV file");
     app.add_option("--weights", options.weights, "where the trained weights go")
         ->check([](const std::string& path) -> std::string {  // before the training, not after it
-          if (std::filesystem::is_directory(path)) return path + " is a folder";
-          const auto folder = std::filesystem::absolute(path).parent_path();
-          return std::filesystem::is_directory(folder) ? "" : "there is no folder " + folder.string();
+          std::error_code none;  // a folder that one may not look into counts as missing
+          if (path.empty()) return "a path is missing";
+          if (std::filesystem::is_directory(path, none)) return path + " is a folder";
+          const auto folder = std::filesystem::absolute(path, none).parent_path();
+          return std::filesystem::is_directory(folder, none) ? "" : "there is no folder " + folder.string();
         });
     try {
       app.parse(argc, argv);
