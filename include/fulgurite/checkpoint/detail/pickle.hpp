@@ -5,24 +5,24 @@
 #include <ATen/core/ivalue.h>
 #include <caffe2/serialize/inline_container.h>
 #include <torch/csrc/jit/serialization/export.h>
+#include <torch/csrc/jit/serialization/import_read.h>
 #include <torch/csrc/jit/serialization/pickler.h>
-#include <torch/serialize.h>
 
 #include <cstddef>
 #include <filesystem>
 #include <fstream>
 #include <ios>
-#include <iterator>
+#include <optional>
 #include <system_error>
 #include <vector>
 
 namespace fulgurite::detail {
 
-/// The value in a file. Throws c10::Error if it is none of that kind, or cut short.
+/// The value in a file. Throws c10::Error if it is none of that kind, or cut short. (torch::pickle_load takes the bytes, and
+/// reads beyond the last if there are too few.)
 inline c10::IValue read_pickle(const std::filesystem::path& path) {
-  std::ifstream stream(path, std::ios::binary);
-  const std::vector<char> bytes{std::istreambuf_iterator<char>(stream), {}};
-  return torch::pickle_load(bytes);
+  caffe2::serialize::PyTorchStreamReader archive(path.string());
+  return torch::jit::readArchiveAndTensors("data", "", "", std::nullopt, std::nullopt, std::nullopt, archive);
 }
 
 /// Writes a value as torch::pickle_save does, but without the type names of lists and dictionaries, which `torch.load` takes for
