@@ -168,23 +168,24 @@ class Recorder {
     return memory;
   }
 
-  bool any_inherited(const std::vector<c10::IValue>& values) const {
-    bool inherited = false;
+  template <class Condition>
+  static bool any_tensor(const std::vector<c10::IValue>& values, Condition&& condition) {
+    bool any = false;
     for (const c10::IValue& value : values) {
-      for_each_tensor_in(value, [&](const at::Tensor& tensor) {
-        const RecordedMemory& from = memory(tensor);
-        inherited |= from.inherited || (!from.made && !tensor.unsafeGetTensorImpl()->is_wrapped_number());
-      });
+      for_each_tensor_in(value, [&](const at::Tensor& tensor) { any |= condition(tensor); });
     }
-    return inherited;
+    return any;
+  }
+
+  bool any_inherited(const std::vector<c10::IValue>& values) const {
+    return any_tensor(values, [this](const at::Tensor& tensor) {
+      const RecordedMemory& from = memory(tensor);
+      return from.inherited || (!from.made && !tensor.unsafeGetTensorImpl()->is_wrapped_number());
+    });
   }
 
   bool any_changing(const std::vector<c10::IValue>& values) const {
-    bool changing = false;
-    for (const c10::IValue& value : values) {
-      for_each_tensor_in(value, [&](const at::Tensor& tensor) { changing |= memory(tensor).changing; });
-    }
-    return changing;
+    return any_tensor(values, [this](const at::Tensor& tensor) { return memory(tensor).changing; });
   }
 
   static bool returns_tensors_only(const c10::FunctionSchema& schema) {
@@ -289,11 +290,7 @@ class Recorder {
   }
 
   static bool lies_in(const at::Tensor& tensor, const std::vector<c10::IValue>& values) {
-    bool found = false;
-    for (const c10::IValue& value : values) {
-      for_each_tensor_in(value, [&](const at::Tensor& other) { found |= tensor.is_alias_of(other); });
-    }
-    return found;
+    return any_tensor(values, [&tensor](const at::Tensor& other) { return tensor.is_alias_of(other); });
   }
 
   void note_writes(const c10::OperatorHandle& op, const std::vector<c10::IValue>& arguments,
