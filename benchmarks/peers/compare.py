@@ -3,7 +3,8 @@
 """Trains the same models with Fulgurite and its peers, in turn, and compares how long a step takes.
 
 Each contender's training of a model is a process of its own, as a program's is, on one core with one thread, and waits for
-its turn. All begin with the same parameters and batches; after some steps their losses have to agree, else a contender has skipped work and is left out.
+its turn. All begin with the same parameters and batches; after some steps their losses have to agree, else a contender has
+skipped work and is left out.
 Then come the rounds: in each, every contender trains for about the same time, in an order drawn anew. What is compared is
 the processor's time of the whole process, all its threads: on a quiet machine that is the time on the wall, and on a busy
 one it leaves out most of what the neighbours take. On a GPU it is the time on the wall.
@@ -135,9 +136,11 @@ def start_peers(model, contenders, found, hellos, core, log_folder):
         if name not in running:
             continue
         try:
-            hellos[peer] = json.loads(running[name].ask("hello"))
-            hellos[peer]["versions"]
-        except (Failed, ValueError, KeyError) as error:
+            hello = json.loads(running[name].ask("hello"))
+            if "versions" not in hello:
+                raise Failed("it says nothing of its versions")
+            hellos[peer] = hello
+        except (Failed, ValueError) as error:
             absent[name] = str(error)
             running.pop(name).stop()
     return running, absent
