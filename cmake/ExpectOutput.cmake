@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-# cmake -DEXPECTED=<regex> -DFAILS=<bool> -P run_program.cmake -- program argument...
+# cmake -DEXPECTED=<regex> -DFAILS=<bool> -P ExpectOutput.cmake -- program argument...
 # Fails unless the program prints what is expected, and ends with 0, or with another code if it is meant to fail. (CTest's
 # PASS_REGULAR_EXPRESSION looks at no exit code.)
 set(command "")
