@@ -269,7 +269,7 @@ Outcome train(Execution execution, const std::function<void(Net&)>& prepare, Pol
   return outcome;
 }
 
-/// Forty batches, of eight and of five examples as it comes.
+/// Eighty batches, of eight and of five examples as it comes.
 template <class Model, class Execution, class... Policies>
 std::pair<torch::Tensor, std::optional<std::string>> train_mixed(Execution execution, Policies... policies) {
   const auto data = batches();
