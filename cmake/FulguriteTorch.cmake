@@ -10,7 +10,7 @@
 #   4. CMAKE_PREFIX_PATH, likewise (also the folder that `torch.utils.cmake_prefix_path` prints)
 #   5. our own build only: the private environment that scripts/setup makes in .deps/
 #   6. the system
-# CUDA is linked where the LibTorch has it, a CUDA toolkit is found, and every library it needs is there;
+# CUDA is linked where the LibTorch has it, a CUDA toolkit of the same major version is found, and every library it needs is there;
 # -DFULGURITE_CUDA=OFF leaves it out, -DFULGURITE_CUDA=ON makes its absence an error.
 
 if(TARGET Fulgurite::torch)
@@ -44,12 +44,18 @@ function(_fulgurite_torch_candidates out)
   set(${out} "${prefixes}" PARENT_SCOPE)
 endfunction()
 
-# The libraries that `file` needs and the dynamic linker does not find.
-function(_fulgurite_missing_libraries file out)
+# The libraries that `file` needs and the dynamic linker does not find, and the major version of the CUDA that it was built
+# with (empty if it does not tell).
+function(_fulgurite_needs_of_torch_cuda file missing_out cuda_out)
   execute_process(COMMAND ldd "${file}" OUTPUT_VARIABLE needed ERROR_QUIET)
   string(REGEX MATCHALL "[^ \t\n]+ => not found" missing "${needed}")
   list(TRANSFORM missing REPLACE " => not found" "")
-  set(${out} "${missing}" PARENT_SCOPE)
+  set(${missing_out} "${missing}" PARENT_SCOPE)
+  set(cuda "")
+  if(needed MATCHES "libcudart[^ \t\n]*\\.so\\.([0-9]+)")
+    set(cuda "${CMAKE_MATCH_1}")
+  endif()
+  set(${cuda_out} "${cuda}" PARENT_SCOPE)
 endfunction()
 
 function(_fulgurite_torch_version out)
@@ -139,9 +145,11 @@ function(_fulgurite_add_torch)
       set(why_not "this LibTorch is built without CUDA")
     else()
       find_package(CUDAToolkit QUIET)
-      _fulgurite_missing_libraries("${torch_cuda_file}" missing)
+      _fulgurite_needs_of_torch_cuda("${torch_cuda_file}" missing cuda)
       if(NOT CUDAToolkit_FOUND)
         set(why_not "no CUDA toolkit was found")
+      elseif(cuda AND NOT cuda EQUAL CUDAToolkit_VERSION_MAJOR)
+        set(why_not "this LibTorch is built with CUDA ${cuda}, and the toolkit is ${CUDAToolkit_VERSION} (CUDAToolkit_ROOT names another)")
       elseif(missing)
         list(JOIN missing ", " missing)
         set(why_not "LibTorch's CUDA libraries need ${missing}")

@@ -331,3 +331,28 @@ TEST_CASE("a callback can be read back") {
   trainer.fit(counting(3));
   CHECK(trainer.callback<Counting>().batches == 3);
 }
+
+namespace {
+struct Lifetime : toy::Model {
+  std::string events;
+
+  void setup() { events += "setup "; }
+  auto configure_optimizers() {
+    events += "configure ";
+    return toy::Model::configure_optimizers();
+  }
+  void on_fit_start(auto&) { events += "fit "; }
+  void on_fit_end(auto&) { events += "end "; }
+  void teardown() { events += "teardown "; }
+};
+}  // namespace
+
+TEST_CASE("a trainer is set up once, and torn down after each fit") {
+  Lifetime model;
+  fg::Trainer trainer{model, fg::MaxEpochs{1}};
+  CHECK(model.events == "setup configure ");
+  trainer.fit(counting(1));
+  trainer.set_limit(fg::MaxEpochs{2});
+  trainer.fit(counting(1));
+  CHECK(model.events == "setup configure fit end teardown fit end teardown ");
+}

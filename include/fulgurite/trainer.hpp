@@ -479,13 +479,13 @@ class Trainer {
                                 ": give fit the range and the limits with which the checkpoint was saved");
   }
 
-  /// A validation of a few batches before anything is trained, which leaves no trace in the metrics.
+  /// A validation of a few batches before anything is trained, which leaves no trace in metrics and logs.
   template <class Validation>
   void check_sanity(Validation& validation) {
     if (limits_.sanity_batches == 0 || progress().batches > 0) return;
     const detail::KeptMetrics kept{engine_.metrics()};
     const auto limit = validation_limit(validation);
-    detail::validate(engine_, validation, std::min(limits_.sanity_batches, limit.value_or(limits_.sanity_batches)));
+    detail::rehearse_validation(engine_, validation, std::min(limits_.sanity_batches, limit.value_or(limits_.sanity_batches)));
   }
 
   /// Throws std::invalid_argument for limits that the ranges cannot meet, before anything is trained.

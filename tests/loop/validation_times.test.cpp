@@ -286,6 +286,27 @@ TEST_CASE("a sanity check comes once, before the training, and leaves nothing be
   CHECK(none.events == "fit  train t");
 }
 
+namespace {
+struct Rows {
+  using slot = fg::slots::Callback;
+  std::vector<double> values;
+  void log_metrics(const fg::MetricsRow& row) {
+    for (const fg::MetricValue& value : row.values) values.push_back(value.value);
+  }
+};
+struct Counting : Sanity {
+  double value = 0.0;
+  void validation_step(double, auto& step) { step.log("val_loss", ++value); }
+};
+}  // namespace
+
+TEST_CASE("loggers are told nothing of a sanity check") {
+  Counting model;
+  fg::Trainer trainer{model, Rows{}, fg::SanityCheck{.batches = 1}, fg::MaxEpochs{1}};
+  trainer.fit(counting(1), counting(1));
+  CHECK(trainer.callback<Rows>().values == std::vector<double>{2.0});
+}
+
 TEST_CASE("a rehearsal is one short epoch") {
   CHECK(events_of(fg::FastDevRun{.batches = 2}, fg::MaxEpochs{9}, fg::ValidateEvery{.epochs = 3}) == "(ttv)");
   Diary accumulating;
@@ -293,4 +314,29 @@ TEST_CASE("a rehearsal is one short epoch") {
   trainer.fit(counting(5), counting(1));
   CHECK(accumulating.events == "(tttv)");
   CHECK(trainer.progress().global_step == 2);
+}
+
+namespace {
+struct Two : toy::Model {
+  toy::Weight second;
+  std::string events;
+
+  auto training_step(double batch, auto&, fg::OptimizerIndex<0>) {
+    events += 't';
+    return toy::Loss{&weight, batch};
+  }
+  auto training_step(double batch, auto&, fg::OptimizerIndex<1>) { return toy::Loss{&second, batch}; }
+  void validation_step(double, auto&) { events += 'v'; }
+  auto configure_optimizers() {
+    return fg::optimizers(fg::optimizer(toy::Sgd{&weight}), fg::optimizer(toy::Sgd{&second}));
+  }
+};
+}  // namespace
+
+TEST_CASE("a rehearsal with two optimizers takes as many batches, and validates") {
+  Two model;
+  fg::Trainer trainer{model, fg::FastDevRun{.batches = 3}};
+  trainer.fit(counting(5), counting(1));
+  CHECK(model.events == "tttv");
+  CHECK(trainer.progress().global_step == 6);
 }

@@ -1,16 +1,12 @@
 // SPDX-License-Identifier: MIT
 #include <fulgurite/policies/non_finite.hpp>
 
-#include <catch2/catch_approx.hpp>
 #include <catch2/catch_test_macros.hpp>
+#include <catch2/matchers/catch_matchers.hpp>
+#include <catch2/matchers/catch_matchers_string.hpp>
 
 #include <cmath>
 #include <limits>
-#include <optional>
-#include <sstream>
-#include <stdexcept>
-#include <string>
-#include <type_traits>
 #include <vector>
 
 #include "support/toy.hpp"
@@ -28,6 +24,72 @@ TEST_CASE("a loss that is not finite stops, and changes nothing") {
     CHECK(error.batch() == 1);
   }
   CHECK(model.weight.value == -1.0);
+}
+
+namespace {
+constexpr double nan_ = std::numeric_limits<double>::quiet_NaN();
+
+/// One parameter for each optimizer.
+struct Pair : toy::Model {
+  toy::Weight second;
+
+  auto training_step(double batch, auto&, fg::OptimizerIndex<0>) { return toy::Loss{&weight, batch}; }
+  auto training_step(double batch, auto&, fg::OptimizerIndex<1>) {
+    return toy::Loss{&second, batch == 2.0 ? nan_ : batch};
+  }
+  auto configure_optimizers() {
+    return fg::optimizers(fg::optimizer(toy::Sgd{&weight}), fg::optimizer(toy::Sgd{&second}));
+  }
+};
+
+/// By hand: the second loss of a batch is computed after the first was stepped on.
+struct PairByHand : Pair {
+  std::vector<bool> added;
+
+  void training_step(double batch, auto& step) {
+    auto [first, other] = step.optimizers();
+    first.zero_grad();
+    step.manual_backward(toy::Loss{&weight, batch});
+    first.step();
+    other.zero_grad();
+    added.push_back(step.manual_backward(toy::Loss{&second, batch == 2.0 ? nan_ : batch}));
+    if (added.back()) other.step();
+  }
+};
+}  // namespace
+
+TEST_CASE("of several optimizers, those before the loss that is not finite have stepped") {
+  Pair model;
+  fg::Trainer trainer{model, fg::MaxEpochs{1}};
+  CHECK_THROWS_WITH(trainer.fit(toy::Range{1.0, 2.0, 3.0}),
+                    Catch::Matchers::ContainsSubstring("No optimizer has stepped on it"));
+  CHECK(model.weight.value == -3.0);
+  CHECK(model.second.value == -1.0);
+}
+
+TEST_CASE("by hand, a loss that is not finite stops the run, is left out, or goes through") {
+  PairByHand stops;
+  fg::Trainer stopping{stops, fg::ManualOptimization{}, fg::MaxEpochs{1}};
+  try {
+    stopping.fit(toy::Range{1.0, 2.0, 3.0});
+    FAIL("nothing was thrown");
+  } catch (const fg::NonFiniteLoss& error) {
+    CHECK(error.batch() == 1);
+    CHECK(std::isnan(error.loss()));
+  }
+  CHECK(stops.weight.value == -3.0);
+  CHECK(stops.second.value == -1.0);
+  CHECK(stopping.progress().global_step == 3);
+
+  PairByHand skips;
+  fg::Trainer(skips, fg::ManualOptimization{}, fg::SkipNonFinite{}, fg::MaxEpochs{1}).fit(toy::Range{1.0, 2.0, 3.0});
+  CHECK(skips.added == std::vector<bool>{true, false, true});
+  CHECK(skips.weight.value == -6.0);
+  CHECK(skips.second.value == -4.0);
+
+  PairByHand ignores;
+  fg::Trainer(ignores, fg::ManualOptimization{}, fg::IgnoreNonFinite{}, fg::MaxEpochs{1}).fit(toy::Range{1.0, 2.0, 3.0});
+  CHECK(std::isnan(ignores.second.value));
 }
 
 TEST_CASE("a batch that is not finite is skipped, and no schedule advances for it") {

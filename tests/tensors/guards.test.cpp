@@ -5,7 +5,28 @@
 
 #include <catch2/catch_test_macros.hpp>
 
+#include <cstddef>
+#include <vector>
+
 namespace fg = fulgurite;
+
+TEST_CASE("a validation leaves every generator and every module's mode as they were") {
+  torch::nn::Sequential model{torch::nn::Linear(1, 1), torch::nn::Dropout()};
+  model->children()[1]->eval();
+  const std::vector<at::Generator> generators{at::detail::createCPUGenerator(1), at::detail::createCPUGenerator(2)};
+  std::vector<torch::Tensor> before;
+  for (const auto& generator : generators) before.push_back(generator.get_state());
+  {
+    const fg::EvaluationGuard guard(*model, generators);
+    CHECK_FALSE(model->is_training());
+    CHECK_FALSE(at::GradMode::is_enabled());
+    for (const auto& generator : generators) torch::rand({3}, generator);
+  }
+  CHECK(model->is_training());
+  CHECK_FALSE(model->children()[1]->is_training());
+  CHECK(at::GradMode::is_enabled());
+  for (std::size_t i = 0; i < generators.size(); ++i) CHECK(generators[i].get_state().equal(before[i]));
+}
 
 TEST_CASE("autocast ends with its scope, also inside of another") {
   {

@@ -13,7 +13,6 @@
 #include <fulgurite/detail/inline.hpp>
 #include <fulgurite/hooks/batch.hpp>
 #include <fulgurite/hooks/gradients.hpp>
-#include "errors.hpp"
 #include "loss.hpp"
 #include "optimizer_index.hpp"
 
@@ -84,20 +83,11 @@ class Closure {
                                 ": a weight is finite and above 0; return std::nullopt to leave a batch out");
   }
 
-  /// Applies the non-finite policy: false leaves the batch out.
-  FULGURITE_INLINE bool usable(Loss& loss, bool again) {
-    engine_->backend().check_loss(loss);
-    if constexpr (Engine::checks_finite) {
-      const std::optional<double> value = engine_->backend().host_value(loss);
-      if (value && !std::isfinite(*value)) [[unlikely]] {
-        Loss copied = loss;  // so that the loss itself need not be in memory
-        if (!engine_->on_non_finite(copied, *value)) {
-          if (!again) window().leave_out();
-          return false;
-        }
-      }
-    }
-    return true;
+  /// False leaves the batch out.
+  FULGURITE_INLINE bool usable(const Loss& loss, bool again) {
+    if (engine_->usable(loss)) [[likely]] return true;
+    if (!again) window().leave_out();
+    return false;
   }
 
   Engine* engine_;

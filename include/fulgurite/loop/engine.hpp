@@ -9,6 +9,7 @@
 #include <boost/hana/unpack.hpp>
 
 #include <array>
+#include <cmath>
 #include <concepts>
 #include <cstddef>
 #include <cstdint>
@@ -225,17 +226,21 @@ class Engine {
     }
   }
 
-  /// Applies the non-finite policy; true goes on as if nothing had happened. Throws before a parameter is changed.
+  /// Whether a loss is to be differentiated: false leaves it out, as the non-finite policy says. Throws for a loss that is no
+  /// scalar, and for one that is not finite if the policy says so, both before the loss changes anything.
   template <class Loss>
-  FULGURITE_INLINE bool on_non_finite(Loss& loss, double value) {
-    switch (policies_.non_finite().on_non_finite({progress_.epoch, progress_.batch, value})) {
-      case NonFiniteAction::ignore: return true;
-      case NonFiniteAction::skip: return false;
-      case NonFiniteAction::stop: break;
+  FULGURITE_INLINE bool usable(const Loss& loss) {
+    backend_.check_loss(loss);
+    if constexpr (checks_finite) {
+      const std::optional<double> value = backend_.host_value(loss);
+      if (value && !std::isfinite(*value)) [[unlikely]] {
+        Loss copied = loss;  // so that the loss itself need not be in memory
+        return on_non_finite(copied, *value);
+      }
     }
-    trace_and_stop(loss, value);
+    return true;
   }
-  /// The same after a replay, which has left gradients that cannot be taken back.
+  /// After a replay, which has left gradients that cannot be taken back.
   void on_non_finite_replay(double value) {
     if (policies_.non_finite().on_non_finite({progress_.epoch, progress_.batch, value}) == NonFiniteAction::ignore) return;
     stop_on_non_finite(value);
@@ -457,6 +462,17 @@ class Engine {
   std::optional<std::int64_t>& epoch_size() { return epoch_size_; }
 
  private:
+  /// Applies the policy; true goes on as if nothing had happened.
+  template <class Loss>
+  FULGURITE_INLINE bool on_non_finite(Loss& loss, double value) {
+    switch (policies_.non_finite().on_non_finite({progress_.epoch, progress_.batch, value})) {
+      case NonFiniteAction::ignore: return true;
+      case NonFiniteAction::skip: return false;
+      case NonFiniteAction::stop: break;
+    }
+    trace_and_stop(loss, value);
+  }
+
   // Both out of line, so that no part of the step is shared with them.
   template <class Loss>
   [[noreturn]] __attribute__((noinline, cold)) void trace_and_stop(Loss& loss, double value) {

@@ -66,20 +66,22 @@ class EngineStep : public Step<Model> {
     return engine_->toggle(optimizer_index<I>);
   }
 
-  /// Backward in full precision, with its hooks; multiplied by the loss scale, if there is one.
+  /// Backward in full precision, with its hooks; multiplied by the loss scale, if there is one. False if the policy for
+  /// non-finite losses left this one out: no gradient was added then.
   template <class Loss>
-  void manual_backward(Loss&& loss) {
+  bool manual_backward(Loss&& loss) {
     static_assert(Engine::manual,
                   "step.manual_backward is for manual optimization; here the loss that training_step returns is "
                   "differentiated: return it, or add fg::ManualOptimization to the trainer's policies. "
                   "See docs/errors/manual-backward.md");
     if constexpr (Engine::manual) {
-      engine_->backend().check_loss(loss);
       [[maybe_unused]] auto guard = engine_->backend().full_precision_guard();
+      if (!engine_->usable(std::as_const(loss))) return false;
       engine_->template notify<hooks::on_before_backward_hook>(std::as_const(loss), *this);
       engine_->backend().backward(loss, 1);
       engine_->template notify<hooks::on_after_backward_hook>(*this);
     }
+    return true;
   }
 
   /// Has `act(engine)` called as soon as the training rests. For fg::save_checkpoint.

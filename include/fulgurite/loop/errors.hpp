@@ -8,16 +8,16 @@
 
 namespace fulgurite {
 
-/// A loss was NaN or infinite. Parameters and optimizer state are as before the batch (LBFGS, which evaluates several
-/// times a step, may have moved them); the open window and its gradients are dropped, and buffers such as batch-norm
-/// statistics have seen the batch.
+/// A loss was NaN or infinite. No optimizer has stepped on it: parameters and optimizer state are as before, but for what the
+/// batch's other losses did before it (of several optimizers, or by hand) and for LBFGS, which evaluates several times a step.
+/// Open windows and their gradients are dropped; buffers such as batch-norm statistics have seen the batch.
 class NonFiniteLoss : public std::runtime_error {
  public:
   NonFiniteLoss(std::int64_t epoch, std::int64_t batch, double loss, const std::string& gradient)
       : std::runtime_error("fulgurite: the loss is " + std::to_string(loss) + " in epoch " + std::to_string(epoch) +
                            ", batch " + std::to_string(batch) +
                            (gradient.empty() ? std::string() : "; first non-finite gradient: " + gradient) +
-                           ". No parameter was changed. To leave such batches out, use fg::SkipNonFinite; lower the learning "
+                           ". No optimizer has stepped on it. To leave such batches out, use fg::SkipNonFinite; lower the learning "
                            "rate or clip gradients to avoid them"),
         epoch_(epoch),
         batch_(batch),

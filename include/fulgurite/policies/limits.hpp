@@ -169,7 +169,6 @@ struct Limits {
   void set(FastDevRun run) {
     *this = Limits{};
     max_epochs = 1;
-    max_steps = run.batches;
     batches = {.train = Batches{run.batches}, .validation = Batches{run.batches}};
     is_rehearsal = true;
   }

@@ -12,9 +12,9 @@ namespace slots {
 struct NonFinite;
 }
 
-/// What to do with a batch whose loss is not finite.
+/// What to do with a batch whose loss is not finite, or with one loss of manual optimization.
 enum class NonFiniteAction {
-  stop,    ///< throw `fg::NonFiniteLoss`; parameters are as before the batch
+  stop,    ///< throw `fg::NonFiniteLoss`; no optimizer steps on the loss
   skip,    ///< leave the batch out of its window; a window without any other batch makes no step
   ignore,  ///< go on as if nothing had happened
 };
@@ -26,7 +26,7 @@ struct NonFiniteReport {
   double loss;         ///< NaN or infinite
 };
 
-/// A non-finite loss ends the run with `fg::NonFiniteLoss`, before a parameter is changed.
+/// A non-finite loss ends the run with `fg::NonFiniteLoss`, before an optimizer steps on it.
 struct StopOnNonFinite {
   using slot = slots::NonFinite;
   static constexpr bool checks = true;
@@ -37,7 +37,8 @@ struct StopOnNonFinite {
   friend std::ostream& operator<<(std::ostream& out, StopOnNonFinite) { return out << "StopOnNonFinite"; }
 };
 
-/// A batch with a non-finite loss is left out; `trainer.progress().skipped_steps` counts the steps that fell away.
+/// A batch with a non-finite loss is left out; `trainer.progress().skipped_steps` counts the steps that fell away. In manual
+/// optimization `step.manual_backward(loss)` adds no gradient and returns false.
 struct SkipNonFinite {
   using slot = slots::NonFinite;
   static constexpr bool checks = true;

@@ -120,7 +120,7 @@ class TensorBackend {
 
   template <class Model>
   EvaluationGuard<Model> evaluation_guard(Model& model) const {
-    return EvaluationGuard<Model>(model, at::globalContext().defaultGenerator(device_));
+    return EvaluationGuard<Model>(model, generators());
   }
 
   /// Throws std::invalid_argument if `loss` cannot be differentiated.

@@ -63,17 +63,13 @@ class RandomGuard {
   std::vector<at::Tensor> states_;
 };
 
-/// Evaluation mode without gradients; at its end every module is in the mode in which it was, and the generator of the
-/// device goes on where it stood, so that a validation does not change the training.
+/// Evaluation mode without gradients; at its end every module is in the mode in which it was, and the generators go on where
+/// they stood, so that a validation does not change the training.
 template <class Model>
 class EvaluationGuard {
  public:
-  EvaluationGuard(Model& model, at::Generator generator)
-      : model_(&model), generator_(std::move(generator)), no_grad_(false) {
-    {
-      const std::lock_guard lock(generator_.mutex());
-      random_state_ = generator_.get_state();
-    }
+  EvaluationGuard(Model& model, std::vector<at::Generator> generators)
+      : model_(&model), random_(std::move(generators)), no_grad_(false) {
     if constexpr (has_modes) {
       was_training_ = model.is_training();
       for (const auto& module : model.modules(/*include_self=*/false)) training_.push_back(module->is_training());
@@ -89,8 +85,6 @@ class EvaluationGuard {
       std::size_t next = 0;
       for (const auto& module : model_->modules(/*include_self=*/false)) module->train(training_[next++]);
     }
-    const std::lock_guard lock(generator_.mutex());
-    generator_.set_state(random_state_);
   }
 
  private:
@@ -100,8 +94,7 @@ class EvaluationGuard {
   };
 
   Model* model_;
-  at::Generator generator_;
-  at::Tensor random_state_;
+  RandomGuard random_;
   c10::AutoGradMode no_grad_;
   bool was_training_ = true;
   std::vector<bool> training_;
