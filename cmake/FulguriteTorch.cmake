@@ -109,8 +109,9 @@ function(_fulgurite_add_torch)
   endforeach()
   if(NOT prefix)
     message(FATAL_ERROR
-      "LibTorch was not found. Run scripts/setup, which installs one, or point Torch_DIR to the "
-      "share/cmake/Torch folder of yours (a pip wheel, a LibTorch zip or a distribution's package).")
+      "LibTorch was not found. Point Torch_ROOT to the folder of one: a LibTorch zip, the `torch` folder of a pip wheel "
+      "(the one that Fulgurite's scripts/setup installs is .deps/python/lib/python3*/site-packages/torch there), or install "
+      "a distribution's package (libtorch-dev). In a build of Fulgurite itself, run scripts/setup.")
   endif()
 
   set(include_dirs "${prefix}/include" "${prefix}/include/${api}")
@@ -149,7 +150,7 @@ function(_fulgurite_add_torch)
       if(NOT CUDAToolkit_FOUND)
         set(why_not "no CUDA toolkit was found")
       elseif(cuda AND NOT cuda EQUAL CUDAToolkit_VERSION_MAJOR)
-        set(why_not "this LibTorch is built with CUDA ${cuda}, and the toolkit is ${CUDAToolkit_VERSION} (CUDAToolkit_ROOT names another)")
+        set(why_not "this LibTorch is built with CUDA ${cuda}, and the toolkit is ${CUDAToolkit_VERSION} (set CUDAToolkit_ROOT to another)")
       elseif(missing)
         list(JOIN missing ", " missing)
         set(why_not "LibTorch's CUDA libraries need ${missing}")

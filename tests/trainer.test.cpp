@@ -341,8 +341,8 @@ struct Lifetime : toy::Model {
     events += "configure ";
     return toy::Model::configure_optimizers();
   }
-  void on_fit_start(auto&) { events += "fit "; }
-  void on_fit_end(auto&) { events += "end "; }
+  void on_fit_start(fg::Run&) { events += "fit "; }
+  void on_fit_end(const auto&) { events += "end "; }
   void teardown() { events += "teardown "; }
 };
 }  // namespace

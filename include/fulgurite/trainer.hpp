@@ -392,7 +392,7 @@ class Trainer {
     if (!goes_on(end)) return;
 
     AbandonOnException abandon{engine_};
-    const detail::FitRun run(engine_, train, validates<Validation>, limits_);
+    detail::FitRun run(engine_, train, validates<Validation>, limits_);
     engine_.template notify<hooks::on_fit_start_hook>(run);
     if constexpr (validates<Validation>) check_sanity(validation);
     engine_.rest();
@@ -479,13 +479,13 @@ class Trainer {
                                 ": give fit the range and the limits with which the checkpoint was saved");
   }
 
-  /// A validation of a few batches before anything is trained, which leaves no trace in metrics and logs.
+  /// A validation of a few batches before anything is trained, which leaves no metrics, and of which loggers are told nothing.
   template <class Validation>
   void check_sanity(Validation& validation) {
     if (limits_.sanity_batches == 0 || progress().batches > 0) return;
     const detail::KeptMetrics kept{engine_.metrics()};
     const auto limit = validation_limit(validation);
-    detail::rehearse_validation(engine_, validation, std::min(limits_.sanity_batches, limit.value_or(limits_.sanity_batches)));
+    detail::walk_validation(engine_, validation, std::min(limits_.sanity_batches, limit.value_or(limits_.sanity_batches)), [] {});
   }
 
   /// Throws std::invalid_argument for limits that the ranges cannot meet, before anything is trained.

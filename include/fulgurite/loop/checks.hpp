@@ -133,6 +133,11 @@ concept ManualWithoutOwnClipping = !E::manual || for_all_optimizers<E>([](auto i
   return !E::template ConfiguredAt<index>::has_clipping;
 });
 template <class E>
+concept ManualWithoutReplacingHooks =
+    !E::manual || !has_one_of<std::remove_cvref_t<decltype(std::declval<E&>().model())>, hooks::optimizer_step_hook,
+                              hooks::optimizer_zero_grad_hook, hooks::configure_gradient_clipping_hook,
+                              hooks::lr_scheduler_step_hook>;
+template <class E>
 concept ManualWithoutOwnIntervals = !E::manual || for_all_optimizers<E>([](auto index) {
   return !E::template ConfiguredAt<index>::has_intervals;
 });
@@ -154,7 +159,7 @@ inline constexpr bool engine_works =
     FreezesHere<E> && FreezesModel<E> && FreezesHooks<E> && FreezesOptimizers<E> &&
     OneWorld<E> && ClipsByPolicy<E> && AccumulatesByPolicy<E> && ClosureFitsWindow<E> && ClosureFitsNonFinite<E> &&
     PrecisionOfBackend<E> && LossScaleFits<E> && TogglesFit<E> && TurnsAreComplete<E> && TurnsAmongSeveral<E> &&
-    TurnsWithoutWindows<E> && ManualWithoutOwnClipping<E> && ManualWithoutOwnIntervals<E>;
+    TurnsWithoutWindows<E> && ManualWithoutOwnClipping<E> && ManualWithoutOwnIntervals<E> && ManualWithoutReplacingHooks<E>;
 
 template <class Model, class Policies>
 struct EngineWith {
@@ -186,6 +191,9 @@ concept CallbackWithoutModelHook =
     !has_one_of<C, hooks::training_step_hook, hooks::validation_step_hook, hooks::configure_optimizers_hook,
                 hooks::optimizer_step_hook, hooks::optimizer_zero_grad_hook, hooks::configure_gradient_clipping_hook,
                 hooks::lr_scheduler_step_hook>;
+
+template <class Model>
+concept ModelWithoutCallbackHook = !has_one_of<Model, hooks::log_metrics_hook, hooks::log_hyperparameters_hook>;
 
 template <class C>
 consteval void require_callback() {
@@ -250,6 +258,10 @@ consteval void require_engine() {
   static_assert(ManualWithoutOwnIntervals<E>,
                 "fg::ManualOptimization cannot go together with a schedule's own interval: leave it out, and call "
                 "step.lr_schedulers().step() in training_step. See docs/errors/manual-optimization.md");
+  static_assert(ManualWithoutReplacingHooks<E>,
+                "fg::ManualOptimization never calls the hooks optimizer_step, optimizer_zero_grad, configure_gradient_clipping "
+                "and lr_scheduler_step: training_step does what they replace. Move their code there, or remove the policy. "
+                "See docs/errors/manual-optimization.md");
   static_assert(LossScaleFits<E>,
                 "a precision with a loss scale (fg::Float16Mixed) needs an optimizer that can skip an overflowed step, and "
                 "one that re-evaluates its closure (LBFGS) cannot: use fg::Bfloat16Mixed, or another optimizer. "
@@ -263,6 +275,9 @@ consteval void require_model() {
                 "See docs/errors/final-model.md");
   if constexpr (Inheritable<Model>) {
     hooks::require_well_spelt_hooks<Model>();
+    static_assert(ModelWithoutCallbackHook<Model>,
+                  "the model has log_metrics or log_hyperparameters, which only a callback has: it would never be called. "
+                  "Move it into a callback. See docs/errors/callback-without-hook.md");
     static_assert(NamesTrainingStep<Model> || hooks::misspells_training_step<Model>,
                   "the model has no training_step: write `auto training_step(const Batch& batch, auto& step)` that returns "
                   "the loss. See docs/errors/no-training-step.md");

@@ -38,10 +38,10 @@ void validate_batches(Engine& engine, Range& range, std::int64_t limit) {
   engine.template notify<hooks::on_validation_epoch_end_hook>(engine.edge(Stage::validation));
 }
 
-/// One pass of validation_step over `range`, in evaluation mode and without gradients, of which loggers are told nothing.
-/// `limit` of its batches, or all; a pass over none is left out.
-template <class Engine, class Range>
-void rehearse_validation(Engine& engine, Range& range, std::optional<std::int64_t> limit) {
+/// One pass of validation_step over `range`, in evaluation mode and without gradients, and `after()` at its end. `limit` of its
+/// batches, or all; a pass over none is left out.
+template <class Engine, class Range, class After>
+void walk_validation(Engine& engine, Range& range, std::optional<std::int64_t> limit, After&& after) {
   if (limit == 0) return;
   data::begin_epoch(range, 0);  // validation sees one order, whatever the epoch
   [[maybe_unused]] auto guard = engine.backend().evaluation_guard(engine.model());
@@ -49,14 +49,15 @@ void rehearse_validation(Engine& engine, Range& range, std::optional<std::int64_
   engine.template notify<hooks::on_validation_start_hook>(engine.edge(Stage::validation));
   validate_batches(engine, range, limit.value_or(data::no_limit));
   engine.template notify<hooks::on_validation_end_hook>(engine.edge(Stage::validation));
+  after();
 }
 
 /// The same, of which loggers are told.
 template <class Engine, class Range>
 void validate(Engine& engine, Range& range, std::optional<std::int64_t> limit) {
-  if (limit == 0) return;
-  rehearse_validation(engine, range, limit);
-  if constexpr (Engine::has_logger) engine.logbook().after_epoch(engine, Stage::validation);
+  walk_validation(engine, range, limit, [&] {
+    if constexpr (Engine::has_logger) engine.logbook().after_epoch(engine, Stage::validation);
+  });
 }
 
 /// What is logged in its scope is forgotten.

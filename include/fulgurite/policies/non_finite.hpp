@@ -38,7 +38,7 @@ struct StopOnNonFinite {
 };
 
 /// A batch with a non-finite loss is left out; `trainer.progress().skipped_steps` counts the steps that fell away. In manual
-/// optimization `step.manual_backward(loss)` adds no gradient and returns false.
+/// optimization `step.manual_backward(loss)` adds no gradient and returns false, and nothing is counted.
 struct SkipNonFinite {
   using slot = slots::NonFinite;
   static constexpr bool checks = true;
