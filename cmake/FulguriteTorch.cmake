@@ -10,8 +10,8 @@
 #   4. CMAKE_PREFIX_PATH, likewise (also the folder that `torch.utils.cmake_prefix_path` prints)
 #   5. our own build only: the private environment that scripts/setup makes in .deps/
 #   6. the system
-# CUDA is linked where the LibTorch has it, a CUDA toolkit of the same major version is found, and every library it needs is there;
-# -DFULGURITE_CUDA=OFF leaves it out, -DFULGURITE_CUDA=ON makes its absence an error.
+# CUDA is linked where the LibTorch has it, a CUDA toolkit of the same major version is found, and every library it needs
+# is there; -DFULGURITE_CUDA=OFF leaves it out, -DFULGURITE_CUDA=ON makes its absence an error.
 
 if(TARGET Fulgurite::torch)
   return()

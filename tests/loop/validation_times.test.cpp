@@ -317,8 +317,7 @@ TEST_CASE("a rehearsal is one short epoch") {
 }
 
 namespace {
-struct Two : toy::Model {
-  toy::Weight second;
+struct Two : toy::Pair {
   std::string events;
 
   auto training_step(double batch, auto&, fg::OptimizerIndex<0>) {
@@ -327,9 +326,6 @@ struct Two : toy::Model {
   }
   auto training_step(double batch, auto&, fg::OptimizerIndex<1>) { return toy::Loss{&second, batch}; }
   void validation_step(double, auto&) { events += 'v'; }
-  auto configure_optimizers() {
-    return fg::optimizers(fg::optimizer(toy::Sgd{&weight}), fg::optimizer(toy::Sgd{&second}));
-  }
 };
 }  // namespace
 

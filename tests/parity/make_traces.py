@@ -178,8 +178,8 @@ def optimizer_configs():
     yield c("lbfgs_max_eval", "LBFGS", {"lr": 0.4, "max_iter": 10, "max_eval": 3}, steps=15)
     yield c("lbfgs_tolerances", "LBFGS", {"lr": 0.5, "max_iter": 8, "tolerance_grad": 1e-3, "tolerance_change": 1e-5}, steps=6)
     yield c("lbfgs_strong_wolfe", "LBFGS", {"lr": 0.8, "max_iter": 5, "line_search_fn": "strong_wolfe"}, steps=8)
-    # First lengths that are too long, so that searches interpolate; and none close to the minimum, where a search tells losses apart that
-    # differ by rounding, and PyTorch's own numbers differ between processors.
+    # First lengths that are too long, so that searches interpolate; and none close to the minimum, where a search tells
+    # losses apart that differ by rounding, and PyTorch's own numbers differ between processors.
     yield c("lbfgs_strong_wolfe_history", "LBFGS", {"lr": 10.0, "max_iter": 2, "max_eval": 8, "history_size": 4, "line_search_fn": "strong_wolfe"}, steps=5)
 
     yield c("adafactor", "Adafactor", base["Adafactor"])

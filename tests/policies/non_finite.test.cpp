@@ -13,11 +13,13 @@
 
 namespace fg = fulgurite;
 
+constexpr double nan_value = std::numeric_limits<double>::quiet_NaN();
+
 TEST_CASE("a loss that is not finite stops, and changes nothing") {
   toy::Model model;
   fg::Trainer trainer{model, fg::MaxEpochs{1}};
   try {
-    trainer.fit(toy::Range{1.0, std::numeric_limits<double>::quiet_NaN(), 2.0});
+    trainer.fit(toy::Range{1.0, nan_value, 2.0});
     FAIL("nothing was thrown");
   } catch (const fg::NonFiniteLoss& error) {
     CHECK(error.epoch() == 0);
@@ -27,23 +29,15 @@ TEST_CASE("a loss that is not finite stops, and changes nothing") {
 }
 
 namespace {
-constexpr double nan_ = std::numeric_limits<double>::quiet_NaN();
-
-/// One parameter for each optimizer.
-struct Pair : toy::Model {
-  toy::Weight second;
-
+struct Pair : toy::Pair {
   auto training_step(double batch, auto&, fg::OptimizerIndex<0>) { return toy::Loss{&weight, batch}; }
   auto training_step(double batch, auto&, fg::OptimizerIndex<1>) {
-    return toy::Loss{&second, batch == 2.0 ? nan_ : batch};
-  }
-  auto configure_optimizers() {
-    return fg::optimizers(fg::optimizer(toy::Sgd{&weight}), fg::optimizer(toy::Sgd{&second}));
+    return toy::Loss{&second, batch == 2.0 ? nan_value : batch};
   }
 };
 
 /// By hand: the second loss of a batch is computed after the first was stepped on.
-struct PairByHand : Pair {
+struct PairByHand : toy::Pair {
   std::vector<bool> added;
 
   void training_step(double batch, auto& step) {
@@ -52,7 +46,7 @@ struct PairByHand : Pair {
     step.manual_backward(toy::Loss{&weight, batch});
     first.step();
     other.zero_grad();
-    added.push_back(step.manual_backward(toy::Loss{&second, batch == 2.0 ? nan_ : batch}));
+    added.push_back(step.manual_backward(toy::Loss{&second, batch == 2.0 ? nan_value : batch}));
     if (added.back()) other.step();
   }
 };
@@ -99,7 +93,7 @@ TEST_CASE("a batch that is not finite is skipped, and no schedule advances for i
     }
   } model;
   fg::Trainer trainer{model, fg::SkipNonFinite{}, fg::MaxEpochs{1}};
-  trainer.fit(toy::Range{1.0, std::numeric_limits<double>::quiet_NaN(), 2.0});
+  trainer.fit(toy::Range{1.0, nan_value, 2.0});
   CHECK(model.weight.value == -2.0);
   CHECK(trainer.progress().skipped_steps == 1);
   CHECK(trainer.progress().global_step == 2);

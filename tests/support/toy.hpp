@@ -74,6 +74,13 @@ struct Model {
   auto configure_optimizers() { return fg::optimizer(Sgd{&weight}); }
 };
 
+/// The same with two optimizers, a parameter for each; training_step is the test's own.
+struct Pair : Model {
+  Weight second;
+
+  auto configure_optimizers() { return fg::optimizers(fg::optimizer(Sgd{&weight}), fg::optimizer(Sgd{&second})); }
+};
+
 using Range = std::vector<double>;
 
 /// 1, 2, …, count.

@@ -35,6 +35,11 @@ concept OptimizerConfiguration =
 
 template <class Host, class... Hooks>
 inline constexpr bool has_one_of = (hooks::present<Hooks, Host> || ...);
+
+/// A hook in the place of what automatic optimization does itself. Only a model has those.
+template <class Host>
+inline constexpr bool replaces_a_part = has_one_of<Host, hooks::optimizer_step_hook, hooks::optimizer_zero_grad_hook,
+                                                   hooks::configure_gradient_clipping_hook, hooks::lr_scheduler_step_hook>;
 template <class C>
 concept CallbackWithHook =
     has_one_of<C, hooks::setup_hook, hooks::on_fit_start_hook, hooks::on_train_start_hook, hooks::on_train_end_hook,
@@ -133,14 +138,12 @@ concept ManualWithoutOwnClipping = !E::manual || for_all_optimizers<E>([](auto i
   return !E::template ConfiguredAt<index>::has_clipping;
 });
 template <class E>
-concept ManualWithoutReplacingHooks =
-    !E::manual || !has_one_of<std::remove_cvref_t<decltype(std::declval<E&>().model())>, hooks::optimizer_step_hook,
-                              hooks::optimizer_zero_grad_hook, hooks::configure_gradient_clipping_hook,
-                              hooks::lr_scheduler_step_hook>;
-template <class E>
 concept ManualWithoutOwnIntervals = !E::manual || for_all_optimizers<E>([](auto index) {
   return !E::template ConfiguredAt<index>::has_intervals;
 });
+template <class E>
+concept ManualWithoutReplacingHooks =
+    !E::manual || !replaces_a_part<std::remove_cvref_t<decltype(std::declval<E&>().model())>>;
 
 // What fg::Frozen asks for. Between forward and backward nothing of the program can run.
 template <class E>
@@ -188,9 +191,8 @@ consteval bool trainer_works() {
 
 template <class C>
 concept CallbackWithoutModelHook =
-    !has_one_of<C, hooks::training_step_hook, hooks::validation_step_hook, hooks::configure_optimizers_hook,
-                hooks::optimizer_step_hook, hooks::optimizer_zero_grad_hook, hooks::configure_gradient_clipping_hook,
-                hooks::lr_scheduler_step_hook>;
+    !replaces_a_part<C> &&
+    !has_one_of<C, hooks::training_step_hook, hooks::validation_step_hook, hooks::configure_optimizers_hook>;
 
 template <class Model>
 concept ModelWithoutCallbackHook = !has_one_of<Model, hooks::log_metrics_hook, hooks::log_hyperparameters_hook>;
