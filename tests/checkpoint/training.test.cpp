@@ -12,11 +12,13 @@
 
 #include <catch2/matchers/catch_matchers_string.hpp>
 
+#include <cstddef>
 #include <filesystem>
 #include <fstream>
 #include <iterator>
 #include <stdexcept>
 #include <string>
+#include <string_view>
 
 namespace {
 
@@ -152,7 +154,24 @@ TEST_CASE("files that hold no training are refused by what they are") {
   require_refused(trainer, file.path, "it holds weights only, without the training around them");
 
   fg::save_checkpoint(trainer, file.path);
-  std::filesystem::resize_file(file.path, std::filesystem::file_size(file.path) / 2);
+  std::string whole;
+  {
+    std::ifstream stream(file.path, std::ios::binary);
+    whole.assign(std::istreambuf_iterator<char>(stream), {});
+  }
+  const auto rewrite = [&](std::string_view bytes) {
+    std::ofstream(file.path, std::ios::binary).write(bytes.data(), static_cast<std::streamsize>(bytes.size()));
+  };
+  for (const std::size_t size : {std::size_t{0}, std::size_t{3}, whole.size() / 2, whole.size() - 1}) {
+    rewrite(std::string_view(whole).substr(0, size));
+    require_refused(trainer, file.path, "it is cut short, or no checkpoint");
+  }
+  // A directory that promises a record far beyond the file's end: both of its sizes, little-endian.
+  std::string beyond = whole;
+  const auto entry = beyond.find("PK\x01\x02");
+  REQUIRE(entry != std::string::npos);
+  for (const std::size_t place : {20u, 24u}) beyond.replace(entry + place, 4, std::string("\0\0\0\x40", 4));
+  rewrite(beyond);
   require_refused(trainer, file.path, "it is cut short, or no checkpoint");
 
   const auto write = [&](const c10::IValue& value) {

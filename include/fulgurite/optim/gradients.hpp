@@ -134,14 +134,16 @@ class Gradients {
     // In double, as torch.amp.GradScaler does: the reciprocal of a scale near float32's largest value is a denormal.
     const at::Tensor factor = divisor.to(at::kDouble).reciprocal_().to(at::kFloat);
     // One call for gradients of one kind: the kernel takes no mixture.
-    std::vector<at::Tensor> rest = gradients_;
+    std::vector<at::Tensor> rest = gradients_, alike, others;
     while (!rest.empty()) {
-      const auto other = std::stable_partition(rest.begin(), rest.end(), [first = rest.front()](const at::Tensor& gradient) {
-        return gradient.scalar_type() == first.scalar_type() && gradient.device() == first.device();
-      });
-      const at::TensorList alike(rest.data(), static_cast<std::size_t>(other - rest.begin()));
+      alike.clear();
+      others.clear();
+      for (const at::Tensor& gradient : rest) {
+        const bool same = gradient.scalar_type() == rest.front().scalar_type() && gradient.device() == rest.front().device();
+        (same ? alike : others).push_back(gradient);
+      }
       at::_amp_foreach_non_finite_check_and_unscale_(alike, scale_->found_inf, factor);
-      rest.erase(rest.begin(), other);
+      rest.swap(others);
     }
   }
 

@@ -29,23 +29,23 @@ void require_trainable(const std::vector<ParameterGroup<Options>>& groups, const
   };
   std::unordered_map<const at::TensorImpl*, std::size_t> seen;
   std::size_t number = 0;
+  const auto refuse_parameter = [&](const char* kind, const char* remedy) {
+    refuse("was given " + std::string(kind) + " (number " + std::to_string(number) + ")" + remedy);
+  };
   for (const auto& group : groups) {
     if (const char* problem = group.options.problem()) refuse(problem);
     for (const at::Tensor& parameter : group.parameters) {
-      const std::string which = std::to_string(number);
-      if (!parameter.defined()) refuse("was given an undefined parameter (number " + which + ")");
+      if (!parameter.defined()) refuse_parameter("an undefined parameter", "");
       if (!parameter.is_leaf()) {
-        refuse("was given a tensor that an operator made (number " + which + "): give it the parameters themselves");
+        refuse_parameter("a tensor that an operator made", ": give it the parameters themselves");
       }
-      if (!parameter.is_floating_point()) {
-        refuse("was given a parameter that is not floating-point (number " + which + "): leave it out");
-      }
+      if (!parameter.is_floating_point()) refuse_parameter("a parameter that is not floating-point", ": leave it out");
       if (!parameter.is_non_overlapping_and_dense()) {
-        refuse("was given a parameter with gaps or overlaps in its memory (number " + which + "): give it a clone()");
+        refuse_parameter("a parameter with gaps or overlaps in its memory", ": give it a clone()");
       }
       const auto [first, added] = seen.emplace(parameter.unsafeGetTensorImpl(), number);
       if (!added) {
-        refuse("was given a parameter twice (numbers " + std::to_string(first->second) + " and " + which +
+        refuse("was given a parameter twice (numbers " + std::to_string(first->second) + " and " + std::to_string(number) +
                "): name it once, in one group");
       }
       ++number;

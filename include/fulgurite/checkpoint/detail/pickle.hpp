@@ -1,28 +1,44 @@
 // SPDX-License-Identifier: MIT
-// Files as `torch.save` writes them.
+// Files as `torch.save` writes them. LibTorch's functions that do this from file to file (readArchiveAndTensors,
+// writeArchiveAndTensors) stand in headers that cost every program a twentieth of its compile time, so the records are written
+// one by one here, and torch::pickle_load takes the bytes.
 #pragma once
 
 #include <ATen/core/ivalue.h>
+#include <c10/util/Exception.h>
 #include <caffe2/serialize/inline_container.h>
-#include <torch/csrc/jit/serialization/export.h>
-#include <torch/csrc/jit/serialization/import_read.h>
 #include <torch/csrc/jit/serialization/pickler.h>
+#include <torch/serialize.h>
 
 #include <cstddef>
 #include <filesystem>
 #include <fstream>
 #include <ios>
-#include <optional>
+#include <string>
 #include <system_error>
 #include <vector>
 
 namespace fulgurite::detail {
 
-/// The value in a file. Throws c10::Error if it is none of that kind, or cut short. (torch::pickle_load takes the bytes, and
-/// reads beyond the last if there are too few.)
-inline c10::IValue read_pickle(const std::filesystem::path& path) {
+/// Throws c10::Error unless `path` is an archive whose records all lie within the file: torch::pickle_load reads what the
+/// archive's directory says, and beyond the last byte if that is not there.
+inline void require_whole_archive(const std::filesystem::path& path) {
   caffe2::serialize::PyTorchStreamReader archive(path.string());
-  return torch::jit::readArchiveAndTensors("data", "", "", std::nullopt, std::nullopt, std::nullopt, archive);
+  const std::size_t end = std::filesystem::file_size(path);
+  for (const std::string& record : archive.getAllRecords()) {
+    const std::size_t begin = archive.getRecordOffset(record), size = archive.getRecordSize(record);
+    TORCH_CHECK(begin <= end && size <= end - begin, "record ", record, " is cut short");
+  }
+}
+
+/// The value in a file, which is held in memory meanwhile. Throws c10::Error if it is none of that kind, or cut short.
+inline c10::IValue read_pickle(const std::filesystem::path& path) {
+  require_whole_archive(path);
+  std::vector<char> bytes(std::filesystem::file_size(path));
+  std::ifstream stream(path, std::ios::binary);
+  stream.read(bytes.data(), static_cast<std::streamsize>(bytes.size()));
+  TORCH_CHECK(stream.good(), "cannot read ", path.string());
+  return torch::pickle_load(bytes);
 }
 
 /// Writes a value as torch::pickle_save does, but without the type names of lists and dictionaries, which `torch.load` takes for
@@ -43,7 +59,13 @@ inline void write_pickle(const c10::IValue& value, const std::filesystem::path& 
       stream.write(static_cast<const char*>(bytes), static_cast<std::streamsize>(size));
       return size;
     });
-    torch::jit::writeArchiveAndTensors("data", structure.data(), structure.size(), pickler.tensorData(), archive);
+    std::size_t number = 0;
+    for (const at::Tensor& tensor : pickler.tensorData()) {
+      const auto record = torch::jit::getWriteableTensorData(tensor);
+      archive.writeRecord("data/" + std::to_string(number++), record.data(), record.sizeInBytes());
+    }
+    archive.writeRecord("data.pkl", structure.data(), structure.size());
+    archive.writeEndOfFile();
   }
   if (!stream.flush()) {
     throw std::filesystem::filesystem_error("cannot write", path, std::make_error_code(std::errc::io_error));
