@@ -15,6 +15,8 @@
 #include <fulgurite/frozen.hpp>
 #include <fulgurite/fulgurite.hpp>
 
+#include "frozen/calls.hpp"
+
 namespace fg = fulgurite;
 namespace nn = torch::nn;
 
@@ -86,6 +88,23 @@ TEST_CASE("a training on CUDA graphs equals an eager one") {
   require_frozen_equals_eager(4, fg::Accumulate<4>{});
   require_frozen_equals_eager(2, fg::Bfloat16Mixed{});
   require_frozen_equals_eager(2, fg::Float16Mixed{.initial_scale = 1024.0});
+}
+
+TEST_CASE("clipping and a fused update are a graph too, at whatever learning rate") {
+  if (!torch::cuda::is_available()) SKIP("no GPU");
+  Net model;
+  fg::Trainer trainer{model, fg::Frozen{.strict = true}, fg::Cuda<0>{}, fg::ClipNorm{.max = 0.5}};
+  auto loop = trainer.loop();
+  const fg::Example batch{torch::randn({8, 6}), torch::randint(3, {8})};
+  const auto step_calls = [&](const std::string& name) {
+    const frozen_tests::Calls calls;
+    loop.step(batch);
+    return frozen_tests::Calls::include(name);
+  };
+  CHECK(step_calls("aten::_fused_adamw_"));
+  for (int i = 0; i < 9; ++i) loop.step(batch);
+  CHECK_FALSE(step_calls("aten::_fused_adamw_"));
+  CHECK_FALSE(step_calls("aten::linalg_vector_norm"));
 }
 
 TEST_CASE("a step that waits for the GPU is trained eagerly") {

@@ -4,16 +4,12 @@
 
 #include <torch/torch.h>
 
-#include <ATen/record_function.h>
-
 #include <catch2/catch_test_macros.hpp>
 #include <catch2/matchers/catch_matchers.hpp>
 #include <catch2/matchers/catch_matchers_string.hpp>
 
-#include <algorithm>
 #include <cstdint>
 #include <functional>
-#include <memory>
 #include <optional>
 #include <stdexcept>
 #include <string>
@@ -22,11 +18,16 @@
 
 #include <fulgurite/fulgurite.hpp>
 
+#include "calls.hpp"
+
 namespace fg = fulgurite;
 namespace nn = torch::nn;
 using Catch::Matchers::ContainsSubstring;
 
 namespace {
+
+using frozen_tests::Calls;
+
 /// Convolution, batch norm, dropout; what else a test wants is done in `extra`.
 struct Net : nn::Module {
   nn::Sequential features = register_module(
@@ -93,33 +94,6 @@ struct HalveEachTime : Halve {
 /// Promises what it does not keep.
 struct Reading : HalveEachTime {
   void clip(auto& gradients) const { gradients.scale(gradients.norm().template item<double>() > 0.0 ? 0.5 : 1.0); }
-};
-
-/// Names of the operators that a scope calls through the dispatcher. Those of a replay do not come by.
-class Calls {
- public:
-  Calls() {
-    names().clear();
-    handle_ = at::addThreadLocalCallback(at::RecordFunctionCallback([](const at::RecordFunction& call) {
-                                           names().emplace_back(call.name());
-                                           return std::unique_ptr<at::ObserverContext>();
-                                         }).scopes({at::RecordScope::FUNCTION}));
-  }
-  Calls(const Calls&) = delete;
-  Calls& operator=(const Calls&) = delete;
-  ~Calls() { at::removeCallback(handle_); }
-
-  static bool include(const std::string& name) {
-    return std::find(names().begin(), names().end(), name) != names().end();
-  }
-
- private:
-  static std::vector<std::string>& names() {
-    static std::vector<std::string> all;
-    return all;
-  }
-
-  at::CallbackHandle handle_;
 };
 
 struct Adversaries : nn::Module {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// fg::Frozen on a GPU: forward and backward pass as one CUDA graph. Include it in one file of a program that is built with a
-// CUDA toolkit and linked with LibTorch's CUDA libraries; nothing else is needed.
+// fg::Frozen on a GPU: forward and backward pass as one CUDA graph, clipping and update as another. Include it in one file of a
+// program that is built with a CUDA toolkit and linked with LibTorch's CUDA libraries; nothing else is needed.
 #pragma once
 
 #include <ATen/Context.h>
@@ -144,9 +144,8 @@ class GraphRecorder final : public StepRecorder {
                                     std::vector<at::Tensor> parameters) override {
     return std::make_unique<RecordedGraph>(step, std::move(parameters), stream_, pool_);
   }
-
-  /// The fused kernels of a GPU take a learning rate that lies on the host as a number.
-  bool records_updates() const override { return false; }
+  /// A capture only writes down.
+  bool makes_refused_steps() const override { return false; }
 
  private:
   c10::cuda::CUDAStream stream_;

@@ -201,7 +201,7 @@ class FrozenSteps {
   /// as the last one after such a batch found it is recorded, the next is checked.
   template <RepeatsUpdate Optimizer, class Update>
   void update(const Optimizer& optimizer, Update&& update) {
-    if (!current_ || !recorder_->records_updates()) return update();
+    if (!current_) return update();
     Entry& entry = *current_;
     if (entry.revision != optimizer.revision()) {
       entry.revision = optimizer.revision();
@@ -210,7 +210,7 @@ class FrozenSteps {
     }
     if (!entry.update) return record_update(entry, optimizer, update);
     if (!entry.update->fits(optimizer)) return update();
-    if (!entry.update->checked) return check_update(*entry.update, update);
+    if (!entry.update->checked) return check_update(*entry.update, optimizer, update);
     entry.update->recording->replay();
   }
 
@@ -328,14 +328,17 @@ class FrozenSteps {
     });
     try {
       entry.update.emplace(FrozenUpdate{recorder_->record(without_result(update), changing, {}), std::move(gradients)});
-    } catch (const FrozenRefusal& refusal) {  // the update itself is done
+    } catch (const FrozenRefusal& refusal) {
+      if (!recorder_->makes_refused_steps()) update();
       give_up(refusal);
     }
   }
 
-  template <class Update>
-  void check_update(FrozenUpdate& frozen, Update& update) {
-    const auto difference = frozen.recording->verify(model_->state(), without_result(update));
+  template <class Optimizer, class Update>
+  void check_update(FrozenUpdate& frozen, const Optimizer& optimizer, Update& update) {
+    FrozenState state = model_->state();
+    optimizer.for_each_state([&](const std::string& name, const at::Tensor& tensor) { state.tensors.emplace_back(name, tensor); });
+    const auto difference = frozen.recording->verify(state, without_result(update));
     if (difference) return give_up(*difference);
     frozen.checked = true;
   }

@@ -57,7 +57,7 @@ inline std::uint64_t next_revision() {
 
 /// What a fused kernel takes beside lists and options.
 struct FusedArguments {
-  const at::Tensor& lr;                // float64, on the host
+  const at::Tensor& lr;                // of the part
   std::optional<at::Tensor> divisor;   // of gradients
   std::optional<at::Tensor> found_inf;
 };
@@ -87,6 +87,7 @@ class GroupedOptimizer {
     std::vector<at::Tensor> steps;        // of a fused kernel: updates made, this one included; float32, of no dimension.
                                           // If Derived has none: what it gives to a kernel that asks for some
     at::Tensor all_steps;                 // the memory of `steps`
+    at::Tensor lr;                        // of a fused kernel: the group's, or its copy on a GPU (rate_for)
     double count;                         // updates made, this one included; if Derived::uniform
     std::array<double, Numbers> numbers;  // if Derived::uniform
     std::int64_t elements = 0;            // of all parameters
@@ -202,6 +203,22 @@ class GroupedOptimizer {
     }
   }
 
+  /// Calls f(name, tensor) for what updates write beside parameters.
+  template <class F>
+  void for_each_state(F&& f) const {
+    for (const Group& group : groups_) {
+      for (std::size_t i = 0; i < group.state.size(); ++i) {
+        for (std::size_t k = 0; k < States; ++k) {
+          const at::Tensor& tensor = group.state[i].tensors[k];
+          if (tensor.defined()) f(std::string(Derived::state_names[k]) + " of parameter " + std::to_string(group.number(i)), tensor);
+        }
+      }
+      for (const Part& part : group.parts) {
+        if (part.all_steps.defined()) f("the count of updates", part.all_steps);
+      }
+    }
+  }
+
   /// Throws std::invalid_argument for options that make no sense.
   void set_options(std::int64_t group, Options options) {
     if (const char* problem = options.problem()) {
@@ -219,8 +236,20 @@ class GroupedOptimizer {
 
   double lr(std::int64_t group) const { return at(group).options.lr; }
   void set_lr(std::int64_t group, double lr) {
-    at(group).options.lr = lr;
-    *at(group).lr.template mutable_data_ptr<double>() = lr;
+    Group& changed = at(group);
+    changed.options.lr = lr;
+    double& rate = *changed.lr.template mutable_data_ptr<double>();
+    if (rate == lr) return;
+    rate = lr;
+    if constexpr (Derived::fused) {
+      for (Part& part : changed.parts) {
+        if (part.lr.is_same(changed.lr)) {
+          if (!part.device.is_cpu()) revision_ = next_revision();  // the kernel was given a number
+        } else {
+          part.lr.fill_(lr);
+        }
+      }
+    }
   }
 
   double momentum(std::int64_t group) const
@@ -314,7 +343,7 @@ class GroupedOptimizer {
     std::size_t first;                  // number of the first parameter, counted over all groups
     std::optional<FlatStorage> flat{};  // nullopt: every tensor for itself
     std::vector<at::Tensor> parameters{};  // what is updated: those given, or the flat tensors that hold them
-    at::Tensor lr{};
+    at::Tensor lr{};  // float64, on the host
     std::vector<ParameterState> state{};
     std::vector<Part> parts{};
     std::vector<std::size_t> idle{};  // parameters that had no gradient when the parts were made
@@ -473,6 +502,9 @@ class GroupedOptimizer {
                                  : at::zeros({}, parameter.options().dtype(at::kFloat).requires_grad(false)));
       }
     }
+    if constexpr (Derived::fused) {
+      for (Part& part : group.parts) part.lr = rate_for(part, group);
+    }
     if constexpr (step_tensors()) {
       for (Part& part : group.parts) {
         part.all_steps = at::stack(part.steps);  // one memory, so that one operator counts
@@ -484,6 +516,13 @@ class GroupedOptimizer {
     revision_ = next_revision();
   }
 
+  /// A CUDA graph of the update reads the rate on its device. LibTorch's kernels take it from there in float32 only, which is
+  /// too coarse for float64: those parameters have the host's, and a graph of them its number.
+  static at::Tensor rate_for(const Part& part, const Group& group) {
+    if (!part.device.is_cuda() || part.dtype == at::kDouble) return group.lr;
+    return at::full({}, group.options.lr, at::TensorOptions(part.device).dtype(at::kFloat));
+  }
+
   Part& part_of(Group& group, const at::Tensor& parameter, const ParameterState& state) {
     const int kind = Derived::kind_of(parameter);
     for (Part& part : group.parts) {
@@ -492,7 +531,7 @@ class GroupedOptimizer {
       if (!Derived::uniform || (part.count == state.count && part.numbers == state.numbers)) return part;
     }
     return group.parts.emplace_back(
-        Part{parameter.device(), parameter.scalar_type(), kind, {}, {}, {}, {}, {}, {}, state.count, state.numbers});
+        Part{parameter.device(), parameter.scalar_type(), kind, {}, {}, {}, {}, {}, {}, {}, state.count, state.numbers});
   }
 
   /// On a CPU a multi-tensor operator walks its list tensor by tensor, and several of them make an update: short lists stay
@@ -531,7 +570,7 @@ class GroupedOptimizer {
       part.count += 1.0;
     }
     if constexpr (Derived::fused) {
-      FusedArguments arguments{group.lr, std::nullopt, std::nullopt};
+      FusedArguments arguments{part.lr, std::nullopt, std::nullopt};
       if (divisor.defined()) arguments.divisor = there(divisor);
       if (scale_.found_inf.defined()) arguments.found_inf = there(scale_.found_inf);
       derived.update(std::as_const(group.options), part, arguments);

@@ -47,12 +47,14 @@ template <class O>
 concept TakesLossScale = !NeedsClosure<O> && requires(O& optimizer) { optimizer.set_loss_scale({}, {}); };
 
 /// Its update is the same operators on the same tensors each time, whatever learning rate and step: a tape may hold it for as
-/// long as `revision()` stays what it was and gradients lie where they did.
+/// long as `revision()` stays what it was and gradients lie where they did. `for_each_state(f)` calls f(name, tensor) for what
+/// the update writes beside parameters.
 template <class O>
 concept RepeatsUpdate = requires(const O& optimizer) {
   requires O::repeats_update;
   { optimizer.revision() } -> std::convertible_to<std::uint64_t>;
   optimizer.for_each_parameter([](const auto&) {});
+  optimizer.for_each_state([](const std::string&, const auto&) {});
 };
 
 /// What an optimizer is called in logs: its `name`, if it has one.

@@ -47,11 +47,11 @@ class StepRecorder {
   virtual std::size_t warm_ups() const { return 1; }
   /// One of them.
   virtual at::Tensor warm_up(StepFunction step) { return step(); }
-  /// Makes the step once and keeps it; see fg::Tape::record.
+  /// Makes the step once and keeps it; see fg::Tape::record, also for what it throws.
   virtual std::unique_ptr<Recording> record(StepFunction step, const std::vector<at::Tensor>& inputs,
                                             std::vector<at::Tensor> parameters) = 0;
-  /// Clipping and update can be recorded too: no learning rate is a number on the host there.
-  virtual bool records_updates() const = 0;
+  /// A step that `record` refused is made nevertheless.
+  virtual bool makes_refused_steps() const { return true; }
 };
 
 class RecordedTape final : public Recording {
@@ -74,7 +74,6 @@ class TapeRecorder final : public StepRecorder {
                                     std::vector<at::Tensor> parameters) override {
     return std::make_unique<RecordedTape>(Tape::record(step, inputs, std::move(parameters)));
   }
-  bool records_updates() const override { return true; }
 };
 
 using MakeRecorder = std::unique_ptr<StepRecorder> (*)(at::Device device);
