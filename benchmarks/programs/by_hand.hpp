@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// What programs/trainer.cpp trains, as a loop by hand: shared by the programs that have no trainer.
+// What programs/trainer.hpp trains, as a loop by hand: shared by the programs that have no trainer.
 #pragma once
 
 #include <torch/torch.h>

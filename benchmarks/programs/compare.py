@@ -1,12 +1,13 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""A whole program with a trainer (trainer.cpp) beside one without (by_hand.cpp): what it costs to compile it, and how much
-memory it takes to run it.
+"""A whole program with a trainer (trainer.cpp; trainer_of_parts.cpp includes no more of Fulgurite than it uses) beside one
+without (by_hand.cpp): what it costs to compile it, and how much memory it takes to run it.
 
-Both are compiled by the very commands of the build (without its compiler cache), in turn, and by the same with -O0, which is
-the headers' and templates' share: the processor's time of the compiler, and the median over rounds of the ratio. Then both train, in turn, a net of the width that is asked for: the peak
-of their resident memory, and that of what the training adds to a program which has loaded LibTorch. There a third program
-takes part, which has our optimizer and no trainer (by_hand_same_kernels.cpp).
+All are compiled by the very commands of the build (without its compiler cache), in turn, and by the same with -O0, which is
+the headers' and templates' share: the processor's time of the compiler, and the median over rounds of the ratio. Then the
+first and the last of these train, in turn, a net of the width that is asked for: the peak of their resident memory, and that of
+what the training adds to a program which has loaded LibTorch. There a further program takes part, which has our optimizer and
+no trainer (by_hand_same_kernels.cpp).
 """
 
 import argparse
@@ -21,6 +22,7 @@ import tempfile
 
 HERE = pathlib.Path(__file__).resolve().parent
 PROGRAMS = ("by_hand", "trainer")
+OF_PARTS = "trainer_of_parts"
 SAME_KERNELS = "by_hand_same_kernels"
 
 
@@ -58,14 +60,14 @@ def usage_of(command, folder=None):
     return said, usage
 
 
-def ratio(rounds, to="by_hand"):
-    """Of the trainer to a loop by hand: the median over rounds."""
-    return statistics.median(each["trainer"] / each[to] for each in rounds)
+def ratio(rounds, to="by_hand", of="trainer"):
+    """Of a trainer to a loop by hand: the median over rounds."""
+    return statistics.median(each[of] / each[to] for each in rounds)
 
 
 def compare_compilation(build, count, title, flags=()):
     database = json.loads((build / "compile_commands.json").read_text())
-    commands = {program: compile_command(database, program) for program in PROGRAMS}
+    commands = {program: compile_command(database, program) for program in (*PROGRAMS, OF_PARTS)}
     rounds = []
     with tempfile.TemporaryDirectory() as folder:
         for _ in range(count):
@@ -76,8 +78,9 @@ def compare_compilation(build, count, title, flags=()):
                 seconds[program] = usage.ru_utime
             rounds.append(seconds)
     print(f"compiling {title}, seconds of the processor: ", end="")
-    print(", ".join(f"{p} {statistics.median(each[p] for each in rounds):.1f}" for p in PROGRAMS))
+    print(", ".join(f"{p} {statistics.median(each[p] for each in rounds):.1f}" for p in commands))
     print(f"  trainer / by hand {ratio(rounds):.3f}  (the aim: 1.10)")
+    print(f"  trainer of parts / by hand {ratio(rounds, of=OF_PARTS):.3f}")
 
 
 def compare_memory(build, count, width):

@@ -258,7 +258,7 @@ TEST_CASE("another number of optimizers is refused") {
   require_refused_by<TwoOptimizers>("number of optimizers is 1 there and 2 here");
 }
 
-TEST_CASE("an open window is refused by a trainer that has none") {
+TEST_CASE("an open window is refused by a trainer that has none, or windows of another length") {
   const Scratch file;
   Plain model;
   fg::Trainer trainer{model, fg::Accumulate<4>{}};
@@ -267,6 +267,12 @@ TEST_CASE("an open window is refused by a trainer that has none") {
   Plain other;
   fg::Trainer without{other};
   require_refused(without, file.path, "accumulation window is open, and this trainer has none");
+  fg::Trainer shorter{other, fg::Accumulate<2>{}};
+  require_refused(shorter, file.path, "accumulation window is 4 batches there and 2 batches here");
+  train(trainer, 3);  // the window closes
+  fg::save_checkpoint(trainer, file.path);
+  fg::load_checkpoint(shorter, file.path);
+  CHECK(shorter.progress().batch == 8);
 }
 
 struct Forgetful : Plain {

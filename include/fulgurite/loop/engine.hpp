@@ -317,12 +317,15 @@ class Engine {
     archive("metrics", metrics_);
     if constexpr (scales_loss) archive("loss_scale", backend_.loss_scale());
     for_each_optimizer([&](auto index) { archive("optimizer_" + std::to_string(index), running(index)); });
-    if constexpr (Archive::loads && !accumulates) {
-      for_each_optimizer([&](auto index) {
-        if (running(index).window().is_open()) {
-          archive.refuse("accumulation window", "is open, and this trainer has none: give it the fg::Accumulate that it had");
-        }
-      });
+    bool window_open = false;
+    for_each_optimizer([&](auto index) { window_open |= running(index).window().is_open(); });
+    if (window_open) {
+      if constexpr (accumulates) {
+        archive.same("accumulation window", std::to_string(policies_.accumulation().window(progress_.epoch)) + " batches",
+                     "give the trainer the fg::Accumulate that it had");
+      } else if constexpr (Archive::loads) {
+        archive.refuse("accumulation window", "is open, and this trainer has none: give it the fg::Accumulate that it had");
+      }
     }
     archive("epoch_size", epoch_size_);
     archive("epoch_open", epoch_open_);
