@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <span>
+#include <stdexcept>
 #include <string>
 #include <tuple>
 #include <utility>
@@ -13,6 +14,7 @@
 #include <ATen/ops/ones.h>
 #include <ATen/ops/zeros.h>
 #include <catch2/catch_test_macros.hpp>
+#include <catch2/matchers/catch_matchers.hpp>
 
 namespace data = fulgurite::data;
 
@@ -53,8 +55,13 @@ TEST_CASE("tensors are stacked") {
   CHECK(batch[1].equal(at::ones({2, 3})));
 }
 
-TEST_CASE("tensors of different shapes are refused") {
-  CHECK_THROWS_AS(collated(std::vector{at::zeros({2}), at::zeros({3})}), c10::Error);
+TEST_CASE("tensors that do not stack are refused by their number") {
+  CHECK_THROWS_WITH(collated(std::vector{at::zeros({2}), at::zeros({3})}),
+                    "fulgurite: the examples of a batch do not fit together: the tensor of example 1 is [3], and that of example "
+                    "0 [2]: bring them to one shape, or write a collate for their type");
+  CHECK_THROWS_WITH(collated(std::vector{at::zeros({2}), at::Tensor()}),
+                    "fulgurite: the examples of a batch do not fit together: the tensor of example 1 is undefined");
+  CHECK_THROWS_AS(collated(std::vector{at::zeros({2}), at::zeros({3})}), std::invalid_argument);
 }
 
 TEST_CASE("numbers become a tensor of the dtype that PyTorch gives them") {

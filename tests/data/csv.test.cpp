@@ -81,7 +81,9 @@ TEST_CASE("a row of another length is refused with its line") {
   const File long_row("long_row", "1,2\n4,5,6\n");
   CHECK_THROWS_WITH(data::read_csv(long_row.path()), long_row.says("line 2: 3 columns, expected 2"));
   const File blank("blank", "1,2\n\n3,4\n");
-  CHECK_THROWS_WITH(data::read_csv(blank.path()), blank.says("line 2: 0 columns, expected 2"));
+  CHECK_THROWS_WITH(data::read_csv(blank.path()), blank.says("line 2: it is empty: remove it"));
+  const File blank_end("blank_end", "1,2\n3,4\n\n");
+  CHECK_THROWS_WITH(data::read_csv(blank_end.path()), blank_end.says("line 3: it is empty: remove it"));
   const File other("other", "1,2\n");
   CHECK_THROWS_WITH(data::read_csv(other.path(), {.columns = 65}),
                     other.says("line 1: 2 columns, expected 65"));
@@ -92,6 +94,14 @@ TEST_CASE("a cell that is not a number is refused with its line and column") {
   const File file("cell_is_not", std::string("1,2\n3,") + cell + "\n");
   CHECK_THROWS_WITH(data::read_csv(file.path()),
                     file.says("line 2: column 2: \"" + std::string(cell) + "\" is not a number"));
+}
+
+TEST_CASE("a header and a byte order mark are refused as what they are") {
+  const File header("header", "a,b\n1,2\n");
+  CHECK_THROWS_WITH(data::read_csv(header.path()),
+                    header.says("line 1: column 1: \"a\" is not a number (a header line is not read: remove it)"));
+  const File mark("mark", "\xEF\xBB\xBF" "1,2\n");
+  CHECK_THROWS_WITH(data::read_csv(mark.path()), mark.says("it begins with a byte order mark: save it as UTF-8 without one"));
 }
 
 TEST_CASE("a number beyond float32 is refused") {

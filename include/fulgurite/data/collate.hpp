@@ -7,6 +7,8 @@
 #include <cstdint>
 #include <functional>
 #include <span>
+#include <stdexcept>
+#include <string>
 #include <tuple>
 #include <type_traits>
 #include <utility>
@@ -16,6 +18,7 @@
 #include <ATen/ops/empty.h>
 #include <ATen/ops/stack.h>
 
+#include <fulgurite/tensors/shape.hpp>
 #include "example.hpp"
 
 namespace fulgurite::data {
@@ -65,7 +68,7 @@ struct Collate {
       const auto values = each(items, projection);
       return collate(std::span<const Value>(values));
     } else if constexpr (std::same_as<Value, at::Tensor>) {
-      return at::stack(each(items, projection));
+      return stacked(each(items, projection));
     } else if constexpr (Number<Value>) {
       using Element = Stored<Value>;
       at::Tensor batch =
@@ -87,6 +90,20 @@ struct Collate {
   }
 
  private:
+  static at::Tensor stacked(const std::vector<at::Tensor>& examples) {
+    for (std::size_t i = 0; i < examples.size(); ++i) {
+      if (!examples[i].defined()) refuse("the tensor of example " + std::to_string(i) + " is undefined");
+      if (examples[i].sizes().equals(examples.front().sizes())) continue;
+      refuse("the tensor of example " + std::to_string(i) + " is " + fulgurite::detail::shape_of(examples[i]) +
+             ", and that of example 0 " + fulgurite::detail::shape_of(examples.front()) +
+             ": bring them to one shape, or write a collate for their type");
+    }
+    return at::stack(examples);
+  }
+  [[noreturn]] static void refuse(const std::string& problem) {
+    throw std::invalid_argument("fulgurite: the examples of a batch do not fit together: " + problem);
+  }
+
   template <class Item, class Projection>
   static auto each(std::span<const Item> items, Projection& projection) {
     std::vector<Projected<Projection, Item>> values;
@@ -109,7 +126,7 @@ template <class Value>
 concept Collatable = detail::is_collatable<Value>;
 
 /// Makes one batch of the examples in `items` (a `std::span<const T>`), element by element of a
-/// - `Tensor`: stacked along a new first dimension; all must have one shape,
+/// - `Tensor`: stacked along a new first dimension; all must have one shape (else std::invalid_argument),
 /// - number: a tensor `[n]`, int64 for integers, bool, float32 and float64 for themselves,
 /// - `Example`: an `Example`; `std::pair` and `std::tuple`: a `std::tuple` of batches.
 ///

@@ -35,6 +35,7 @@ class CsvReader {
   CsvReader(const std::filesystem::path& path, const CsvOptions& options)
       : name_(path.string()), separator_(options.separator), text_(contents(path)), rest_(text_) {
     if (text_.empty()) refuse("the file is empty");
+    if (text_.starts_with("\xEF\xBB\xBF")) refuse("it begins with a byte order mark: save it as UTF-8 without one");
     columns_ = options.columns.value_or(count_cells(rest_.substr(0, rest_.find('\n'))));
     if (columns_ < 1) refuse("its first line is empty");
     rows_ = std::count(text_.begin(), text_.end(), '\n') + (text_.back() == '\n' ? 0 : 1);
@@ -66,6 +67,7 @@ class CsvReader {
     if (!has_end && row.ends_with(separator_)) {
       refuse("the file is cut short: its last row ends with a separator");
     }
+    if (row.empty() && line_ > 1) refuse_line("it is empty: remove it");
     if (found != columns_) refuse_line(counts(found, "columns", columns_));
 
     for (std::int64_t column = 1; column <= columns_; ++column) {
@@ -82,7 +84,9 @@ class CsvReader {
     const bool is_number = error == std::errc{} && end == cell.data() + cell.size() && std::isfinite(value);
     if (!is_number) {
       refuse_line("column " + std::to_string(column) + ": \"" + std::string(cell) + "\" is not a number" +
-                  (error == std::errc::result_out_of_range ? " that a float32 can hold" : ""));
+                  (error == std::errc::result_out_of_range ? " that a float32 can hold"
+                   : line_ == 1                            ? " (a header line is not read: remove it)"
+                                                           : ""));
     }
     return value;
   }
@@ -128,7 +132,7 @@ class CsvReader {
 ///
 /// Lines end in "\n" or "\r\n"; cells are plain numbers, neither quoted nor padded, and finite.
 /// Throws `std::runtime_error` with the file's name, and the line's number where there is one: no such file,
-/// an empty file, a row of another length, a cell that is not a number, another number of rows, a file that
+/// an empty file, a header or byte order mark, a row of another length, a cell that is not a number, another number of rows, a file that
 /// is cut short.
 inline at::Tensor read_csv(const std::filesystem::path& path, const CsvOptions& options = {}) {
   return detail::CsvReader(path, options).read(options.rows);
