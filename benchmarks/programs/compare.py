@@ -4,10 +4,10 @@
 without (by_hand.cpp): what it costs to compile it, and how much memory it takes to run it.
 
 All are compiled by the very commands of the build (without its compiler cache), in turn, and by the same with -O0, which is
-the headers' and templates' share: the processor's time of the compiler, and the median over rounds of the ratio. Then the
-first and the last of these train, in turn, a net of the width that is asked for: the peak of their resident memory, and that of
-what the training adds to a program which has loaded LibTorch. There a further program takes part, which has our optimizer and
-no trainer (by_hand_same_kernels.cpp).
+the headers' and templates' share: the processor's time of the compiler, the least of all rounds, since whatever disturbs a
+compiler makes it slower. Then trainer.cpp and by_hand.cpp train, in turn, a net of the width that is asked for: the peak of
+their resident memory, and that of what the training adds to a program which has loaded LibTorch. There a further program
+takes part, which has our optimizer and no trainer (by_hand_same_kernels.cpp).
 """
 
 import argparse
@@ -60,9 +60,9 @@ def usage_of(command, folder=None):
     return said, usage
 
 
-def ratio(rounds, to="by_hand", of="trainer"):
-    """Of a trainer to a loop by hand: the median over rounds."""
-    return statistics.median(each[of] / each[to] for each in rounds)
+def ratio(rounds, to="by_hand"):
+    """Of the trainer to a loop by hand: the median over rounds."""
+    return statistics.median(each["trainer"] / each[to] for each in rounds)
 
 
 def compare_compilation(build, count, title, flags=()):
@@ -77,10 +77,10 @@ def compare_compilation(build, count, title, flags=()):
                 _, usage = usage_of([*with_output(words, pathlib.Path(folder) / "out.o"), *flags], where)
                 seconds[program] = usage.ru_utime
             rounds.append(seconds)
-    print(f"compiling {title}, seconds of the processor: ", end="")
-    print(", ".join(f"{p} {statistics.median(each[p] for each in rounds):.1f}" for p in commands))
-    print(f"  trainer / by hand {ratio(rounds):.3f}  (the aim: 1.10)")
-    print(f"  trainer of parts / by hand {ratio(rounds, of=OF_PARTS):.3f}")
+    least = {program: min(each[program] for each in rounds) for program in commands}
+    print(f"compiling {title}, seconds of the processor: " + ", ".join(f"{p} {s:.1f}" for p, s in least.items()))
+    print(f"  trainer / by hand {least['trainer'] / least['by_hand']:.3f}  (the aim: 1.10)")
+    print(f"  trainer of parts / by hand {least[OF_PARTS] / least['by_hand']:.3f}")
 
 
 def compare_memory(build, count, width):

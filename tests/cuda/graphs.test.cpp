@@ -40,6 +40,34 @@ struct Net : nn::Module {
   }
 };
 
+/// Reads a value on the host, which a tape could tell before and a capture only when it breaks.
+struct Reading {
+  using slot = fg::slots::Clipping;
+  static constexpr bool repeats = true;
+  void clip(auto& gradients) const { (void)gradients.clip_norm(0.5).template item<double>(); }
+};
+
+/// Two groups, momentum, and a rate that training_step sets.
+struct Sets : Net {
+  torch::Tensor training_step(const fg::Example& batch, auto& step) {
+    if (step.global_step() < 20) step.optimizers().set_lr(1e-3 * static_cast<double>(step.global_step() + 1));
+    return Net::training_step(batch, step);
+  }
+  auto configure_optimizers() {
+    const auto all = parameters();
+    const fg::SGDOptions options{.lr = 1e-3, .momentum = 0.9};
+    return fg::optimizer(fg::SGD({{{all[0], all[1]}, options}, {{all[2], all[3], all[4], all[5]}, options}}))
+        .with(fg::CosineAnnealing{.period = 30}, fg::EveryStep{});
+  }
+};
+
+struct Double : Net {
+  Double() { to(torch::kDouble); }
+  torch::Tensor training_step(const fg::Example& batch, auto& step) {
+    return Net::training_step(fg::Example{batch.data.to(torch::kDouble), batch.target}, step);
+  }
+};
+
 struct Outcome {
   std::vector<torch::Tensor> parameters;
   std::optional<double> train_loss;
@@ -48,12 +76,12 @@ struct Outcome {
   std::optional<std::string> refusal{};
 };
 
-template <class Execution, class... Policies>
+template <class Model = Net, class Execution, class... Policies>
 Outcome train(Execution execution, bool reads, Policies... policies) {
   torch::manual_seed(3);
   std::vector<fg::Example> batches;
   for (int i = 0; i < 10; ++i) batches.emplace_back(torch::randn({i < 9 ? 8 : 5, 6}), torch::randint(3, {i < 9 ? 8 : 5}));
-  Net model;
+  Model model;
   model.reads = reads;
   fg::Trainer trainer{model, execution, fg::Cuda<0>{}, fg::MaxEpochs{6}, policies...};
   trainer.fit(batches);
@@ -71,10 +99,10 @@ void require_equal(const Outcome& eager, const Outcome& frozen) {
   CHECK(eager.train_loss == frozen.train_loss);
 }
 
-template <class... Policies>
+template <class Model = Net, class... Policies>
 void require_frozen_equals_eager(std::size_t tapes, Policies... policies) {
-  const auto eager = train(fg::Eager{}, false, policies...);
-  const auto frozen = train(fg::Frozen{.strict = true}, false, policies...);
+  const auto eager = train<Model>(fg::Eager{}, false, policies...);
+  const auto frozen = train<Model>(fg::Frozen{.strict = true}, false, policies...);
   require_equal(eager, frozen);
   CHECK(frozen.calls < eager.calls);
   CHECK(frozen.tapes == tapes);
@@ -88,6 +116,29 @@ TEST_CASE("a training on CUDA graphs equals an eager one") {
   require_frozen_equals_eager(4, fg::Accumulate<4>{});
   require_frozen_equals_eager(2, fg::Bfloat16Mixed{});
   require_frozen_equals_eager(2, fg::Float16Mixed{.initial_scale = 1024.0});
+  require_frozen_equals_eager<Double>(2, fg::ClipNorm{.max = 0.5});
+}
+
+TEST_CASE("a rate that training_step sets is not set again by its graph") {
+  if (!torch::cuda::is_available()) SKIP("no GPU");
+  Sets model;
+  fg::Trainer trainer{model, fg::Frozen{.strict = true}, fg::Cuda<0>{}};
+  auto loop = trainer.loop();
+  const fg::Example batch{torch::randn({8, 6}), torch::randint(3, {8})};
+  for (int i = 0; i < 12; ++i) loop.step(batch);
+  auto& optimizer = trainer.optimizer();
+  for (const std::int64_t group : {0, 1}) optimizer.set_lr(group, 0.0);
+  std::vector<torch::Tensor> before;
+  for (const auto& parameter : model.parameters()) before.push_back(parameter.detach().clone());
+  loop.step(batch);
+  for (std::size_t i = 0; i < before.size(); ++i) CHECK(torch::equal(model.parameters()[i], before[i]));
+}
+
+TEST_CASE("an update whose capture breaks is made eagerly, once") {
+  if (!torch::cuda::is_available()) SKIP("no GPU");
+  const auto frozen = train(fg::Frozen{}, false, Reading{});
+  require_equal(train(fg::Eager{}, false, Reading{}), frozen);
+  CHECK(frozen.refusal);
 }
 
 TEST_CASE("clipping and a fused update are a graph too, at whatever learning rate") {

@@ -57,8 +57,8 @@ TEST_CASE("tensors are stacked") {
 
 TEST_CASE("tensors that do not stack are refused by their number") {
   CHECK_THROWS_WITH(collated(std::vector{at::zeros({2}), at::zeros({3})}),
-                    "fulgurite: the examples of a batch do not fit together: the tensor of example 1 is [3], and that of example "
-                    "0 [2]: bring them to one shape, or write a collate for their type");
+                    "fulgurite: the examples of a batch do not fit together: the tensor of example 1 is [3], and that of "
+                    "example 0 [2]: bring them to one shape, or write a collate for their type");
   CHECK_THROWS_WITH(collated(std::vector{at::zeros({2}), at::Tensor()}),
                     "fulgurite: the examples of a batch do not fit together: the tensor of example 1 is undefined");
   CHECK_THROWS_AS(collated(std::vector{at::zeros({2}), at::zeros({3})}), std::invalid_argument);

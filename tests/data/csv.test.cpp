@@ -99,7 +99,7 @@ TEST_CASE("a cell that is not a number is refused with its line and column") {
 TEST_CASE("a header and a byte order mark are refused as what they are") {
   const File header("header", "a,b\n1,2\n");
   CHECK_THROWS_WITH(data::read_csv(header.path()),
-                    header.says("line 1: column 1: \"a\" is not a number (a header line is not read: remove it)"));
+                    header.says("line 1: column 1: \"a\" is not a number (if this is a header, remove it)"));
   const File mark("mark", "\xEF\xBB\xBF" "1,2\n");
   CHECK_THROWS_WITH(data::read_csv(mark.path()), mark.says("it begins with a byte order mark: save it as UTF-8 without one"));
 }

@@ -12,6 +12,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <stdexcept>
+#include <string>
 #include <vector>
 
 namespace fg = fulgurite;
@@ -152,4 +153,30 @@ TEST_CASE("a loss scale is one float32 number") {
   CHECK_THROWS_WITH(sgd.set_loss_scale(torch::ones({2}), {}),
                     "fulgurite: SGD takes a loss scale and a found_inf of one float32 element each, and was given [2] Float");
   CHECK_THROWS_AS(sgd.set_loss_scale({}, torch::zeros({1}, torch::kDouble)), std::invalid_argument);
+}
+
+TEST_CASE("what updates write beside parameters has names, and setting it back makes the update again") {
+  auto p = torch::ones({2}).requires_grad_(), q = torch::ones({3}).requires_grad_(), idle = torch::ones({1}).requires_grad_();
+  fg::AdamW adamw({{{p}, {.lr = 0.1}}, {{idle, q}, {.lr = 0.2}}});
+  const auto step = [&] {
+    p.mutable_grad() = torch::full({2}, 0.5);
+    q.mutable_grad() = torch::full({3}, 0.25);
+    adamw.step();
+  };
+  step();
+  std::vector<std::string> names;
+  std::vector<torch::Tensor> state{p, q}, before{p.detach().clone(), q.detach().clone()};
+  adamw.for_each_state([&](const std::string& name, const torch::Tensor& tensor) {
+    names.push_back(name);
+    state.push_back(tensor);
+    before.push_back(tensor.clone());
+  });
+  CHECK(names == std::vector<std::string>{"exp_avg of parameter 0", "exp_avg_sq of parameter 0", "the count of updates",
+                                          "exp_avg of parameter 2", "exp_avg_sq of parameter 2", "the count of updates"});
+  step();
+  const auto once = torch::cat({p.detach(), q.detach()});
+  const torch::NoGradGuard no_grad;
+  for (std::size_t i = 0; i < state.size(); ++i) state[i].copy_(before[i]);
+  step();
+  CHECK(torch::equal(torch::cat({p, q}), once));
 }

@@ -85,7 +85,7 @@ class CsvReader {
     if (!is_number) {
       refuse_line("column " + std::to_string(column) + ": \"" + std::string(cell) + "\" is not a number" +
                   (error == std::errc::result_out_of_range ? " that a float32 can hold"
-                   : line_ == 1                            ? " (a header line is not read: remove it)"
+                   : line_ == 1 && column == 1             ? " (if this is a header, remove it)"
                                                            : ""));
     }
     return value;
@@ -132,8 +132,8 @@ class CsvReader {
 ///
 /// Lines end in "\n" or "\r\n"; cells are plain numbers, neither quoted nor padded, and finite.
 /// Throws `std::runtime_error` with the file's name, and the line's number where there is one: no such file,
-/// an empty file, a header or byte order mark, a row of another length, a cell that is not a number, another number of rows, a file that
-/// is cut short.
+/// an empty file, a header or byte order mark, a row of another length, a cell that is not a number, another
+/// number of rows, a file that is cut short.
 inline at::Tensor read_csv(const std::filesystem::path& path, const CsvOptions& options = {}) {
   return detail::CsvReader(path, options).read(options.rows);
 }

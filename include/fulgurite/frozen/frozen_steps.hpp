@@ -200,8 +200,9 @@ class FrozenSteps {
   /// Clipping and update after the batch that `run` had last: `update()`, or its replay. The first that finds the optimizer
   /// as the last one after such a batch found it is recorded, the next is checked.
   template <RepeatsUpdate Optimizer, class Update>
-  void update(const Optimizer& optimizer, Update&& update) {
+  void update(Optimizer& optimizer, Update&& update) {
     if (!current_) return update();
+    optimizer.bring_rates();
     Entry& entry = *current_;
     if (entry.revision != optimizer.revision()) {
       entry.revision = optimizer.revision();
@@ -318,7 +319,7 @@ class FrozenSteps {
   }
 
   template <class Optimizer, class Update>
-  void record_update(Entry& entry, const Optimizer& optimizer, Update& update) {
+  void record_update(Entry& entry, Optimizer& optimizer, Update& update) {
     std::vector<at::Tensor> changing;
     std::vector<const void*> gradients;
     optimizer.for_each_parameter([&](const at::Tensor& parameter) {
@@ -329,7 +330,10 @@ class FrozenSteps {
     try {
       entry.update.emplace(FrozenUpdate{recorder_->record(without_result(update), changing, {}), std::move(gradients)});
     } catch (const FrozenRefusal& refusal) {
-      if (!recorder_->makes_refused_steps()) update();
+      if (!recorder_->makes_refused_steps()) {
+        if constexpr (requires { optimizer.begin_anew(); }) optimizer.begin_anew();  // a clipping that was never computed
+        update();
+      }
       give_up(refusal);
     }
   }
@@ -337,7 +341,8 @@ class FrozenSteps {
   template <class Optimizer, class Update>
   void check_update(FrozenUpdate& frozen, const Optimizer& optimizer, Update& update) {
     FrozenState state = model_->state();
-    optimizer.for_each_state([&](const std::string& name, const at::Tensor& tensor) { state.tensors.emplace_back(name, tensor); });
+    const auto add = [&](const std::string& name, const at::Tensor& tensor) { state.tensors.emplace_back(name, tensor); };
+    optimizer.for_each_state(add);
     const auto difference = frozen.recording->verify(state, without_result(update));
     if (difference) return give_up(*difference);
     frozen.checked = true;

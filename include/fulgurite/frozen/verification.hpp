@@ -14,6 +14,7 @@
 #include <optional>
 #include <sstream>
 #include <string>
+#include <unordered_set>
 #include <utility>
 #include <vector>
 
@@ -114,7 +115,12 @@ class Comparison {
 
   /// `state`, and every memory that the tape writes beside it, as a whole.
   static FrozenState with_lasting(const Tape& tape, FrozenState state) {
+    std::unordered_set<const void*> known;
+    for (const auto& [name, tensor] : state.tensors) {
+      if (tensor.defined() && tensor.nbytes() == tensor.storage().nbytes()) known.insert(tensor.storage().data());
+    }
     for (const auto& [writer, tensor] : tape.lasting_) {
+      if (known.contains(tensor.storage().data())) continue;
       const auto elements = static_cast<std::int64_t>(tensor.storage().nbytes()) / tensor.element_size();
       std::ostringstream name;
       print_value(name << "what " << writer << " writes, ", tensor);

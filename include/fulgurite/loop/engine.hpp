@@ -322,7 +322,7 @@ class Engine {
     if (window_open) {
       if constexpr (accumulates) {
         archive.same("accumulation window", std::to_string(policies_.accumulation().window(progress_.epoch)) + " batches",
-                     "give the trainer the fg::Accumulate that it had");
+                     "give the trainer the accumulation policy that it had");
       } else if constexpr (Archive::loads) {
         archive.refuse("accumulation window", "is open, and this trainer has none: give it the fg::Accumulate that it had");
       }

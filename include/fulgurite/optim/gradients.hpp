@@ -14,7 +14,6 @@
 #include <ATen/ops/zeros.h>
 #include <c10/core/GradMode.h>
 
-#include <algorithm>
 #include <cstddef>
 #include <utility>
 #include <vector>

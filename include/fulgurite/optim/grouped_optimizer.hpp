@@ -88,6 +88,7 @@ class GroupedOptimizer {
                                           // If Derived has none: what it gives to a kernel that asks for some
     at::Tensor all_steps;                 // the memory of `steps`
     at::Tensor lr;                        // of a fused kernel: the group's, or its copy on a GPU (rate_for)
+    double lr_there = 0.0;                // what lies in that copy
     double count;                         // updates made, this one included; if Derived::uniform
     std::array<double, Numbers> numbers;  // if Derived::uniform
     std::int64_t elements = 0;            // of all parameters
@@ -140,6 +141,7 @@ class GroupedOptimizer {
     // Only a fused kernel heeds found_inf by itself, and it cannot take back a state that was made for it.
     if (!(Derived::fused && steady) && scale_.skips()) return;
     const at::Tensor divisor = scale_.divisor();
+    bring_rates();
     for (Group& group : groups_) {
       if (group.stale) arrange(group);
       for (Part& part : group.parts) update(group, part, divisor);
@@ -210,7 +212,10 @@ class GroupedOptimizer {
       for (std::size_t i = 0; i < group.state.size(); ++i) {
         for (std::size_t k = 0; k < States; ++k) {
           const at::Tensor& tensor = group.state[i].tensors[k];
-          if (tensor.defined()) f(std::string(Derived::state_names[k]) + " of parameter " + std::to_string(group.number(i)), tensor);
+          if (!tensor.defined()) continue;
+          f(Derived::state_names[k] + std::string(group.flat ? " of flat memory " : " of parameter ") +
+                std::to_string(group.flat ? static_cast<std::int64_t>(i) : group.number(i)),
+            tensor);
         }
       }
       for (const Part& part : group.parts) {
@@ -230,8 +235,9 @@ class GroupedOptimizer {
     revision_ = next_revision();
   }
 
-  /// Another number after whatever makes updates other ones than the learning rate and the step do. What was asked of the
-  /// next update alone (gradients that were clipped or unscaled before) makes it one that no other update has.
+  /// Another number after whatever makes updates other ones, but for the step and for a learning rate that lies in a tensor where
+  /// the kernels run. What was asked of the next update alone (gradients that were clipped or unscaled before) makes it one that
+  /// no other update has.
   std::uint64_t revision() const { return scale_.is_pending() ? next_revision() : revision_; }
 
   double lr(std::int64_t group) const { return at(group).options.lr; }
@@ -239,14 +245,20 @@ class GroupedOptimizer {
     Group& changed = at(group);
     changed.options.lr = lr;
     double& rate = *changed.lr.template mutable_data_ptr<double>();
-    if (rate == lr) return;
-    rate = lr;
+    if (std::exchange(rate, lr) == lr) return;
+    for (const Part& part : changed.parts) {
+      if (!part.device.is_cpu() && part.lr.is_same(changed.lr)) revision_ = next_revision();  // the kernel was given a number
+    }
+  }
+  /// Brings learning rates to where the kernels read them, as `step()` does. Who captures or replays one calls it before: a
+  /// rate that is brought within a graph would come back with every replay.
+  void bring_rates() {
     if constexpr (Derived::fused) {
-      for (Part& part : changed.parts) {
-        if (part.lr.is_same(changed.lr)) {
-          if (!part.device.is_cpu()) revision_ = next_revision();  // the kernel was given a number
-        } else {
-          part.lr.fill_(lr);
+      for (Group& group : groups_) {
+        for (Part& part : group.parts) {
+          if (part.lr.is_same(group.lr) || part.lr_there == group.options.lr) continue;
+          part.lr.fill_(group.options.lr);
+          part.lr_there = group.options.lr;
         }
       }
     }
@@ -477,6 +489,7 @@ class GroupedOptimizer {
 
   /// Makes the parts of a group from the parameters that have a gradient now.
   void arrange(Group& group) {
+    revision_ = next_revision();
     group.parts.clear();
     group.idle.clear();
     for (std::size_t i = 0; i < group.parameters.size(); ++i) {
@@ -503,7 +516,10 @@ class GroupedOptimizer {
       }
     }
     if constexpr (Derived::fused) {
-      for (Part& part : group.parts) part.lr = rate_for(part, group);
+      for (Part& part : group.parts) {
+        part.lr = rate_for(part, group);
+        part.lr_there = group.options.lr;
+      }
     }
     if constexpr (step_tensors()) {
       for (Part& part : group.parts) {
@@ -513,7 +529,6 @@ class GroupedOptimizer {
       }
     }
     group.stale = false;
-    revision_ = next_revision();
   }
 
   /// A CUDA graph of the update reads the rate on its device. LibTorch's kernels take it from there in float32 only, which is
@@ -531,7 +546,7 @@ class GroupedOptimizer {
       if (!Derived::uniform || (part.count == state.count && part.numbers == state.numbers)) return part;
     }
     return group.parts.emplace_back(
-        Part{parameter.device(), parameter.scalar_type(), kind, {}, {}, {}, {}, {}, {}, {}, state.count, state.numbers});
+        Part{parameter.device(), parameter.scalar_type(), kind, {}, {}, {}, {}, {}, {}, {}, 0.0, state.count, state.numbers});
   }
 
   /// On a CPU a multi-tensor operator walks its list tensor by tensor, and several of them make an update: short lists stay

@@ -47,11 +47,12 @@ template <class O>
 concept TakesLossScale = !NeedsClosure<O> && requires(O& optimizer) { optimizer.set_loss_scale({}, {}); };
 
 /// Its update is the same operators on the same tensors each time, whatever learning rate and step: a tape may hold it for as
-/// long as `revision()` stays what it was and gradients lie where they did. `for_each_state(f)` calls f(name, tensor) for what
-/// the update writes beside parameters.
+/// long as `revision()` stays what it was and gradients lie where they did. `bring_rates()` comes before each: it writes learning
+/// rates to where the operators read them. `for_each_state(f)` calls f(name, tensor) for what the update writes beside parameters.
 template <class O>
-concept RepeatsUpdate = requires(const O& optimizer) {
+concept RepeatsUpdate = requires(O& changing, const O& optimizer) {
   requires O::repeats_update;
+  changing.bring_rates();
   { optimizer.revision() } -> std::convertible_to<std::uint64_t>;
   optimizer.for_each_parameter([](const auto&) {});
   optimizer.for_each_state([](const std::string&, const auto&) {});
