@@ -67,5 +67,5 @@ TEST_CASE("fractions that are none are refused by name") {
   CHECK_THROWS_WITH(data::split(dataset_of(4), {1.5, -0.5}, 0),
                     "fulgurite: split cannot take -0.500000 of a data set");
   CHECK_THROWS_AS(data::split(dataset_of(4), {0.5, 0.4}, 0), std::invalid_argument);
-  CHECK_THROWS_WITH(data::split(data::TensorDataset(), {0.5, 0.5}, 0), "fulgurite: split was given an empty data set");
+  CHECK_THROWS_WITH(data::split(data::TensorDataset(), {0.5, 0.5}, 0), "fulgurite: split was given a data set without tensors");
 }

@@ -23,7 +23,7 @@ namespace fulgurite::data {
 ///     auto [train, validation, test] = fg::data::split(digits, {0.7, 0.15, 0.15}, /*seed=*/0);
 ///
 /// The same data set, fractions and seed give the same parts everywhere. The parts are copies.
-/// Throws `std::invalid_argument` when a fraction is negative or they do not sum to one, or the data set is empty.
+/// Throws `std::invalid_argument` when a fraction is negative or they do not sum to one, or the data set has no tensors.
 template <std::size_t Parts>
 std::array<TensorDataset, Parts> split(const TensorDataset& dataset, const double (&fractions)[Parts],
                                        std::uint64_t seed) {
@@ -40,7 +40,7 @@ std::array<TensorDataset, Parts> split(const TensorDataset& dataset, const doubl
                                 " instead of 1");
   }
 
-  if (dataset.size() == 0) throw std::invalid_argument("fulgurite: split was given an empty data set");
+  if (!dataset.inputs().defined()) throw std::invalid_argument("fulgurite: split was given a data set without tensors");
   const auto count = static_cast<std::int64_t>(dataset.size());
   auto drawn = random_order(count, seed);
   const at::Tensor order = at::from_blob(drawn.data(), {count}, at::kLong);
