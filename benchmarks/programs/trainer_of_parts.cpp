@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The program with no more of Fulgurite than it uses: for who compiles often.
+// The program with no more of Fulgurite than it uses: tells what the headers cost that it does not.
 #include <torch/torch.h>
 
 #include <fulgurite/core.hpp>
