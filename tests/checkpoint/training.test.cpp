@@ -3,6 +3,7 @@
 // is tested in resume*.test.cpp.
 #include <fulgurite/checkpoint/training.hpp>
 
+#include "support/files.hpp"
 #include "support/resume.hpp"
 
 #include <fulgurite/callbacks.hpp>
@@ -14,13 +15,17 @@
 
 #include <cstddef>
 #include <filesystem>
-#include <fstream>
-#include <iterator>
 #include <stdexcept>
 #include <string>
 #include <string_view>
 
 namespace {
+
+/// A file of this value, as Python may have written it.
+void write_value(const std::filesystem::path& file, const c10::IValue& value) {
+  const auto bytes = torch::pickle_save(value);
+  support::write_file(file, {bytes.data(), bytes.size()});
+}
 
 namespace fg = fulgurite;
 using Catch::Matchers::ContainsSubstring;
@@ -133,9 +138,7 @@ TEST_CASE("weights can be read out of a checkpoint, by fg::load_weights and as t
   const auto dictionary = fg::detail::read_pickle(file.path);
   CHECK(fg::detail::find(dictionary, "global_step")->toInt() == 2);
   // What torch.load takes without being told to trust the file: no functions of torch.jit are called. (Nothing is compressed.)
-  std::ifstream stream(file.path, std::ios::binary);
-  const std::string bytes{std::istreambuf_iterator<char>(stream), {}};
-  CHECK_THAT(bytes, ContainsSubstring("_rebuild_tensor_v2") && !ContainsSubstring("torch.jit"));
+  CHECK_THAT(support::text_of(file.path), ContainsSubstring("_rebuild_tensor_v2") && !ContainsSubstring("torch.jit"));
   Plain other;
   fg::Trainer resumed{other};
   fg::load_checkpoint(resumed, file.path);
@@ -154,16 +157,9 @@ TEST_CASE("files that hold no training are refused by what they are") {
   require_refused(trainer, file.path, "it holds weights only, without the training around them");
 
   fg::save_checkpoint(trainer, file.path);
-  std::string whole;
-  {
-    std::ifstream stream(file.path, std::ios::binary);
-    whole.assign(std::istreambuf_iterator<char>(stream), {});
-  }
-  const auto rewrite = [&](std::string_view bytes) {
-    std::ofstream(file.path, std::ios::binary).write(bytes.data(), static_cast<std::streamsize>(bytes.size()));
-  };
+  const std::string whole = support::text_of(file.path);
   for (const std::size_t size : {std::size_t{0}, std::size_t{3}, whole.size() / 2, whole.size() - 1}) {
-    rewrite(std::string_view(whole).substr(0, size));
+    support::write_file(file.path, std::string_view(whole).substr(0, size));
     require_refused(trainer, file.path, "it is cut short, or no checkpoint");
   }
   // A directory that promises a record far beyond the file's end: both of its sizes, little-endian.
@@ -171,13 +167,10 @@ TEST_CASE("files that hold no training are refused by what they are") {
   const auto entry = beyond.find("PK\x01\x02");
   REQUIRE(entry != std::string::npos);
   for (const std::size_t place : {20u, 24u}) beyond.replace(entry + place, 4, std::string("\0\0\0\x40", 4));
-  rewrite(beyond);
+  support::write_file(file.path, beyond);
   require_refused(trainer, file.path, "it is cut short, or no checkpoint");
 
-  const auto write = [&](const c10::IValue& value) {
-    const auto bytes = torch::pickle_save(value);
-    std::ofstream(file.path, std::ios::binary).write(bytes.data(), static_cast<std::streamsize>(bytes.size()));
-  };
+  const auto write = [&](const c10::IValue& value) { write_value(file.path, value); };
   write(fg::detail::new_dict(c10::StringType::get()));
   require_refused(trainer, file.path, "it was not written by fg::save_checkpoint");
 
@@ -331,8 +324,7 @@ TEST_CASE("whatever is broken in a file, it is refused with everything as it was
   const auto with = [&](const char* name, const c10::IValue& value) {
     auto dictionary = fg::detail::read_pickle(file.path).toGenericDict();
     dictionary.insert_or_assign(name, value);
-    const auto bytes = torch::pickle_save(dictionary);
-    std::ofstream(file.path, std::ios::binary).write(bytes.data(), static_cast<std::streamsize>(bytes.size()));
+    write_value(file.path, dictionary);
   };
   const auto require_nothing_changed = [&](const std::string& words) {
     const at::Tensor gradient = other.layer->weight.grad().clone();

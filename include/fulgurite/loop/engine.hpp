@@ -317,9 +317,7 @@ class Engine {
     archive("metrics", metrics_);
     if constexpr (scales_loss) archive("loss_scale", backend_.loss_scale());
     for_each_optimizer([&](auto index) { archive("optimizer_" + std::to_string(index), running(index)); });
-    bool window_open = false;
-    for_each_optimizer([&](auto index) { window_open |= running(index).window().is_open(); });
-    if (window_open) {
+    if (has_open_window()) {
       if constexpr (accumulates) {
         archive.same("accumulation window", std::to_string(policies_.accumulation().window(progress_.epoch)) + " batches",
                      "give the trainer the accumulation policy that it had");
@@ -357,9 +355,7 @@ class Engine {
 
   /// Gradients are part of the state: a window is open, or nobody knows when they are zeroed.
   bool keeps_gradients() const {
-    bool open = manual || hooks::present<hooks::optimizer_zero_grad_hook, Model>;
-    for_each_optimizer([&](auto index) { open |= running(index).window().is_open(); });
-    return open;
+    return manual || hooks::present<hooks::optimizer_zero_grad_hook, Model> || has_open_window();
   }
 
   /// Schedules that follow a metric come after the validation and on_train_epoch_end that may log it. In manual mode the
@@ -409,6 +405,12 @@ class Engine {
   template <std::size_t I>
   FULGURITE_INLINE const auto& running(OptimizerIndex<I>) const {
     return boost::hana::at_c<I>(running_);
+  }
+
+  bool has_open_window() const {
+    bool open = false;
+    for_each_optimizer([&](auto index) { open |= running(index).window().is_open(); });
+    return open;
   }
 
   /// The accumulation window to which a batch belongs, for one of the optimizers.
