@@ -9,4 +9,5 @@
 #include "logging/logger.hpp"
 #include "logging/metric.hpp"
 #include "logging/metrics.hpp"
+#include "logging/notice.hpp"
 #include "logging/number.hpp"
