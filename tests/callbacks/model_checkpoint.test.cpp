@@ -22,6 +22,8 @@
 #include <utility>
 #include <vector>
 
+#include "support/files.hpp"
+#include "support/system_calls.hpp"
 #include "support/temporary_folder.hpp"
 
 namespace {
@@ -45,12 +47,6 @@ struct Scored : torch::nn::Module {
 
 const std::vector<torch::Tensor> two_batches(2, torch::ones({3, 2}));
 
-Names names_in(const std::filesystem::path& folder) {
-  Names names;
-  for (const auto& entry : std::filesystem::directory_iterator(folder)) names.insert(entry.path().filename().string());
-  return names;
-}
-
 template <class Callback>
 Names names_after(Callback callback, std::vector<double> scores, const std::filesystem::path& folder) {
   Scored model;
@@ -58,7 +54,7 @@ Names names_after(Callback callback, std::vector<double> scores, const std::file
   callback.folder = folder;
   fg::Trainer trainer{model, callback, fg::MaxEpochs{static_cast<std::int64_t>(model.scores.size())}};
   trainer.fit(two_batches);
-  return names_in(folder);
+  return support::names_in(folder);
 }
 
 using OnScore = fg::ModelCheckpoint<"score">;
@@ -93,7 +89,7 @@ TEST_CASE("it saves after optimizer steps, and never twice at the same one") {
   fg::Trainer trainer{model, fg::ModelCheckpoint<>{.folder = folder.path, .save_top_k = -1, .every = fg::EveryStep{2}},
                       fg::Accumulate<2>{}, fg::MaxEpochs{4}};
   trainer.fit(two_batches);
-  CHECK(names_in(folder.path) == Names{"epoch=1-step=2.ckpt", "epoch=3-step=4.ckpt"});
+  CHECK(support::names_in(folder.path) == Names{"epoch=1-step=2.ckpt", "epoch=3-step=4.ckpt"});
 }
 
 TEST_CASE("a metric that nobody logs is an error, unless it isn't strict") {
@@ -104,7 +100,7 @@ TEST_CASE("a metric that nobody logs is an error, unless it isn't strict") {
   Scored other;
   fg::Trainer lenient{other, OnScore{.folder = folder.path, .strict = false}, fg::MaxEpochs{1}};
   lenient.fit(two_batches);
-  CHECK(names_in(folder.path).empty());
+  CHECK(support::names_in(folder.path).empty());
 }
 
 TEST_CASE("two that save into one folder do not touch each other's files") {
@@ -118,7 +114,7 @@ TEST_CASE("two that save into one folder do not touch each other's files") {
   REQUIRE(best);
   REQUIRE(newest);
   CHECK(best->path != newest->path);
-  CHECK(names_in(folder.path) == Names{std::filesystem::path(best->path).filename().string(),
+  CHECK(support::names_in(folder.path) == Names{std::filesystem::path(best->path).filename().string(),
                                        std::filesystem::path(newest->path).filename().string()});
   const auto step_in = [](const std::string& path) {
     return fg::detail::find(fg::detail::read_pickle(path), "global_step")->toInt();
@@ -132,14 +128,13 @@ TEST_CASE("what could not be written is not kept, and saved the next time") {
   Scored model;
   model.scores = {1.0, 2.0};
   fg::Trainer trainer{model, fg::ModelCheckpoint<>{.folder = folder.path}, fg::MaxEpochs{1}};
-  // There the file would be written before it gets its name.
-  const auto obstacle = folder.path / "epoch=0-step=2.ckpt.part";
-  std::filesystem::create_directories(obstacle / "inside");
-  CHECK_THROWS_WITH(trainer.fit(two_batches), ContainsSubstring("cannot save a checkpoint to"));
+  {
+    const support::FullDisk full;
+    CHECK_THROWS_WITH(trainer.fit(two_batches), ContainsSubstring("cannot save a checkpoint to"));
+  }
   auto& callback = trainer.template callback<fg::ModelCheckpoint<>>();
   CHECK(callback.best() == nullptr);
   CHECK(!callback.saved_step);
-  std::filesystem::remove_all(obstacle);
   trainer.set_limit(fg::MaxEpochs{2});
   trainer.fit(two_batches);
   REQUIRE(callback.best());
@@ -162,12 +157,12 @@ TEST_CASE("a resumed run goes on with what was kept") {
   Scored model, other;
   auto first = trained(model, 3);
   first.fit(two_batches);
-  CHECK(names_in(folder.path) == Names{"epoch=1-step=4.ckpt", "epoch=2-step=6.ckpt", "last.ckpt"});
+  CHECK(support::names_in(folder.path) == Names{"epoch=1-step=4.ckpt", "epoch=2-step=6.ckpt", "last.ckpt"});
   auto second = trained(other, 4);
   fg::load_checkpoint(second, folder.path / "last.ckpt");
   CHECK(second.template callback<OnScore>().saved.size() == 2);
   second.fit(two_batches);
-  CHECK(names_in(folder.path) == Names{"epoch=1-step=4.ckpt", "epoch=3-step=8.ckpt", "last.ckpt"});
+  CHECK(support::names_in(folder.path) == Names{"epoch=1-step=4.ckpt", "epoch=3-step=8.ckpt", "last.ckpt"});
   CHECK(second.template callback<OnScore>().best()->path == (folder.path / "epoch=3-step=8.ckpt").string());
 }
 

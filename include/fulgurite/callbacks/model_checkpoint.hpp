@@ -12,13 +12,13 @@
 #include <stdexcept>
 #include <string>
 #include <string_view>
-#include <system_error>
 #include <utility>
 #include <variant>
 #include <vector>
 
 #include <fulgurite/checkpoint/training.hpp>
 #include <fulgurite/detail/fixed_string.hpp>
+#include <fulgurite/detail/posix_file.hpp>
 #include <fulgurite/policies/scheduler_interval.hpp>
 #include <fulgurite/schedulers/plateau.hpp>
 #include "callback.hpp"
@@ -44,8 +44,8 @@ struct SavedCheckpoint {
 /// It saves once an epoch, when it is over; where `ValidateEvery` has validations at other times, after each of them; or after
 /// every so many optimizer steps. Never twice at the same `global_step`.
 ///
-/// Then `fit` throws std::invalid_argument for a metric that nobody logged (if `strict`), and std::runtime_error
-/// (std::filesystem::filesystem_error for the folder) if the checkpoint cannot be saved.
+/// Then `fit` throws std::invalid_argument for a metric that nobody logged (if `strict`), and std::runtime_error if the checkpoint
+/// cannot be saved or an old one not be removed.
 template <detail::FixedString Metric = "">
 struct ModelCheckpoint {
   using slot = slots::Callback;
@@ -127,7 +127,14 @@ struct ModelCheckpoint {
 
   /// Only now, when the files of others that save here are there too.
   void write(auto& engine, SavedCheckpoint candidate, const std::string& stem) {
-    std::filesystem::create_directories(folder);
+    const auto without_file_errors = [](const auto& act) {
+      try {
+        act();
+      } catch (const detail::FileError& error) {
+        throw std::runtime_error(std::string("fulgurite: ModelCheckpoint ") + error.what());
+      }
+    };
+    without_file_errors([&] { detail::make_folders(folder.string()); });
     // The file holds what is kept, itself included; what is not there in the end is not kept.
     auto saved_before = saved;
     auto step_before = std::exchange(saved_step, engine.progress().global_step);
@@ -138,8 +145,8 @@ struct ModelCheckpoint {
         detail::write_checkpoint(engine, candidate.path);
         saved_before = saved;
         step_before = saved_step;
-        std::error_code gone_already;
-        if (!loser->path.empty()) std::filesystem::remove(loser->path, gone_already);
+        // The new one is on the disk now, so the old one may go.
+        if (!loser->path.empty()) without_file_errors([&] { detail::remove_file(loser->path); });
       }
       if (save_last) detail::write_checkpoint(engine, folder / "last.ckpt");
     } catch (...) {

@@ -286,7 +286,7 @@ inline c10::IValue copied(const c10::IValue& value) {
 template <class Engine>
 void write_checkpoint(Engine& engine, const std::filesystem::path& path) {
   const c10::NoGradGuard no_grad;
-  write_whole(path, "a checkpoint", [&](const std::filesystem::path& beside) {
+  write_whole(path, "a checkpoint", [&](NewFile& to) {
     const auto weights = all_weights(engine);
     auto state_dict = new_dict(c10::StringType::get());
     for (const auto& [name, weight] : weights) state_dict.insert(name, weight.detach());
@@ -300,7 +300,7 @@ void write_checkpoint(Engine& engine, const std::filesystem::path& path) {
     CheckpointWriter extra;
     extra("hyper_parameters", engine.hyperparameters());
     file.insert("hyper_parameters", *find(extra.ivalue(), "hyper_parameters"));
-    write_pickle(portable(file), beside);
+    write_pickle(portable(file), to);
   });
 }
 

@@ -107,14 +107,23 @@ std::vector<at::Tensor> weights_of_archive(Model& model, const std::vector<Named
 
 }  // namespace detail
 
-/// Writes parameters and buffers. The file appears whole or not at all: it is written beside its place and then renamed.
-/// Throws std::runtime_error that names the file.
+/// Writes parameters and buffers. The file appears whole or not at all, even if the process is killed or the power is cut
+/// meanwhile. Throws std::runtime_error that names the file.
 template <class Model>
 void save_weights(const Model& model, const std::filesystem::path& path) {
-  detail::write_whole(path, "weights", [&](const std::filesystem::path& beside) {
+  detail::write_whole(path, "weights", [&](detail::NewFile& file) {
     torch::serialize::OutputArchive archive;
     model.save(archive);
-    archive.save_to(beside.string());
+    std::exception_ptr problem;  // the archive's destructor goes on writing after an error, and may not throw then
+    archive.save_to([&](const void* data, std::size_t size) {
+      try {
+        if (!problem) file.write(data, size);
+      } catch (...) {
+        problem = std::current_exception();
+      }
+      return size;
+    });
+    if (problem) std::rethrow_exception(problem);
   });
 }
 

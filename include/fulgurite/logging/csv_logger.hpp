@@ -4,12 +4,13 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <exception>
 #include <filesystem>
-#include <fstream>
 #include <memory>
+#include <sstream>
 #include <stdexcept>
 #include <string>
-#include <utility>
+#include <string_view>
 #include <vector>
 
 #include <fulgurite/callbacks/callback.hpp>
@@ -23,6 +24,7 @@ namespace fulgurite {
 /// row does not have is left empty. A metric that comes later adds a column to the whole file.
 /// Hyper-parameters go beside it, into
 /// `<path>.hyperparameters.csv`. Each row is in the file when the trainer goes on.
+/// Rows for which a disk has no room are an error, and written once it has.
 struct CsvLogger {
   using slot = slots::Callback;
 
@@ -38,14 +40,12 @@ struct CsvLogger {
   void log_hyperparameters(const Hyperparameters& parameters) const {
     std::filesystem::path beside = path;
     beside += ".hyperparameters.csv";
-    detail::make_folder_of(beside);
-    std::ofstream file(beside);
-    file << "name,value\n";
+    std::string text = "name,value\n";
     for (const Hyperparameter& parameter : parameters) {
-      file << detail::csv_field(parameter.name) << ',' << detail::csv_field(detail::text_of(parameter.value))
-           << '\n';
+      text += detail::csv_field(parameter.name) + ',' + detail::csv_field(detail::text_of(parameter.value)) + '\n';
     }
-    detail::require_written(file, beside);
+    detail::begin_file(beside, ExistingFile::replace);
+    detail::LogFile(beside).replace(text);
   }
 };
 
@@ -53,24 +53,32 @@ struct CsvLogger {
 struct CsvLogger::Writer {
   std::filesystem::path path;
   std::vector<std::string> columns{"step", "epoch"};
-  std::ofstream file{};
+  std::size_t columns_in_file = 0;
+  detail::LogFile file;
 
-  Writer(const std::filesystem::path& to, ExistingFile existing) : path(to) {
-    if (detail::begin_file(path, existing)) {
-      std::ifstream before(path);
-      columns = detail::read_csv_record(before).value_or(columns);
-      if (columns.size() < 2 || columns[0] != "step" || columns[1] != "epoch") {
-        throw std::runtime_error("fulgurite: " + path.string() +
-                                 " does not begin with step,epoch: fg::CsvLogger appends to "
-                                 "what it wrote itself; choose another path");
-      }
-      before.close();
-      file.open(path, std::ios::app);
-    } else {
-      file.open(path);
-      file << header() << std::flush;
+  Writer(const std::filesystem::path& to, ExistingFile existing) : path(to), file(to) {
+    if (!detail::begin_file(path, existing)) {
+      widen();
+      return;
     }
-    detail::require_written(file, path);
+    file.open(true);
+    std::istringstream before(file.text());
+    columns = detail::read_csv_record(before).value_or(columns);
+    columns_in_file = columns.size();
+    if (columns.size() < 2 || columns[0] != "step" || columns[1] != "epoch") {
+      throw std::runtime_error("fulgurite: " + path.string() +
+                               " does not begin with step,epoch: fg::CsvLogger appends to "
+                               "what it wrote itself; choose another path");
+    }
+  }
+
+  Writer(const Writer&) = delete;
+  Writer& operator=(const Writer&) = delete;
+  ~Writer() {
+    try {
+      if (!file.waiting.empty() && columns.size() > columns_in_file) widen();
+    } catch (const std::exception&) {  // it was said when the rows came
+    }
   }
 
   void write(const MetricsRow& row) {
@@ -87,34 +95,41 @@ struct CsvLogger::Writer {
       }
       fields[at] = detail::text_of(value);
     }
-    if (columns.size() > known) widen(columns.size() - known);
-    file << detail::joined(fields) << std::flush;
-    detail::require_written(file, path);
+    file.waiting = widened(file.waiting, columns.size() - known) + detail::joined(fields);
+    if (columns.size() > columns_in_file) {
+      widen();
+    } else {
+      file.write();
+    }
   }
 
  private:
-  std::string header() const {
-    std::vector<std::string> fields;
-    for (const std::string& column : columns) fields.push_back(detail::csv_field(column));
-    return detail::joined(fields);
+  /// Writes the file anew with the columns that it lacks, and with the rows that wait.
+  void widen() {
+    std::string text;
+    for (const std::string& column : columns) text += (text.empty() ? "" : ",") + detail::csv_field(column);
+    text += '\n';
+    if (columns_in_file > 0) {
+      const std::string old = file.text();
+      std::istringstream before(old);
+      detail::read_csv_record(before);  // the old header, which may have line breaks in it
+      if (const auto rows = before.tellg(); rows > 0) {
+        text += widened(std::string_view(old).substr(static_cast<std::size_t>(rows)), columns.size() - columns_in_file);
+      }
+    }
+    file.replace(text + file.waiting);
+    columns_in_file = columns.size();
   }
 
-  /// Writes the file anew with so many more columns, and puts it into its place when it is whole.
-  void widen(std::size_t added) {
-    file.close();
-    std::filesystem::path whole = path;
-    whole += ".new";
-    {
-      std::ifstream before(path);
-      std::ofstream after(whole);
-      after << header();
-      detail::read_csv_record(before);  // the old header, which may have line breaks in it
-      for (std::string line; std::getline(before, line);) after << line << std::string(added, ',') << '\n';
-      after.flush();
-      detail::require_written(after, whole);
+  static std::string widened(std::string_view rows, std::size_t added) {
+    if (added == 0) return std::string(rows);
+    const std::string commas(added, ',');
+    std::string text;
+    for (const char c : rows) {
+      if (c == '\n') text += commas;
+      text += c;
     }
-    std::filesystem::rename(whole, path);
-    file.open(path, std::ios::app);
+    return text;
   }
 };
 

@@ -3,9 +3,9 @@
 #pragma once
 
 #include <filesystem>
-#include <fstream>
 #include <memory>
 #include <string>
+#include <utility>
 #include <variant>
 
 #include <fulgurite/callbacks/callback.hpp>
@@ -18,20 +18,22 @@ namespace fulgurite {
 /// Writes `{"step":49,"epoch":0,"train_loss":0.25}` for each row of metrics,
 /// `{"hyperparameters":{"lr":0.003}}` for hyper-parameters. A nan or an infinity, which JSON does not have,
 /// is written as a text. Each line is in the file when the trainer goes on.
+/// Lines for which a disk has no room are an error, and written once it has.
 struct JsonLinesLogger {
   using slot = slots::Callback;
 
   std::filesystem::path path = "metrics.jsonl";  ///< folders are made
   ExistingFile existing = ExistingFile::refuse;  ///< what becomes of a file that is there before
 
-  std::shared_ptr<std::ofstream> file = nullptr;  ///< state, shared by copies: not to be set
+  std::shared_ptr<detail::LogFile> file = nullptr;  ///< state, shared by copies: not to be set
 
   /// Throws std::runtime_error if the file is there and `existing` is refuse, or cannot be written.
   void setup() {
     if (file) return;
     const bool appends = detail::begin_file(path, existing);
-    file = std::make_shared<std::ofstream>(path, appends ? std::ios::app : std::ios::out);
-    detail::require_written(*file, path);
+    auto opened = std::make_shared<detail::LogFile>(path);
+    opened->open(appends);
+    file = std::move(opened);
   }
 
   void log_metrics(const MetricsRow& row) {
@@ -59,8 +61,8 @@ struct JsonLinesLogger {
  private:
   void write(const std::string& line) {
     setup();
-    *file << line << std::flush;
-    detail::require_written(*file, path);
+    file->waiting += line;
+    file->write();
   }
 };
 

@@ -2,10 +2,17 @@
 // What loggers that write files have in common: how a file begins, and how values are written.
 #pragma once
 
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <sys/types.h>
+
+#include <algorithm>
+#include <cerrno>
 #include <charconv>
 #include <cmath>
+#include <cstddef>
+#include <cstdint>
 #include <filesystem>
-#include <fstream>
 #include <istream>
 #include <optional>
 #include <stdexcept>
@@ -14,6 +21,7 @@
 #include <variant>
 #include <vector>
 
+#include <fulgurite/detail/posix_file.hpp>
 #include "hyperparameters.hpp"
 
 namespace fulgurite {
@@ -27,30 +35,137 @@ enum class ExistingFile {
 
 namespace detail {
 
-inline void make_folder_of(const std::filesystem::path& path) {
-  if (path.has_parent_path()) std::filesystem::create_directories(path.parent_path());
+[[noreturn]] inline void refuse_log_file(const std::string& path, const std::string& why) {
+  throw std::runtime_error("fulgurite: the log file " + path + " cannot be written: " + why);
 }
 
 /// Prepares a file to be written. Returns whether it is to be appended to.
-inline bool begin_file(const std::filesystem::path& path, ExistingFile existing) {
-  make_folder_of(path);
-  const bool is_there = std::filesystem::exists(path) && std::filesystem::file_size(path) > 0;
-  if (is_there && existing == ExistingFile::refuse) {
-    throw std::runtime_error("fulgurite: the log file " + path.string() +
-                             " is there already: choose another path, or set "
-                             ".existing to fg::ExistingFile::replace or fg::ExistingFile::append");
+inline bool begin_file(const std::filesystem::path& at, ExistingFile existing) {
+  const std::string path = at.string();
+  try {
+    make_folders(folder_of(path));
+    struct ::stat status {};
+    const bool is_there = uninterrupted(system_calls.stat, path.c_str(), &status) == 0 && S_ISREG(status.st_mode) && status.st_size > 0;
+    if (is_there && existing == ExistingFile::refuse) {
+      throw std::runtime_error("fulgurite: the log file " + path +
+                               " is there already: choose another path, or set "
+                               ".existing to fg::ExistingFile::replace or fg::ExistingFile::append");
+    }
+    if (!is_there || existing != ExistingFile::append) return false;
+    const Descriptor file = opened(path, O_RDWR | O_APPEND);
+    char last = 0;
+    if (!file || uninterrupted(system_calls.pread, file.number(), static_cast<void*>(&last), std::size_t{1}, status.st_size - 1) < 0 ||
+        (last != '\n' && write_bytes(file.number(), "\n", 1) != 1)) {  // the run before was cut off in a line
+      refuse_log_file(path, reason(errno));
+    }
+    return true;
+  } catch (const FileError& error) {
+    refuse_log_file(path, error.what());
   }
-  if (!is_there || existing != ExistingFile::append) return false;
-  std::ifstream before(path);
-  before.seekg(-1, std::ios::end);
-  if (before.get() != '\n')
-    std::ofstream(path, std::ios::app) << '\n';  // the run before was cut off in a line
-  return true;
 }
 
-inline void require_written(const std::ofstream& file, const std::filesystem::path& path) {
-  if (!file) throw std::runtime_error("fulgurite: the log file " + path.string() + " cannot be written");
-}
+/// A file to which lines are appended. Lines that the disk does not take are kept, and written before the next ones.
+class LogFile {
+ public:
+  explicit LogFile(const std::filesystem::path& path) : path_(path.string()) {}
+  LogFile(const LogFile&) = delete;
+  LogFile& operator=(const LogFile&) = delete;
+  ~LogFile() {
+    if (!waiting.empty()) append();
+  }
+
+  std::string waiting;  ///< whole lines that are not in the file
+
+  /// Throws std::runtime_error if the file cannot be opened.
+  void open(bool appends) {
+    if (const int error = opens(appends ? 0 : O_TRUNC)) refuse_log_file(path_, reason(error));
+  }
+
+  /// Writes the lines that wait. Throws std::runtime_error if the disk does not take them; the others wait on.
+  void write() {
+    if (const int error = append()) refuse(reason(error));
+  }
+
+  /// The whole lines in the file.
+  std::string text() {
+    std::string bytes;
+    const Descriptor file = opened(path_, O_RDONLY);
+    if (!file && errno == ENOENT) return bytes;
+    if (!file) refuse("it cannot be read: " + reason(errno));
+    for (ssize_t count = 1; count > 0 && static_cast<off_t>(bytes.size()) < whole_;) {
+      const std::size_t size = bytes.size();
+      bytes.resize(static_cast<std::size_t>(whole_));
+      count = uninterrupted(system_calls.pread, file.number(), static_cast<void*>(bytes.data() + size), bytes.size() - size,
+                            static_cast<off_t>(size));
+      if (count < 0) refuse("it cannot be read: " + reason(errno));
+      bytes.resize(size + static_cast<std::size_t>(count));
+    }
+    return bytes;
+  }
+
+  /// Replaces the file by one with this text, in which the lines that wait are. Throws std::runtime_error if that cannot be done.
+  void replace(const std::string& text) {
+    try {
+      NewFile file(path_);
+      file.write(text.data(), text.size());
+      try {
+        file.put_in_place();
+      } catch (const FileError&) {
+        if (!file.is_in_place()) throw;  // no log is promised to outlast a power cut
+      }
+    } catch (const FileError& error) {
+      refuse(error.what());
+    }
+    waiting.clear();
+    half_ = 0;
+    whole_ = static_cast<off_t>(text.size());
+    file_ = Descriptor();  // of the old file; the next line opens the new one
+  }
+
+ private:
+  [[noreturn]] void refuse(const std::string& why) const {
+    const auto lines = std::count(waiting.begin(), waiting.end(), '\n');
+    refuse_log_file(path_, why + (lines == 0   ? ""
+                                  : lines == 1 ? "; its last line is kept in memory until it can be"
+                                               : "; its last " + std::to_string(lines) + " lines are kept in memory until it can be"));
+  }
+
+  int opens(int flags) {
+    file_ = opened(path_, O_WRONLY | O_CREAT | O_APPEND | flags);
+    struct ::stat status {};
+    if (!file_ || uninterrupted(system_calls.fstat, file_.number(), &status) != 0) return errno;
+    whole_ = status.st_size;
+    return 0;
+  }
+
+  /// Returns 0, or why lines still wait.
+  int append() {
+    if (!file_) {
+      if (const int error = opens(0)) return error;
+    }
+    half_ += write_bytes(file_.number(), waiting.data() + half_, waiting.size() - half_);
+    const int error = half_ == waiting.size() ? 0 : errno;
+    const std::size_t lines = half_ == 0 ? 0 : waiting.rfind('\n', half_ - 1) + 1;
+    waiting.erase(0, lines);
+    whole_ += static_cast<off_t>(lines);
+    half_ -= lines;
+    // A reader would take the half of a number for a number.
+    if (half_ > 0 && is_alone() && uninterrupted(system_calls.ftruncate, file_.number(), whole_) == 0) half_ = 0;
+    return error;
+  }
+
+  /// Nothing else has written into the file.
+  bool is_alone() const {
+    struct ::stat status {};
+    return uninterrupted(system_calls.fstat, file_.number(), &status) == 0 && S_ISREG(status.st_mode) &&
+           status.st_size == whole_ + static_cast<off_t>(half_);
+  }
+
+  std::string path_;
+  Descriptor file_;
+  off_t whole_ = 0;       // the file's size up to the last whole line
+  std::size_t half_ = 0;  // of the first line that waits, the bytes that are in the file
+};
 
 /// The shortest decimal that gives the same double back; "nan", "inf", "-inf".
 inline std::string text_of(double value) {

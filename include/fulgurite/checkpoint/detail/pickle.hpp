@@ -15,8 +15,10 @@
 #include <fstream>
 #include <ios>
 #include <string>
-#include <system_error>
 #include <vector>
+
+#include <fulgurite/detail/posix_file.hpp>
+#include "zip_writer.hpp"
 
 namespace fulgurite::detail {
 
@@ -42,9 +44,9 @@ inline c10::IValue read_pickle(const std::filesystem::path& path) {
 }
 
 /// Writes a value as torch::pickle_save does, but without the type names of lists and dictionaries, which `torch.load` takes for
-/// code and refuses unless told otherwise. Throws c10::Error for a value that has no place in such a file, and
-/// std::filesystem::filesystem_error if the disk does not take it.
-inline void write_pickle(const c10::IValue& value, const std::filesystem::path& path) {
+/// code and refuses unless told otherwise. Throws c10::Error for a value that has no place in such a file, and FileError if the
+/// disk does not take it.
+inline void write_pickle(const c10::IValue& value, NewFile& file) {
   std::vector<char> structure;
   torch::jit::Pickler pickler([&](const char* bytes, std::size_t size) { structure.insert(structure.end(), bytes, bytes + size); },
                               nullptr, nullptr, nullptr, nullptr, /*tag_aggregates=*/false);
@@ -52,24 +54,14 @@ inline void write_pickle(const c10::IValue& value, const std::filesystem::path& 
   pickler.pushIValue(value);
   pickler.stop();
 
-  std::ofstream stream(path, std::ios::binary);
-  {
-    // It is never told of a full disk: its destructor goes on writing after an error, and may not throw then.
-    caffe2::serialize::PyTorchStreamWriter archive([&](const void* bytes, std::size_t size) {
-      stream.write(static_cast<const char*>(bytes), static_cast<std::streamsize>(size));
-      return size;
-    });
-    std::size_t number = 0;
-    for (const at::Tensor& tensor : pickler.tensorData()) {
-      const auto record = torch::jit::getWriteableTensorData(tensor);
-      archive.writeRecord("data/" + std::to_string(number++), record.data(), record.sizeInBytes());
-    }
-    archive.writeRecord("data.pkl", structure.data(), structure.size());
-    archive.writeEndOfFile();
+  ZipWriter archive(file);
+  std::size_t number = 0;
+  for (const at::Tensor& tensor : pickler.tensorData()) {
+    const auto record = torch::jit::getWriteableTensorData(tensor);
+    archive.record("data/" + std::to_string(number++), record.data(), record.sizeInBytes());
   }
-  if (!stream.flush()) {
-    throw std::filesystem::filesystem_error("cannot write", path, std::make_error_code(std::errc::io_error));
-  }
+  archive.record("data.pkl", structure.data(), structure.size());
+  archive.finish();
 }
 
 }  // namespace fulgurite::detail

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// A file that appears whole or not at all, if the process dies meanwhile, too.
+// A file that appears whole or not at all, and errors that say what could not be saved.
 #pragma once
 
 #include <c10/util/Exception.h>
@@ -7,37 +7,25 @@
 #include <filesystem>
 #include <stdexcept>
 #include <string>
-#include <system_error>
+
+#include <fulgurite/detail/posix_file.hpp>
 
 namespace fulgurite::detail {
 
-/// Removes a file at its end, if it is still there.
-struct RemovedAtEnd {
-  std::filesystem::path path;
-  ~RemovedAtEnd() {
-    std::error_code not_there;
-    std::filesystem::remove(path, not_there);
-  }
-};
-
-/// Calls `write(beside)` with a path beside `path`, and then gives that file the name `path`. Throws std::runtime_error that
-/// names what could not be saved and where.
+/// Calls `write(file)` with a NewFile, which gets its place then. Throws std::runtime_error that names what could not be saved
+/// and where.
 template <class Write>
 void write_whole(const std::filesystem::path& path, const std::string& what, const Write& write) {
   const auto refuse = [&](const std::string& why) {
     throw std::runtime_error("fulgurite: cannot save " + what + " to " + path.string() + ": " + why);
   };
-  const auto folder = path.has_parent_path() ? path.parent_path() : std::filesystem::path(".");
-  if (!std::filesystem::is_directory(folder)) refuse("there is no folder " + folder.string());
-  auto beside = path;
-  beside += ".part";
-  const RemovedAtEnd what_is_left{beside};
   try {
-    write(beside);
-    std::filesystem::rename(beside, path);
+    NewFile file(path.string());
+    write(file);
+    file.put_in_place();
   } catch (const c10::Error& error) {
     refuse(error.what_without_backtrace());
-  } catch (const std::system_error& error) {
+  } catch (const FileError& error) {
     refuse(error.what());
   }
 }
