@@ -58,7 +58,7 @@ void train(const Options& options) {
       model, fg::ClipNorm{.max = 1.0}, fg::MaxEpochs{options.epochs}};
   std::cout << trainer << '\n';
   trainer.fit(train, validation);
-  trainer.validate(test);
+  trainer.validate(test, "test_");
 
   torch::NoGradGuard no_grad;
   model.eval();
@@ -66,7 +66,7 @@ void train(const Options& options) {
   const auto predictions = model.predict(data.test.inputs());
   digits::print_confusion(predictions, data.test.targets());
   digits::draw(data.test.inputs().slice(0, 0, 8), predictions, data.test.targets());
-  std::cout << "test accuracy: " << *trainer.metric("accuracy") << std::endl;  // seen even if the disk is full
+  std::cout << "test accuracy: " << *trainer.metric("test_accuracy") << std::endl;  // seen even if the disk is full
   fg::save_weights(model, options.weights);
   std::cout << "weights saved to " << options.weights << '\n';
 }

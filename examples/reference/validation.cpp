@@ -58,6 +58,16 @@ void every(const Batches& train, const Batches& validation) {
   std::cout << "validations: " << model.validations << '\n';
 }
 
+void test_range(const Batches& train, const Batches& validation, const Batches& test) {
+  Net model;
+  fg::Trainer trainer{model, fg::MaxEpochs{1}};
+  // [test]
+  trainer.fit(train, validation);
+  trainer.validate(test, "test_");
+  std::cout << *trainer.metric("val_loss") << " and " << *trainer.metric("test_val_loss") << '\n';
+  // [/test]
+}
+
 void own_loop(const Batches& train, const Batches& validation) {
   Net model;
   fg::Trainer trainer{model};
@@ -91,6 +101,7 @@ int main() {
   const auto validation = make_batches(5);
   limits(train, validation);
   every(train, validation);
+  test_range(train, validation, make_batches(5));
   own_loop(train, validation);
   early_stopping(train, validation);
 }

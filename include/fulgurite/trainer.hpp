@@ -117,11 +117,13 @@ class Loop {
   }
 
   /// One pass over `validation` between two batches, in evaluation mode: no gradient, no open window and no random stream of
-  /// the training is touched. Schedules that follow a metric by step see it before the next batch.
+  /// the training is touched. Schedules that follow a metric by step see it before the next batch. With a `prefix`, which
+  /// comes before the name of everything that is logged in it, `loop.validate(test, "test_")` gives metrics and columns of
+  /// their own. Throws std::invalid_argument if the range is empty.
   template <class Validation>
-  void validate(Validation&& validation) {
+  void validate(Validation&& validation, std::string_view prefix = {}) {
     if constexpr (detail::validation_works<Model, Validation>()) {
-      or_forget([&] { run_validation(validation); });
+      or_forget([&] { run_validation(validation, prefix); });
       engine_->rest();
     }
   }
@@ -158,8 +160,10 @@ class Loop {
   }
 
   template <class Validation>
-  void run_validation(Validation& validation) {
-    detail::validate(*engine_, validation, limits_->batches.validation.of(data::batch_count(validation), "validation"));
+  void run_validation(Validation& validation, std::string_view prefix = {}) {
+    const BatchLimit& limit = limits_->batches.validation;
+    detail::require_batches_to_validate(validation, limit);
+    detail::validate(*engine_, validation, limit.of(data::batch_count(validation), "validation"), prefix);
   }
 
   /// What comes before an epoch's validation: the last window, epoch schedules.
@@ -259,7 +263,7 @@ class Trainer {
   /// Trains until a limit is reached. `train` is walked once an epoch; validation comes at each epoch's end, after epoch
   /// schedules, unless fg::ValidateEvery says otherwise. Returns at once if the limit was reached before; a raised limit
   /// goes on from there. After fg::load_checkpoint it goes on where the checkpoint was made. Throws std::invalid_argument if
-  /// the training range is empty, or if a limit does not fit it.
+  /// a range is empty, or if a limit does not fit it.
   template <class Train, class Validation = NoValidation>
   void fit(Train&& train, Validation&& validation = {}) {
     if constexpr (works) {
@@ -268,10 +272,12 @@ class Trainer {
     }
   }
 
-  /// One pass over `validation` in evaluation mode; `metric(name)` has the means afterwards.
+  /// One pass over `validation` in evaluation mode; `metric(name)` has the means afterwards. With a `prefix`, which comes
+  /// before the name of everything that is logged in it, another range than the fit's gives metrics and columns of its own:
+  /// `trainer.validate(test, "test_")`. Throws std::invalid_argument if the range is empty.
   template <class Validation>
-  void validate(Validation&& validation) {
-    if constexpr (works) loop().validate(validation);
+  void validate(Validation&& validation, std::string_view prefix = {}) {
+    if constexpr (works) loop().validate(validation, prefix);
   }
 
   /// A loop that the caller owns.
@@ -319,8 +325,10 @@ class Trainer {
 
   /// Keeps what the run was configured with, and gives it to the loggers:
   /// `trainer.log_hyperparameters({{"lr", 3e-3}, {"model", "mlp"}})`.
+  /// Throws std::invalid_argument if two of them have one name.
   void log_hyperparameters(Hyperparameters parameters) {
     if constexpr (works) {
+      detail::require_distinct_names(parameters);
       engine_.hyperparameters() = std::move(parameters);
       engine_.template tell_loggers<hooks::log_hyperparameters_hook>(std::as_const(engine_.hyperparameters()));
     }
@@ -497,6 +505,7 @@ class Trainer {
                                   "fg::MaxSteps, fg::MaxTime or fg::LimitBatches{.train = fg::Batches{...}}");
     }
     if constexpr (validates<Validation>) {
+      detail::require_batches_to_validate(validation, limits_.batches.validation);
       const auto times = limits_.validation.in(0, data::SizedBatches<Train> ? limit : std::nullopt);
       const auto taken = validation_limit(validation);
       if (data::EndlessBatches<Validation> && !taken) {

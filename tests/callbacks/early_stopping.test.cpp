@@ -174,6 +174,49 @@ TEST_CASE("neither a sanity check nor a rehearsal is judged") {
   CHECK(rehearsal.progress().batches == 1);
 }
 
+namespace {
+/// Training logs `loss` for batches and epochs, validation logs it too.
+struct OneName : toy::Model {
+  auto training_step(double batch, auto& step) {
+    step.log("loss", 10.0 * batch, fg::on_step | fg::on_epoch);
+    return toy::Loss{&weight, batch};
+  }
+  void validation_step(double, auto& step) { step.log("loss", 1.0); }
+  auto configure_optimizers() {
+    return fg::optimizer(toy::Sgd{&weight}).with(fg::Plateau<"loss_epoch">{.factor = 0.5, .patience = 0});
+  }
+};
+}  // namespace
+
+TEST_CASE("a metric of two stages is followed by each of its names") {
+  const auto best = [](auto stopping) {
+    OneName model;
+    fg::Trainer trainer{model, stopping, fg::MaxEpochs{3}};
+    trainer.fit(counting(2), counting(1));
+    CHECK(trainer.optimizer().rate == 0.25);  // the schedule's metric does not fall either
+    return trainer.template callback<decltype(stopping)>().best_score;
+  };
+  CHECK(best(fg::EarlyStopping<"loss_epoch">{}) == 15.0);
+  CHECK(best(fg::EarlyStopping<"loss_step">{}) == 20.0);
+  CHECK(best(fg::EarlyStopping<"loss">{}) == 1.0);
+}
+
+namespace {
+struct LogsAtItsEnd {
+  using slot = fg::slots::Callback;
+  double value = 3.0;
+  void on_validation_end(auto& step) { step.log("late", value); }
+};
+}  // namespace
+
+TEST_CASE("what a callback logs at a validation's end is followed, whichever comes first") {
+  Validated model = with_values({1.0});
+  using OnLate = fg::EarlyStopping<"late">;
+  fg::Trainer trainer{model, OnLate{}, LogsAtItsEnd{}, fg::ValidateEvery{.interval = fg::Batches{1}}, fg::MaxSteps{1}};
+  trainer.fit(counting(2), counting(1));
+  CHECK(trainer.callback<OnLate>().best_score == 3.0);
+}
+
 TEST_CASE("in a loop of the program's own it asks to stop at the epoch's end") {
   Validated model = with_values({1.0, 1.0});
   fg::Trainer trainer{model, OnLoss{.patience = 1}};

@@ -10,6 +10,7 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <stdexcept>
 #include <string>
 #include <utility>
 #include <vector>
@@ -86,4 +87,44 @@ TEST_CASE("groups have names of their own, and LibTorch's optimizers their class
         Rows{{0, {{"lr-AdamW/pg1", 0.5}, {"lr-AdamW/pg2", 0.25}}}});
   CHECK(rows_of<Foreign>(1, fg::LearningRateMonitor{}, fg::LogEvery{1}, fg::MaxEpochs{1}) ==
         Rows{{0, {{"lr-RMSprop", 0.5}}}});
+}
+
+namespace {
+/// Reads a metric where a user's callback would, and stops on it.
+struct StopsBelow {
+  using slot = fg::slots::Callback;
+  double rate = 0.0;
+  void on_train_batch_end(const auto&, const auto&, auto& step) {
+    if (step.metrics().value("lr-SGD").value_or(1.0) < rate) step.stop();
+  }
+};
+struct Both : OneGroup {
+  torch::Tensor training_step(const fg::Example& batch, auto& step) {
+    step.log("lr-SGD", 1.0);
+    return OneGroup::training_step(batch, step);
+  }
+};
+const std::vector<fg::Example> eight(8, fg::Example(torch::ones({2, 1}), torch::ones({2, 1})));
+}  // namespace
+
+TEST_CASE("rates are metrics: for the program, callbacks and monitors, and in no second row") {
+  OneGroup model;
+  const Memory memory;
+  fg::Trainer trainer{model, StopsBelow{.rate = 0.1}, fg::LearningRateMonitor{.what = fg::Monitored::rate_and_momentum},
+                      memory, fg::LogEvery{1}, fg::MaxEpochs{1}};
+  trainer.fit(eight);
+  CHECK(trainer.metric("lr-SGD") == 0.0625);
+  CHECK(trainer.metrics().values() == std::map<std::string, double>{{"lr-SGD", 0.0625}, {"lr-SGD-momentum", 0.5}});
+  CHECK(memory.rows->size() == 5);
+
+  fg::Trainer early{model, fg::EarlyStopping<"lr-SGD">{.stopping_threshold = 0.2},
+                    fg::LearningRateMonitor{.at = fg::MonitorAt::epoch_start}, memory, fg::MaxEpochs{9}};
+  early.fit(std::vector<fg::Example>(eight.begin(), eight.begin() + 1));
+  CHECK(early.progress().epoch == 4);  // 1, 0.5, 0.25, 0.125
+}
+
+TEST_CASE("a rate that the model logs under the same name is refused") {
+  Both model;
+  fg::Trainer trainer{model, fg::LearningRateMonitor{}, Memory{}, fg::LogEvery{1}, fg::MaxEpochs{1}};
+  CHECK_THROWS_AS(trainer.fit(eight), std::invalid_argument);
 }

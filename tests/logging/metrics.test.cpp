@@ -7,6 +7,7 @@
 #include <cstddef>
 #include <map>
 #include <span>
+#include <stdexcept>
 #include <string>
 #include <vector>
 
@@ -95,6 +96,56 @@ TEST_CASE("one name in two stages is two metrics, and the one logged last answer
   CHECK(metrics.values().size() == 1);
 }
 
+TEST_CASE("the names of batches and epochs stay known when another stage logs the name") {
+  fg::Metrics metrics;
+  for (const double value : {1.0, 3.0}) {
+    metrics.log("loss", value, 1.0, fg::on_step | fg::on_epoch, fg::Stage::training, metrics.place(false));
+  }
+  metrics.log("loss", 9.0, 1.0, fg::on_epoch, fg::Stage::validation, metrics.place(false));
+  CHECK(metrics.value("loss") == 9.0);
+  CHECK(metrics.value("loss_step") == 3.0);
+  CHECK(metrics.value("loss_epoch") == 2.0);
+  CHECK(metrics.batch_value("loss_step") == 3.0);
+  CHECK(metrics.batch_value("loss_epoch") == 2.0);
+  CHECK(metrics.values() == std::map<std::string, double>{{"loss", 9.0}, {"loss_epoch", 2.0}, {"loss_step", 3.0}});
+  CHECK(metrics.missing("it", "x").find("Known metrics: loss.") != std::string::npos);
+
+  metrics.log("loss", 5.0, 1.0, fg::on_step | fg::on_epoch, fg::Stage::validation, metrics.place(true));
+  CHECK(metrics.value("loss_step") == 5.0);  // of two stages that have all three names, the one logged last
+}
+
+TEST_CASE("a name that is taken is refused where it is logged, and nothing changes") {
+  fg::Metrics metrics;
+  metrics.reserve("step");
+  metrics.reserve("wall_step");
+  const auto log = [&](const char* name, fg::LogFlags flags, fg::Stage stage = fg::Stage::training) {
+    metrics.log(name, 1.0, 1.0, flags, stage, metrics.place(false));
+  };
+  const fg::LogFlags both = fg::on_step | fg::on_epoch;
+  CHECK_THROWS_WITH(log("step", fg::on_step),
+                    "fulgurite: step cannot be the name of a metric: it is a column that a logger of the trainer writes itself. "
+                    "Log step under another name");
+  CHECK_THROWS_WITH(log("wall", both),
+                    "fulgurite: wall cannot be logged both on_step and on_epoch: that makes wall_step, which is a column that a "
+                    "logger of the trainer writes itself. Log wall under another name");
+  log("x", both);
+  CHECK_THROWS_WITH(log("x_step", fg::on_step),
+                    "fulgurite: x_step cannot be the name of a metric: it is what x, logged on_step and on_epoch, is called for "
+                    "a batch. Log x_step under another name");
+  CHECK_THROWS_AS(log("x_epoch", fg::on_epoch, fg::Stage::validation), std::invalid_argument);
+  log("y_epoch", fg::on_epoch, fg::Stage::validation);
+  CHECK_THROWS_WITH(log("y", both),
+                    "fulgurite: y cannot be logged both on_step and on_epoch: that makes y_epoch, which is another metric. "
+                    "Log y under another name");
+  log("y", fg::on_step);
+  metrics.begin_epoch(fg::Stage::training);
+  CHECK_THROWS_AS(log("y", both), std::invalid_argument);  // the flags may change from one epoch to the next, this name not
+  log("x", both, fg::Stage::validation);                   // one name in two stages
+  log("x_step_time", both);
+  CHECK(metrics.find("y")->flags == fg::on_step);
+  CHECK(metrics.all().size() == 5);
+}
+
 TEST_CASE("other flags for one name in one epoch are refused by name") {
   fg::Metrics metrics;
   [[maybe_unused]] fg::LogPlace place;
@@ -125,6 +176,7 @@ TEST_CASE("two reductions for one name are refused") {
                     "fulgurite: loss is logged with two of fg::epoch_sum, fg::epoch_min and fg::epoch_max: "
                     "keep one, or log "
                     "it under two names");
+  CHECK(metrics.all().empty());
 }
 
 TEST_CASE("values on a device are waited for when somebody looks, all at once") {

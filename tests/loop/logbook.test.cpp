@@ -5,11 +5,13 @@
 #include <catch2/catch_test_macros.hpp>
 #include <catch2/matchers/catch_matchers.hpp>
 
+#include <array>
 #include <cstdint>
 #include <map>
 #include <memory>
 #include <stdexcept>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "support/toy.hpp"
@@ -117,6 +119,141 @@ TEST_CASE("a callback's rows are written at once, and whether a batch is due is 
   fg::Trainer trainer{model, Writes{}, memory, fg::LogEvery{2}, fg::MaxEpochs{1}};
   trainer.fit(toy::counting(3));
   CHECK(*memory.rows == Rows{{1, 0, {{"start", 2.0}}}, {1, 0, {{"end", 2.0}}}});
+}
+
+namespace {
+struct LooksAt {
+  using slot = fg::slots::Callback;
+  static constexpr bool follows_metrics = true;
+  std::shared_ptr<std::vector<double>> seen = std::make_shared<std::vector<double>>();
+  void on_train_batch_end(const auto&, double, auto& step) { seen->push_back(step.metrics().value("end").value_or(-1.0)); }
+};
+}  // namespace
+
+TEST_CASE("what a callback writes in a row of its own is a metric, which no other row repeats") {
+  toy::Model model;
+  const LooksAt looks;  // before the one that writes
+  fg::Trainer trainer{model, looks, Memory<>{}, Writes{}, fg::LogEvery{2}, fg::MaxEpochs{1}};
+  trainer.fit(toy::counting(4));
+  CHECK(trainer.metric("start") == 4.0);
+  CHECK(trainer.metrics().values() == std::map<std::string, double>{{"end", 4.0}, {"start", 4.0}});
+  CHECK(*looks.seen == std::vector<double>{-1.0, 2.0, 2.0, 4.0});
+}
+
+namespace {
+struct WritesBadly {
+  using slot = fg::slots::Callback;
+  std::vector<fg::MetricValue> row;
+  void on_train_batch_end(const auto&, double, auto& step) { step.write_row(row); }
+};
+struct LogsName : toy::Model {
+  const char* name = "x";
+  auto training_step(double batch, auto& step) {
+    step.log(name, batch);
+    return toy::Loss{&weight, batch};
+  }
+};
+/// A logger with columns of its own.
+struct Timed : Memory<3> {
+  static constexpr std::array<std::string_view, 2> own_columns{"step", "time"};
+};
+}  // namespace
+
+TEST_CASE("a row that cannot be told from others is refused, and no logger gets it") {
+  const auto refusal = [](std::vector<fg::MetricValue> row) {
+    LogsName model;
+    const Memory<> memory;
+    fg::Trainer trainer{model, memory, WritesBadly{row}, fg::LogEvery{1}, fg::MaxEpochs{1}};
+    std::string message;
+    try {
+      trainer.fit(toy::counting(1));
+    } catch (const std::invalid_argument& error) {
+      message = error.what();
+    }
+    CHECK(memory.rows->empty());
+    return message;
+  };
+  CHECK(refusal({{"a", 1.0}, {"a", 2.0}}) ==
+        "fulgurite: a row for the loggers has two values called a: give one of them another name");
+  CHECK(refusal({{"epoch", 1.0}}).starts_with("fulgurite: epoch cannot be the name of a metric"));
+  CHECK(refusal({{"x", 1.0}}).starts_with("fulgurite: x was logged twice in one epoch"));
+}
+
+TEST_CASE("a metric cannot be called like a column that a logger adds, whichever logger it is") {
+  LogsName model;
+  const auto accepts = [&](auto logger, const char* name) {
+    model.name = name;
+    fg::Trainer trainer{model, logger, fg::MaxEpochs{1}};
+    try {
+      trainer.fit(toy::counting(1));
+    } catch (const std::invalid_argument& error) {
+      CHECK(std::string(error.what()).starts_with(std::string("fulgurite: ") + name + " cannot be the name of a metric"));
+      return false;
+    }
+    return true;
+  };
+  CHECK_FALSE(accepts(Memory<>{}, "step"));
+  CHECK_FALSE(accepts(Memory<>{}, "epoch"));
+  CHECK(accepts(Memory<>{}, "time"));
+  CHECK_FALSE(accepts(Timed{}, "time"));
+  CHECK(accepts(Timed{}, "epoch"));
+  CHECK(accepts(LooksAt{}, "step"));  // no logger
+}
+
+TEST_CASE("a validation with a prefix has metrics and columns of its own") {
+  Model model;
+  const Memory<> memory;
+  fg::Trainer trainer{model, memory, fg::LogEvery{10}, fg::MaxEpochs{1}};
+  trainer.fit(toy::counting(2), toy::Range{5.0});
+  memory.rows->clear();
+  trainer.validate(toy::Range{7.0, 9.0}, "test_");
+  CHECK(*memory.rows == Rows{{1, 1, {{"test_val", 8.0}}}});
+  CHECK(trainer.metric("val") == 5.0);
+  CHECK(trainer.metric("test_val") == 8.0);
+  trainer.validate(toy::Range{3.0});
+  CHECK(trainer.metric("val") == 3.0);
+  CHECK(trainer.metric("test_val") == 8.0);
+}
+
+namespace {
+struct FailsOnce : toy::Model {
+  void validation_step(double batch, auto& step) {
+    if (batch < 0.0) throw std::runtime_error("broken batch");
+    step.log("val", batch);
+  }
+};
+struct WritesInValidation {
+  using slot = fg::slots::Callback;
+  void on_validation_epoch_end(auto& step) {
+    const fg::MetricValue value{"row", 4.0};
+    step.write_row({&value, 1});
+  }
+};
+}  // namespace
+
+TEST_CASE("the prefix ends with its validation, also by an exception, and holds for rows that callbacks write") {
+  FailsOnce model;
+  fg::Trainer trainer{model};
+  CHECK_THROWS_WITH(trainer.validate(toy::Range{1.0, -1.0}, "test_"), "broken batch");
+  trainer.validate(toy::Range{2.0});
+  CHECK(trainer.metric("val") == 2.0);
+
+  const Memory<> memory;
+  fg::Trainer logged{model, memory, WritesInValidation{}};
+  logged.validate(toy::Range{2.0}, "test_");
+  CHECK(*memory.rows == Rows{{0, 0, {{"test_row", 4.0}}}, {0, 0, {{"test_val", 2.0}}}});
+  CHECK(logged.metric("test_row") == 4.0);
+  CHECK_FALSE(logged.metric("row"));
+}
+
+TEST_CASE("two hyper-parameters of one name are refused") {
+  toy::Model model;
+  const Memory<> memory;
+  fg::Trainer trainer{model, memory};
+  CHECK_THROWS_WITH(trainer.log_hyperparameters({{"lr", 1.0}, {"n", 2}, {"lr", 3.0}}),
+                    "fulgurite: two hyper-parameters are called lr: give one of them another name");
+  CHECK(trainer.hyperparameters().empty());
+  CHECK(memory.parameters->empty());
 }
 
 TEST_CASE("in a loop that the program owns, and by a validation alone") {

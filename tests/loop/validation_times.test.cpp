@@ -4,7 +4,9 @@
 
 #include <catch2/catch_test_macros.hpp>
 #include <catch2/generators/catch_generators.hpp>
+#include <catch2/matchers/catch_matchers.hpp>
 
+#include <forward_list>
 #include <iterator>
 #include <stdexcept>
 #include <string>
@@ -194,12 +196,58 @@ TEST_CASE("a name that is logged in both keeps two means") {
   CHECK(model.mean == 3.0);
 }
 
-TEST_CASE("an empty validation range, or a limit of nothing, is no validation") {
-  Diary model;
-  fg::Trainer trainer{model, fg::MaxEpochs{1}, fg::ValidateEvery{.interval = fg::Batches{2}}};
-  trainer.fit(counting(5), toy::Range{});
-  CHECK(model.events == "(ttttt)");
+TEST_CASE("a limit of nothing is no validation") {
   CHECK(events_of(fg::MaxEpochs{1}, fg::LimitBatches{.validation = fg::Batches{0}}) == "(ttttt)");
+  CHECK(events_of(fg::MaxEpochs{1}, fg::LimitBatches{.validation = fg::Fraction{0.0}}) == "(ttttt)");
+  Diary model;
+  fg::Trainer trainer{model, fg::MaxEpochs{1}, fg::LimitBatches{.validation = fg::Batches{0}}};
+  trainer.fit(counting(1), toy::Range{});
+  CHECK(model.events == "(t)");
+}
+
+TEST_CASE("an empty validation range is refused before anything is trained") {
+  const char* sentence =
+      "fulgurite: the validation range is empty: give a range that holds at least one batch; to validate nothing, give none, "
+      "or fg::LimitBatches{.validation = fg::Batches{0}}";
+  Diary model;
+  fg::Trainer trainer{model, fg::MaxEpochs{1}, fg::ValidateEvery{.interval = fg::Batches{2}}, fg::SanityCheck{}};
+  CHECK_THROWS_WITH(trainer.fit(counting(5), toy::Range{}), sentence);
+  CHECK_THROWS_WITH(trainer.fit(counting(5), std::forward_list<double>{}), sentence);  // of unknown size
+  CHECK_THROWS_WITH(trainer.validate(toy::Range{}), sentence);
+  auto loop = trainer.loop();
+  loop.step(1.0);
+  CHECK_THROWS_WITH(loop.validate(toy::Range{}, "test_"), sentence);
+  CHECK(model.events == "(t");
+  CHECK(trainer.progress().batches == 1);
+}
+
+namespace {
+/// 1 and 2, for the first that walks it.
+struct Once {
+  struct Iterator : Stream::Iterator {
+    int* left;
+    explicit Iterator(int* remaining) : left(remaining) {}
+    Iterator& operator++() {
+      ++at, --*left;
+      return *this;
+    }
+    void operator++(int) { ++*this; }
+    bool operator==(std::default_sentinel_t) const { return *left == 0; }
+  };
+  int left = 2;
+  Iterator begin() { return Iterator(&left); }
+  std::default_sentinel_t end() const { return {}; }
+};
+}  // namespace
+
+TEST_CASE("a validation range that can be walked once is missed at the second validation") {
+  const char* sentence =
+      "fulgurite: the validation range gave no batch: give a range that holds at least one, and that can be walked at each "
+      "validation (a single-pass range is spent after the first)";
+  Diary model;
+  fg::Trainer trainer{model, fg::MaxEpochs{2}};
+  CHECK_THROWS_WITH(trainer.fit(counting(1), Once{}), sentence);
+  CHECK(model.events == "(tvv)(t");
 }
 
 TEST_CASE("ranges that never end need a limit") {

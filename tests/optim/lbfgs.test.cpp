@@ -7,9 +7,13 @@
 #include <catch2/generators/catch_generators.hpp>
 #include <catch2/matchers/catch_matchers.hpp>
 #include <catch2/matchers/catch_matchers_string.hpp>
+#include <fulgurite/fulgurite.hpp>
 #include <fulgurite/optim/optimizer.hpp>
 
+#include <cmath>
+#include <cstddef>
 #include <optional>
+#include <vector>
 
 #include "optim/support.hpp"
 
@@ -59,6 +63,55 @@ TEST_CASE("LBFGS with a line search finds Rosenbrock's minimum") {
   fg::LBFGS lbfgs({p}, {.line_search_fn = fg::LineSearch::strong_wolfe});
   for (int step = 0; step < 10; ++step) lbfgs.step(closure(p));
   CHECK(torch::allclose(p, torch::ones({2}, torch::kDouble), 1e-4));
+}
+
+TEST_CASE("the accepted evaluation is the one at the parameters where a step ends") {
+  auto p = start();
+  fg::LBFGS lbfgs({p}, {.lr = 8.0, .max_iter = 6, .max_eval = 4, .line_search_fn = fg::LineSearch::strong_wolfe});
+  bool was_last = true;
+  for (int step = 0; step < 8; ++step) {
+    std::vector<double> losses;
+    lbfgs.step([&] {
+      losses.push_back(closure(p)().item<double>());
+      return losses.back();
+    });
+    const auto accepted = static_cast<std::size_t>(lbfgs.accepted_evaluation());
+    REQUIRE(accepted < losses.size());
+    CHECK(losses[accepted] == rosenbrock(p).item<double>());
+    was_last &= accepted + 1 == losses.size();
+  }
+  CHECK_FALSE(was_last);  // some searches went back to a point before
+}
+
+namespace {
+struct Valley : torch::nn::Module {
+  torch::Tensor p = register_parameter("p", start());
+  std::vector<double> losses;
+  torch::Tensor training_step(const torch::Tensor&, auto& step) {
+    auto loss = rosenbrock(p);
+    losses.push_back(loss.item<double>());
+    step.log("loss", loss, fg::on_step | fg::on_epoch);
+    return loss;
+  }
+  auto configure_optimizers() {
+    return fg::LBFGS(parameters(), {.max_iter = 6, .line_search_fn = fg::LineSearch::strong_wolfe});
+  }
+};
+}  // namespace
+
+TEST_CASE("what is logged in a step is that of the accepted evaluation") {
+  Valley model;
+  fg::Trainer trainer{model, fg::MaxEpochs{1}};
+  auto loop = trainer.loop();
+  double sum = 0.0;
+  for (int i = 1; i <= 5; ++i) {
+    loop.step(torch::ones({1}));
+    const double reached = rosenbrock(model.p).item<double>();
+    sum += reached;
+    CHECK(trainer.metric("loss_step") == reached);
+    CHECK(std::abs(*trainer.metric("loss_epoch") - sum / i) < 1e-12);
+  }
+  CHECK(model.losses.size() > 5);
 }
 
 TEST_CASE("saved, loaded and continued equals never stopped") {

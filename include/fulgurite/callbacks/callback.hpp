@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // What a callback is: something beside the model that has hooks too. Hooks of callbacks run before the model's. A callback
-// with `static constexpr bool follows_metrics = true;` runs after it at on_train_epoch_end, where the model may still log.
+// with `static constexpr bool follows_metrics = true;` runs after the model and all other callbacks where something ends and
+// they may still log: at on_train_batch_end, on_validation_end and on_train_epoch_end.
 #pragma once
 
 #include <concepts>
@@ -16,7 +17,7 @@ struct Callback;
 template <class C>
 concept Callback = std::copyable<C> && requires { requires std::same_as<typename C::slot, slots::Callback>; };
 
-/// A callback whose on_train_epoch_end comes after the model's.
+/// A callback whose hooks at ends come after the model's.
 template <class C>
 concept FollowsMetrics = requires { requires C::follows_metrics; };
 

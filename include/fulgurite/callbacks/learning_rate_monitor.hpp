@@ -27,9 +27,9 @@ enum class Monitored {
   rate_and_momentum,  ///< momentum is beta1 in the Adam family
 };
 
-/// Gives the learning rate of every optimizer to the loggers, as a row of its own: `lr-SGD`, `lr-SGD-1` for
-/// the second of a kind, `lr-SGD/pg1`, `lr-SGD/pg2` for parameter groups, `lr-SGD-momentum`. Lightning's
-/// LearningRateMonitor.
+/// Gives the learning rate of every optimizer to the loggers, as a row of its own, and to the metrics: `lr-SGD`,
+/// `lr-SGD-1` for the second of a kind, `lr-SGD/pg1`, `lr-SGD/pg2` for parameter groups, `lr-SGD-momentum`.
+/// Lightning's LearningRateMonitor.
 struct LearningRateMonitor {
   using slot = slots::Callback;
 

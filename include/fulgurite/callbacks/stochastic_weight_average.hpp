@@ -8,14 +8,11 @@
 #include <ostream>
 #include <stdexcept>
 #include <string>
-#include <type_traits>
-#include <utility>
 
 #include <c10/core/GradMode.h>
 
 #include <fulgurite/averaging/averaged_weights.hpp>
 #include <fulgurite/averaging/update_batch_norm.hpp>
-#include <fulgurite/optim/optimizer.hpp>
 #include <fulgurite/policies/limits.hpp>
 #include <fulgurite/schedulers/anneal_to.hpp>
 #include "callback.hpp"
@@ -77,9 +74,7 @@ namespace detail {
 
 /// What `step.optimizers()` gave is one optimizer, and has learning rates.
 template <class Handle>
-concept OneOptimizerWithRate =
-    requires(const Handle& optimizer) { optimizer.unsafe_raw(); } &&
-    HasLearningRate<std::remove_cvref_t<decltype(std::declval<const Handle&>().unsafe_raw())>>;
+concept OneOptimizerWithRate = requires(const Handle& optimizer, std::int64_t group) { optimizer.lr(group); };
 
 }  // namespace detail
 

@@ -122,6 +122,18 @@ constexpr std::optional<std::int64_t> batch_count(Range&& range) {
   }
 }
 
+/// Whether `range` holds no batch, as far as that can be told without consuming one.
+template <Batches Range>
+constexpr bool is_known_to_be_empty(Range&& range) {
+  if constexpr (SizedBatches<Range>) {
+    return *batch_count(range) <= 0;
+  } else if constexpr (MultiPassBatches<Range>) {
+    return !(detail::begin_of(range) != detail::end_of(range));
+  } else {
+    return false;
+  }
+}
+
 /// Tells a range which epoch begins, so that one that shuffles draws its order. Returns whether one listens.
 ///
 /// Calls `range.set_epoch(epoch)` where there is one. A view that has none but shows what it was made from

@@ -3,7 +3,9 @@
 #pragma once
 
 #include <concepts>
+#include <cstddef>
 #include <cstdint>
+#include <stdexcept>
 #include <string>
 #include <type_traits>
 #include <utility>
@@ -42,5 +44,19 @@ struct Hyperparameter {
 
 /// The settings of a run, in the order given.
 using Hyperparameters = std::vector<Hyperparameter>;
+
+namespace detail {
+
+inline void require_distinct_names(const Hyperparameters& parameters) {
+  for (std::size_t i = 0; i < parameters.size(); ++i) {
+    for (std::size_t before = 0; before < i; ++before) {
+      if (parameters[before].name != parameters[i].name) continue;
+      throw std::invalid_argument("fulgurite: two hyper-parameters are called " + parameters[i].name +
+                                  ": give one of them another name");
+    }
+  }
+}
+
+}  // namespace detail
 
 }  // namespace fulgurite

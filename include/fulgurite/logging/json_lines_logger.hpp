@@ -2,9 +2,11 @@
 // A logger that writes one JSON object a line.
 #pragma once
 
+#include <array>
 #include <filesystem>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <variant>
 
@@ -21,6 +23,7 @@ namespace fulgurite {
 /// Lines for which a disk has no room are an error, and written once it has.
 struct JsonLinesLogger {
   using slot = slots::Callback;
+  static constexpr std::array<std::string_view, 3> own_columns{"step", "epoch", "hyperparameters"};
 
   std::filesystem::path path = "metrics.jsonl";  ///< folders are made
   ExistingFile existing = ExistingFile::refuse;  ///< what becomes of a file that is there before

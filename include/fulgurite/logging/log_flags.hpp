@@ -45,6 +45,9 @@ struct Weight {
 
 namespace detail {
 
+/// Its writer gives the value to the loggers itself: it is in no other row.
+inline constexpr LogFlags in_own_row{64};
+
 /// An epoch's values become one in at most one way.
 constexpr bool reduces_in_one_way(LogFlags flags) {
   return int{flags.has(epoch_sum)} + int{flags.has(epoch_min)} + int{flags.has(epoch_max)} <= 1;

@@ -2,6 +2,7 @@
 // What `step.log` fills and what the progress bar, loggers and the program read.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <map>
@@ -34,28 +35,32 @@ struct LogCall {
   double weight;
   LogFlags flags;
   Stage stage;
+  LogPlace place{};
 };
 
-/// Takes the calls of `step.log` instead of the metrics. For who repeats a step without running its code.
+/// Takes the calls of `step.log` instead of the metrics.
 struct LogListener {
   void (*on_log)(void* self, const LogCall& call);
   void* self;
+  std::string_view prefix{};  ///< of the names under which it logs them again
 };
 
 /// The metrics of a training, in the order in which they were first logged. A name that is logged in two
-/// stages is a metric in each; where one is asked for by name, it is the one that was logged last. Nothing is
-/// allocated once each is known, and no value on a device is waited for before somebody asks.
+/// stages is a metric in each; a lookup by that name finds the one that was logged last. Two metrics never share
+/// a name otherwise. Nothing is allocated once each is known, and no value on a device is waited for before it
+/// is looked at.
 class Metrics {
  public:
   /// Values on a device that are kept before they are read without anybody having asked.
   static constexpr std::size_t most_kept = 256;
 
-  /// Logs a value with its weight in the epoch's mean (the batch size). Throws std::invalid_argument if other
-  /// batches of the epoch (or other edges) logged the name with other flags.
+  /// Logs a value with its weight in the epoch's mean (the batch size). Throws std::invalid_argument, and changes
+  /// nothing then, if other batches of the epoch (or other edges) logged the name with other flags, or if a name
+  /// that the metric would have is taken.
   void log(std::string_view name, const Number& number, double weight, LogFlags flags, Stage stage,
            LogPlace place = {}) {
-    if (listener_) return listener_->on_log(listener_->self, {name, number, weight, flags, stage});
-    const std::size_t index = find_or_add(name, stage);
+    if (listener_) return listener_->on_log(listener_->self, {name, number, weight, flags, stage, place});
+    const std::size_t index = find_or_add(name, stage, flags);
     Metric& metric = metrics_[index];
     if (metric.flags != flags) change_flags(index, flags, place);
     metric.call = ++calls_;
@@ -75,16 +80,17 @@ class Metrics {
     if (const Metric* metric = last_logged(name)) return metric;
     for (const std::string_view suffix : {step_suffix, epoch_suffix}) {
       if (!name.ends_with(suffix)) continue;
-      const Metric* metric = last_logged(name.substr(0, name.size() - suffix.size()));
-      if (metric && metric->has_both()) return metric;
+      if (const Metric* metric = last_with_both(name.substr(0, name.size() - suffix.size()))) return metric;
     }
     return nullptr;
   }
 
-  /// What `who` is told that follows a metric which nobody has logged.
+  /// The message for `who`, which follows a metric that has not been logged.
   std::string missing(std::string_view who, std::string_view name) const {
     std::string known;
-    for (const Metric& metric : all()) known += (known.empty() ? "" : ", ") + metric.name;
+    for (const Metric& each : all()) {
+      if (&each == last_logged(each.name)) known += (known.empty() ? "" : ", ") + each.name;
+    }
     const std::string metric(name);
     return "fulgurite: " + std::string(who) + " follows the metric " + metric +
            ", which has not been logged. Known metrics: " + (known.empty() ? "none" : known) + ". Log it with step.log(\"" +
@@ -110,16 +116,12 @@ class Metrics {
   /// All values by name, `x`, `x_step` and `x_epoch` for what has both: Lightning's `callback_metrics`.
   std::map<std::string, double> values() const {
     std::map<std::string, double> all;
-    for (const Metric& metric : this->all()) {
-      if (&metric != last_logged(metric.name)) continue;
-      all[metric.name] = metric.value();
-      if (metric.has_both()) {
-        all[metric.step_name] = metric.last;
-        all[metric.epoch_name] = metric.value();
-      }
-    }
+    for_each_value([&](const std::string& name, double value) { all[name] = value; });
     return all;
   }
+
+  /// Makes a name one that no metric may have: a column that a logger writes itself.
+  void reserve(std::string_view name) { reserved_.emplace_back(name); }
 
   const std::vector<Metric>& all() const {
     read_kept();
@@ -137,8 +139,10 @@ class Metrics {
   /// A place that begins now.
   FULGURITE_INLINE LogPlace place(bool at_edge) const { return {calls_, at_edge}; }
 
-  /// Who takes the calls of `log`; nullptr: the metrics themselves.
+  /// What takes the calls of `log`; nullptr: the metrics themselves.
   void set_listener(const LogListener* listener) { listener_ = listener; }
+  /// What stands before the names of everything that is logged at present.
+  std::string_view prefix() const { return listener_ ? listener_->prefix : std::string_view(); }
 
   /// Waits for the values on a device that have not been read yet, if there are any.
   void read_kept() const {
@@ -166,7 +170,7 @@ class Metrics {
     const detail::NumberKind* kind;
   };
 
-  std::size_t find_or_add(std::string_view name, Stage stage) {
+  std::size_t find_or_add(std::string_view name, Stage stage, LogFlags flags) {
     // A step logs the same names in the same order as the one before it: look at the expected place first.
     if (next_ >= metrics_.size()) next_ = 0;
     for (std::size_t i = 0; i < metrics_.size(); ++i) {
@@ -176,33 +180,91 @@ class Metrics {
         return at;
       }
     }
-    next_ = metrics_.size() + 1;
-    metrics_.push_back(Metric{.name = std::string(name), .stage = stage});
+    return add(name, stage, flags);
+  }
+
+  // Out of line, as the next: once for each metric.
+  __attribute__((noinline, cold)) std::size_t add(std::string_view name, Stage stage, LogFlags flags) {
+    require_flags_and_names(name, flags);
+    Metric metric{.name = std::string(name), .stage = stage};
+    metric.change_flags(flags);
+    metrics_.push_back(std::move(metric));
+    next_ = metrics_.size();
     return metrics_.size() - 1;
   }
 
-  void change_flags(std::size_t index, LogFlags flags, LogPlace place) {
-    const bool is_new = metrics_[index].count == 0;
-    if (!is_new) read_kept();
+  __attribute__((noinline, cold)) void change_flags(std::size_t index, LogFlags flags, LogPlace place) {
+    read_kept();
     Metric& metric = metrics_[index];
     const bool same_epoch = metric.in_epoch() && metric.at_edge == place.at_edge;
-    if (!is_new && (same_epoch || metric.call > place.calls_before)) {
+    if (same_epoch || metric.call > place.calls_before) {
       throw std::invalid_argument("fulgurite: " + metric.name +
                                   " was logged twice in one epoch, with different flags: log it "
                                   "in one way, or under two names");
     }
-    if (!detail::reduces_in_one_way(flags)) {
-      throw std::invalid_argument("fulgurite: " + metric.name +
-                                  " is logged with two of fg::epoch_sum, fg::epoch_min and "
-                                  "fg::epoch_max: keep one, or log it under two names");
-    }
+    require_flags_and_names(metric.name, flags);
     metric.change_flags(flags);
   }
 
+  void require_flags_and_names(std::string_view name, LogFlags flags) const {
+    const std::string given(name);
+    if (!detail::reduces_in_one_way(flags)) {
+      throw std::invalid_argument("fulgurite: " + given +
+                                  " is logged with two of fg::epoch_sum, fg::epoch_min and "
+                                  "fg::epoch_max: keep one, or log it under two names");
+    }
+    for (const std::string& own : names_of(given, flags)) {
+      const std::string taken = use_of(own, given);
+      if (taken.empty()) continue;
+      throw std::invalid_argument("fulgurite: " + given +
+                                  (own == given ? " cannot be the name of a metric: it is "
+                                                : " cannot be logged both on_step and on_epoch: that makes " + own + ", which is ") +
+                                  taken + ". Log " + given + " under another name");
+    }
+  }
+
+  /// What a name means already; empty if nothing, or if it is of the metric `but` in another stage.
+  std::string use_of(const std::string& name, const std::string& but) const {
+    if (std::find(reserved_.begin(), reserved_.end(), name) != reserved_.end()) {
+      return "a column that a logger of the trainer writes itself";
+    }
+    for (const Metric& metric : metrics_) {
+      if (metric.name == but) continue;
+      if (metric.name == name) return "another metric";
+      if (!metric.has_both()) continue;
+      if (metric.step_name == name) return "what " + metric.name + ", logged on_step and on_epoch, is called for a batch";
+      if (metric.epoch_name == name) return "what " + metric.name + ", logged on_step and on_epoch, is called for an epoch";
+    }
+    return {};
+  }
+
+  static std::vector<std::string> names_of(const std::string& name, LogFlags flags) {
+    if (!flags.has(on_step | on_epoch)) return {name};
+    return {name, name + std::string(step_suffix), name + std::string(epoch_suffix)};
+  }
+
+  /// Calls f(name, value) for every name that `value` knows.
+  template <class F>
+  void for_each_value(F&& f) const {
+    for (const Metric& metric : all()) {
+      if (&metric == last_logged(metric.name)) f(metric.name, metric.value());
+      if (&metric != last_with_both(metric.name)) continue;
+      f(metric.step_name, metric.last);
+      f(metric.epoch_name, metric.value());
+    }
+  }
+
   const Metric* last_logged(std::string_view name) const {
+    return last_of([&](const Metric& metric) { return metric.name == name; });
+  }
+  const Metric* last_with_both(std::string_view name) const {
+    return last_of([&](const Metric& metric) { return metric.has_both() && metric.name == name; });
+  }
+  template <class F>
+  const Metric* last_of(const F& is_meant) const {
     const Metric* found = nullptr;
     for (const Metric& metric : metrics_) {
-      if (metric.name == name && (!found || metric.call > found->call)) found = &metric;
+      if (is_meant(metric) && (!found || metric.call > found->call)) found = &metric;
     }
     return found;
   }
@@ -244,6 +306,7 @@ class Metrics {
   mutable std::vector<Kept> kept_;
   std::size_t next_ = 0;  // where the next name is expected
   std::int64_t calls_ = 0;
+  std::vector<std::string> reserved_;  // names of columns that loggers write themselves
   const LogListener* listener_ = nullptr;
 };
 

@@ -17,6 +17,7 @@
 #include <optional>
 #include <stdexcept>
 #include <string>
+#include <string_view>
 #include <type_traits>
 #include <utility>
 #include <vector>
@@ -25,6 +26,7 @@
 #include <fulgurite/detail/inline.hpp>
 #include <fulgurite/hooks.hpp>
 #include <fulgurite/logging/hyperparameters.hpp>
+#include <fulgurite/logging/logger.hpp>
 #include <fulgurite/logging/metrics.hpp>
 #include <fulgurite/policies/accumulation.hpp>
 #include <fulgurite/policies/clipping.hpp>
@@ -34,6 +36,7 @@
 #include "configured_optimizers.hpp"
 #include "engine_step.hpp"
 #include "errors.hpp"
+#include "evaluations.hpp"
 #include "fit_clock.hpp"
 #include "frozen_closure.hpp"
 #include "handles.hpp"
@@ -135,6 +138,7 @@ class Engine {
       if constexpr (scales_loss) backend_.loss_scale().attach(running(index).optimizer());
       running(index).configured().attach_schedules();
     });
+    (reserve_columns<Callbacks>(), ...);
   }
 
   Engine(Engine&&) = default;
@@ -180,7 +184,9 @@ class Engine {
   FULGURITE_INLINE void update(OptimizerIndex<I> index, Step& step, Closure&& closure) {
     auto& optimizer = running(index).optimizer();
     if constexpr (NeedsClosure<OptimizerAt<I>>) {
+      Evaluations evaluations(metrics_);
       optimizer.step([&] {
+        evaluations.begin();
         auto loss = closure();
         if (has_gradients(index, step)) prepare_gradients(index, step);
         if constexpr (manual) {
@@ -189,6 +195,7 @@ class Engine {
           return loss;
         }
       });
+      if constexpr (requires { optimizer.accepted_evaluation(); }) evaluations.keep(optimizer.accepted_evaluation());
     } else {
       closure();
       if (!has_gradients(index, step)) return;
@@ -498,7 +505,16 @@ class Engine {
 
   template <class Hook, class Host>
   static constexpr bool comes_after_model =
-      std::same_as<Hook, hooks::on_train_epoch_end_hook> && FollowsMetrics<std::remove_cvref_t<Host>>;
+      FollowsMetrics<std::remove_cvref_t<Host>> &&
+      (std::same_as<Hook, hooks::on_train_batch_end_hook> || std::same_as<Hook, hooks::on_validation_end_hook> ||
+       std::same_as<Hook, hooks::on_train_epoch_end_hook>);
+
+  template <class Callback>
+  void reserve_columns() {
+    if constexpr (hooks::present<hooks::log_metrics_hook, Callback>) {
+      for (const std::string_view column : columns_of_logger<Callback>) metrics_.reserve(column);
+    }
+  }
 
   typename RunningOptimizers::type prepare_and_configure() {
     backend_.prepare(*model_);

@@ -2,15 +2,18 @@
 // The step that hooks get: the toolbox of fg::Step, and what only an engine can do.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <optional>
 #include <span>
+#include <stdexcept>
 #include <string>
 #include <tuple>
 #include <utility>
+#include <vector>
 
 #include <fulgurite/detail/inline.hpp>
 #include <fulgurite/hooks/gradients.hpp>
@@ -104,9 +107,22 @@ class EngineStep : public Step<Model> {
   }
   /// The x axis of loggers in the running batch: batches that have stepped the optimizers before.
   std::int64_t log_step() const { return log_step_; }
-  /// Gives loggers a row of values at once, at `log_step()`; metrics are not touched.
+  /// Gives loggers a row of values at once, at `log_step()`. Everyone else finds them among the metrics, as values of
+  /// the batch. Throws std::invalid_argument, before the row is written, for a name that is taken.
   void write_row(std::span<const MetricValue> values) const {
-    engine_->template tell_loggers<hooks::log_metrics_hook>(MetricsRow{log_step(), this->epoch(), values});
+    const std::string prefix(this->metrics().prefix());
+    std::vector<std::string> names;
+    for (const auto& [name, value] : values) {
+      names.push_back(prefix + std::string(name));
+      if (std::find(names.begin(), names.end() - 1, names.back()) != names.end() - 1) {
+        throw std::invalid_argument("fulgurite: a row for the loggers has two values called " + names.back() +
+                                    ": give one of them another name");
+      }
+      this->log_in_own_row(name, value);
+    }
+    std::vector<MetricValue> row;
+    for (std::size_t i = 0; i < values.size(); ++i) row.push_back({names[i], values[i].value});
+    engine_->template tell_loggers<hooks::log_metrics_hook>(MetricsRow{log_step(), this->epoch(), row});
   }
 
   /// Number of batches in this epoch of training, if it is known.

@@ -31,7 +31,8 @@ class Logbook {
     row_.clear();
     for (const Metric& metric : engine.metrics().all()) {
       const bool here = metric.stage == Stage::training && metric.call > step.log_place().calls_before;
-      if (here && metric.flags.has(on_step)) row_.push_back({metric.step_name, metric.last});
+      const bool in_this_row = metric.flags.has(on_step) && !metric.flags.has(in_own_row);
+      if (here && in_this_row) row_.push_back({metric.step_name, metric.last});
     }
     write(engine);
   }

@@ -6,24 +6,36 @@
 
 #include <cstdint>
 #include <optional>
+#include <stdexcept>
+#include <string>
+#include <string_view>
 #include <utility>
 
 #include <fulgurite/data/batches.hpp>
 #include <fulgurite/hooks.hpp>
 #include <fulgurite/logging/metrics.hpp>
+#include <fulgurite/policies/batch_limit.hpp>
 
 namespace fulgurite::detail {
 
-/// The batches of a validation, inside of what the validation_scope hooks give.
+/// Throws std::invalid_argument for a validation range that holds no batch, if that can be told without walking it.
+template <class Range>
+void require_batches_to_validate(Range& range, const BatchLimit& limit) {
+  if (limit.takes_none() || !data::is_known_to_be_empty(range)) return;
+  throw std::invalid_argument("fulgurite: the validation range is empty: give a range that holds at least one batch; to "
+                              "validate nothing, give none, or fg::LimitBatches{.validation = fg::Batches{0}}");
+}
+
+/// The batches of a validation, inside of what the validation_scope hooks give. Returns their number.
 template <class Engine, class Range>
-void validate_batches(Engine& engine, Range& range, std::int64_t limit) {
+std::int64_t validate_batches(Engine& engine, Range& range, std::int64_t limit) {
   auto start = engine.edge(Stage::validation);
   [[maybe_unused]] auto scope = boost::hana::unpack(engine.callbacks(), [&](auto&... callback) {
     return hooks::guards_of<hooks::validation_scope_hook>(start, callback..., engine.model());
   });
   engine.template notify<hooks::on_validation_epoch_start_hook>(start);
   std::int64_t index = 0;
-  data::for_each_batch(range, limit, [&](const auto& given, bool last) {
+  const std::int64_t count = data::for_each_batch(range, limit, [&](const auto& given, bool last) {
     decltype(auto) batch = engine.backend().take(given);
     typename Engine::Step step(engine, {Stage::validation, &index, last, engine.backend().batch_size(batch)});
     engine.template notify<hooks::on_validation_batch_start_hook>(batch, step);
@@ -36,10 +48,11 @@ void validate_batches(Engine& engine, Range& range, std::int64_t limit) {
     return true;
   });
   engine.template notify<hooks::on_validation_epoch_end_hook>(engine.edge(Stage::validation));
+  return count;
 }
 
 /// One pass of validation_step over `range`, in evaluation mode and without gradients, and `after()` at its end. `limit` of its
-/// batches, or all; a pass over none is left out.
+/// batches, or all; a limit of 0 leaves the pass out. Throws std::invalid_argument if the range gave no batch.
 template <class Engine, class Range, class After>
 void walk_validation(Engine& engine, Range& range, std::optional<std::int64_t> limit, After&& after) {
   if (limit == 0) return;
@@ -47,14 +60,43 @@ void walk_validation(Engine& engine, Range& range, std::optional<std::int64_t> l
   [[maybe_unused]] auto guard = engine.backend().evaluation_guard(engine.model());
   engine.metrics().begin_epoch(Stage::validation);
   engine.template notify<hooks::on_validation_start_hook>(engine.edge(Stage::validation));
-  validate_batches(engine, range, limit.value_or(data::no_limit));
+  if (validate_batches(engine, range, limit.value_or(data::no_limit)) == 0) {
+    throw std::invalid_argument("fulgurite: the validation range gave no batch: give a range that holds at least one, and that "
+                                "can be walked at each validation (a single-pass range is spent after the first)");
+  }
   engine.template notify<hooks::on_validation_end_hook>(engine.edge(Stage::validation));
   after();
 }
 
-/// The same, of which loggers are told.
+/// While it lives, everything that is logged has a prefix before its name.
+class LogPrefix {
+ public:
+  LogPrefix(Metrics& metrics, std::string_view prefix) : metrics_(&metrics), listener_{&log_again, this, prefix} {
+    if (!prefix.empty()) metrics_->set_listener(&listener_);
+  }
+  LogPrefix(const LogPrefix&) = delete;
+  LogPrefix& operator=(const LogPrefix&) = delete;
+  ~LogPrefix() {
+    if (!listener_.prefix.empty()) metrics_->set_listener(nullptr);
+  }
+
+ private:
+  static void log_again(void* self, const LogCall& call) {
+    LogPrefix& prefix = *static_cast<LogPrefix*>(self);
+    prefix.metrics_->set_listener(nullptr);
+    const std::string name = std::string(prefix.listener_.prefix) + std::string(call.name);
+    prefix.metrics_->log(name, call.number, call.weight, call.flags, call.stage, call.place);
+    prefix.metrics_->set_listener(&prefix.listener_);
+  }
+
+  Metrics* metrics_;
+  LogListener listener_;
+};
+
+/// A pass of which loggers are told. `prefix` comes before the name of everything that is logged in it.
 template <class Engine, class Range>
-void validate(Engine& engine, Range& range, std::optional<std::int64_t> limit) {
+void validate(Engine& engine, Range& range, std::optional<std::int64_t> limit, std::string_view prefix = {}) {
+  const LogPrefix prefixed(engine.metrics(), prefix);
   walk_validation(engine, range, limit, [&] {
     if constexpr (Engine::has_logger) engine.logbook().after_epoch(engine, Stage::validation);
   });

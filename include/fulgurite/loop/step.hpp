@@ -71,7 +71,8 @@ class Step : public Run {
   /// Logs a number or a tensor of one element. In batches of training the batch's value counts (`on_step`), elsewhere the
   /// epoch's mean weighted by batch size (`on_epoch`), unless `flags` say otherwise; with both, loggers get `name_step`
   /// and `name_epoch`. A tensor on a GPU is not waited for before its value is shown or stored somewhere.
-  /// Throws std::invalid_argument for on_step at an edge of an epoch, and for a name that was logged with other flags.
+  /// Throws std::invalid_argument for on_step at an edge of an epoch, for a name that was logged with other flags, and for
+  /// one that is taken: by a column of a logger (`step`, `epoch`), or by the `x_step` and `x_epoch` of another metric `x`.
   void log(std::string_view name, const Number& value, LogFlags flags = {}) const {
     metrics_->log(name, value, place_.batch_size, flags_for(name, flags), place_.stage, log_place_);
   }
@@ -108,6 +109,12 @@ class Step : public Run {
                   "step.clip_gradients(optimizer, policy) takes a policy that can clip this optimizer's gradients: "
                   "fg::ClipNorm{.max = 0.5} or fg::ClipValue{.max = 0.1}. See docs/errors/clipping-policy.md");
     if constexpr (ClippingPolicy<Policy, decltype(gradients)>) return policy.clip(gradients);
+  }
+
+ protected:
+  /// A value that loggers get in a row of its own.
+  void log_in_own_row(std::string_view name, double value) const {
+    metrics_->log(name, value, 1.0, on_step | detail::in_own_row, place_.stage, log_place_);
   }
 
  private:

@@ -102,6 +102,7 @@ class LBFGS {
       const c10::AutoGradMode grad(true);
       return number_of(closure());
     };
+    accepted_evaluation_ = 0;
     const std::optional<double> loss = evaluate();
     if (loss) iterate(*loss, evaluate);
   }
@@ -124,6 +125,10 @@ class LBFGS {
     }
     return Gradients(std::move(all));
   }
+
+  /// Which evaluation of the last step, from 0, was made at the parameters where it ended: the one that the line search
+  /// accepted. Without a line search the last one, before its final move.
+  std::int64_t accepted_evaluation() const { return accepted_evaluation_; }
 
   std::int64_t group_count() const { return 1; }
   double lr(std::int64_t) const { return options_.lr; }
@@ -184,6 +189,7 @@ class LBFGS {
     double loss;
     at::Tensor gradient;
     Number slope;  // along the line
+    std::int64_t evaluation;  // of the step, from 0
   };
 
   template <class Loss>
@@ -295,8 +301,9 @@ class LBFGS {
 
       std::int64_t evaluated = 0;
       if (options_.line_search_fn == LineSearch::strong_wolfe) {
-        Point start{0.0, loss, gradient, slope};
-        auto [found, count] = search(start, state_.t, *options_.max_eval - evaluations, evaluate);
+        Point start{0.0, loss, gradient, slope, accepted_evaluation_};
+        auto [found, count] = search(start, state_.t, evaluations, evaluate);
+        accepted_evaluation_ = found.evaluation;
         loss = found.loss;
         gradient = found.gradient;
         state_.t = found.t;
@@ -307,6 +314,7 @@ class LBFGS {
         move(state_.t, state_.d);
         if (iteration != options_.max_iter) {  // after the last one, nobody would use it
           loss = evaluated_again(evaluate);
+          accepted_evaluation_ = evaluations;
           gradient = flat_gradient();
           flat = largest(gradient) <= options_.tolerance_grad;
           evaluated = 1;
@@ -328,9 +336,11 @@ class LBFGS {
                                 "left out must be left out every time");
   }
 
-  /// Length of a step that meets the strong Wolfe conditions, as far as `limit` evaluations find one.
+  /// Length of a step that meets the strong Wolfe conditions, as far as the evaluations find one that are left after
+  /// `before`. Returns the point and the number of evaluations.
   template <class Evaluate>
-  std::pair<Point, std::int64_t> search(const Point& start, Number t, std::int64_t limit, const Evaluate& evaluate) {
+  std::pair<Point, std::int64_t> search(const Point& start, Number t, std::int64_t before, const Evaluate& evaluate) {
+    const std::int64_t limit = *options_.max_eval - before;
     constexpr double enough_descent = 1e-4;
     constexpr double flat_enough = 0.9;
     const at::Tensor& d = state_.d;
@@ -343,9 +353,8 @@ class LBFGS {
       const double loss = evaluated_again(evaluate);
       at::Tensor gradient = flat_gradient();
       for (std::size_t i = 0; i < origin.size(); ++i) parameters_[i].copy_(origin[i]);
-      ++evaluations;
       const Number slope = dot(gradient, d);
-      return Point{where, loss, std::move(gradient), slope};
+      return Point{where, loss, std::move(gradient), slope, before + evaluations++};
     };
     const auto too_high = [&](const Point& point) {
       return point.loss > start.loss + enough_descent * point.t * start.slope;
@@ -496,6 +505,7 @@ class LBFGS {
   LBFGSOptions options_;
   std::int64_t size_ = 0;  // of all parameters together
   State state_;
+  std::int64_t accepted_evaluation_ = 0;
 };
 
 }  // namespace fulgurite

@@ -60,6 +60,9 @@ class BatchLimit {
     return count;
   }
 
+  /// It takes none of any range, on purpose.
+  constexpr bool takes_none() const { return batches_ == 0 || fraction_ == 0.0; }
+
   constexpr bool makes_sense() const {
     return (!batches_ || *batches_ >= 0) && (!fraction_ || (*fraction_ >= 0.0 && *fraction_ <= 1.0));
   }
