@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include <fulgurite/averaging/averaged_weights.hpp>
+#include <fulgurite/averaging/update_batch_norm.hpp>
 
 #include <torch/torch.h>
 
@@ -278,4 +279,112 @@ TEST_CASE("a decay that makes no sense and a model without weights are refused")
                        MessageMatches(ContainsSubstring("decay must be in [0, 1]")));
   torch::nn::ReLU empty;
   CHECK_THROWS_AS(fg::AveragedWeights(empty), std::invalid_argument);
+}
+
+namespace {
+// Numbers that validation keeps, beside weights and statistics that training moves.
+struct Counting : torch::nn::Module {
+  torch::nn::BatchNorm1d norm = register_module("norm", torch::nn::BatchNorm1d(1));
+  torch::Tensor seen = register_buffer("seen", torch::zeros({}));
+  torch::Tensor number = register_buffer("number", torch::zeros({}, torch::kLong));
+
+  torch::Tensor forward(const torch::Tensor& x) { return norm->forward(x); }
+  void train_once(double value) {
+    norm->train();
+    norm->forward(torch::full({2, 1}, value) + torch::tensor({{-1.0}, {1.0}}));
+    number += 1;
+  }
+  void validate_once() {
+    norm->eval();
+    seen += 8;
+    number += 1;
+  }
+};
+}  // namespace
+
+TEST_CASE("a buffer that is written while the average is in the model keeps it, averaged or copied") {
+  for (const auto buffers : {fg::BufferAveraging::copy, fg::BufferAveraging::average}) {
+    Counting net;
+    fg::AveragedWeights average(net, fg::ExponentialMean{.decay = 0.5}, {.buffers = buffers});
+    int trained = 0;
+    const auto train_once = [&] {
+      net.train_once(++trained);
+      if (trained % 2 == 1) average.update();  // the copies are older than the model's buffers
+    };
+    for (int round = 1; round <= 3; ++round) {
+      for (int i = 0; i < 2; ++i) train_once();
+      const auto mean = net.norm->running_mean.clone();
+      {
+        const auto scope = average.swap_in();
+        CHECK(torch::equal(net.norm->running_mean, average.at("norm.running_mean")));
+        net.validate_once();
+      }
+      CHECK(net.seen.item<double>() == 8.0 * round);
+      CHECK(net.number.item<int>() == 3 * round);
+      CHECK(net.norm->num_batches_tracked.item<int>() == 2 * round);
+      CHECK(torch::equal(net.norm->running_mean, mean));
+    }
+    average.copy_to_model();
+    CHECK(net.seen.item<double>() == 24.0);
+    CHECK(net.number.item<int>() == 9);
+    CHECK(net.norm->num_batches_tracked.item<int>() == 6);
+    CHECK(torch::equal(net.norm->running_mean, average.at("norm.running_mean")));
+  }
+}
+
+TEST_CASE("statistics that are computed for the average leave with it") {
+  Counting net;
+  fg::AveragedWeights average(net);
+  net.train_once(3.0);
+  average.update();
+  const auto before = net.norm->running_mean.clone();
+  {
+    const auto scope = average.swap_in();
+    fg::update_batch_norm(net, std::vector<torch::Tensor>{torch::full({2, 1}, 7.0), torch::full({2, 1}, 9.0)});
+    CHECK(net.norm->running_mean.item<double>() == 8.0);
+  }
+  CHECK(torch::equal(net.norm->running_mean, before));
+  CHECK(net.norm->num_batches_tracked.item<int>() == 1);
+}
+
+TEST_CASE("a buffer that is registered later is the model's own") {
+  Counting net;
+  fg::AveragedWeights average(net, fg::EqualMean{}, {.buffers = fg::BufferAveraging::average});
+  average.update();
+  const auto later = net.register_buffer("later", torch::zeros({}));
+  {
+    const auto scope = average.swap_in();
+    later.add_(1.0);
+  }
+  average.copy_to_model();
+  CHECK(later.item<double>() == 1.0);
+}
+
+TEST_CASE("an average that was loaded into another model brings its buffers, one that goes on leaves the model's") {
+  Counting net;
+  fg::AveragedWeights average(net, fg::EqualMean{}, {.buffers = fg::BufferAveraging::average});
+  net.train_once(3.0);
+  average.update();
+  {
+    const auto scope = average.swap_in();
+    net.validate_once();
+  }
+  average.update();
+  std::stringstream file;
+  torch::save(average, file);
+
+  Counting other;
+  fg::AveragedWeights loaded(other, fg::EqualMean{}, {.buffers = fg::BufferAveraging::average});
+  torch::load(loaded, file);
+  {
+    const auto scope = loaded.swap_in();
+    CHECK(other.number.item<int>() == 2);
+  }
+  CHECK(other.number.item<int>() == 0);
+  CHECK(loaded.at("seen").item<double>() == 8.0);
+  loaded.keep_buffers_of_model();
+  loaded.copy_to_model();
+  CHECK(other.number.item<int>() == 0);
+  CHECK(other.seen.item<double>() == 0.0);  // known to be written in validation
+  CHECK(torch::equal(other.norm->running_mean, net.norm->running_mean));
 }

@@ -5,7 +5,10 @@
 
 #include <catch2/catch_test_macros.hpp>
 
+#include <cmath>
+#include <memory>
 #include <stdexcept>
+#include <utility>
 
 namespace fg = fulgurite;
 
@@ -52,4 +55,33 @@ TEST_CASE("the scope may be moved") {
     CHECK(torch::equal(tensor, torch::zeros({2})));
   }
   CHECK(torch::equal(tensor, torch::ones({2})));
+}
+
+TEST_CASE("what is written into a buffer stays, and is noted; what is not written goes back") {
+  const auto written = torch::full({2}, 3.0), untouched = torch::full({2}, 3.0), of_nan = torch::full({1}, 3.0);
+  const auto sees = std::make_shared<bool>(false), sees_not = std::make_shared<bool>(false), nan = std::make_shared<bool>(false);
+  const auto run = [&](bool fails) {
+    const fg::SwappedWeights scope({{written, torch::full({2}, 5.0), sees},
+                                    {untouched, torch::full({2}, 5.0, torch::kDouble), sees_not},
+                                    {of_nan, torch::full({1}, NAN), nan}});
+    written.add_(1.0);
+    if (fails) throw std::runtime_error("validation failed");
+  };
+  SECTION("to the end") { run(false); }
+  SECTION("up to an exception") { CHECK_THROWS_AS(run(true), std::runtime_error); }
+  CHECK(torch::equal(written, torch::full({2}, 6.0)));
+  CHECK(*sees);
+  CHECK(torch::equal(untouched, torch::full({2}, 3.0)));
+  CHECK_FALSE(*sees_not);
+  CHECK(of_nan.item<double>() == 3.0);
+  CHECK_FALSE(*nan);
+}
+
+TEST_CASE("a swap that cannot be made takes no buffer for written") {
+  const auto first = torch::ones({2}), second = torch::ones({2}), third = torch::ones({2});
+  const auto written = std::make_shared<bool>(false);
+  CHECK_THROWS(fg::SwappedWeights(
+      {{first, torch::zeros({2}), written}, {second, torch::zeros({3})}, {third, torch::zeros({2}), written}}));
+  for (const auto& tensor : {first, second, third}) CHECK(torch::equal(tensor, torch::ones({2})));
+  CHECK_FALSE(*written);
 }

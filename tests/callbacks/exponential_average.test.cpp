@@ -9,8 +9,11 @@
 #include <fulgurite/fulgurite.hpp>
 
 #include <cmath>
+#include <cstdint>
 #include <stdexcept>
 #include <vector>
+
+#include "support/temporary_folder.hpp"
 
 namespace fg = fulgurite;
 using Catch::Matchers::ContainsSubstring;
@@ -122,4 +125,70 @@ TEST_CASE("values that make no sense are refused by name") {
   refusal({.warm_up = -1}, "ExponentialAverage.warm_up");
   refusal({.every = 0}, "ExponentialAverage.every must be 1 or more");
   refusal({.start = -1}, "ExponentialAverage.start must be 0 or more");
+}
+
+namespace {
+// Validation counts its examples in buffers of either type; training counts its batches.
+struct Counting : Walk {
+  torch::Tensor seen = register_buffer("seen", torch::zeros({}));
+  torch::Tensor number = register_buffer("number", torch::zeros({}, torch::kLong));
+  torch::Tensor statistic = register_buffer("statistic", torch::zeros({}, torch::kDouble));
+
+  torch::Tensor training_step(const torch::Tensor& batch, auto& step) {
+    number += 1;
+    statistic.fill_(batch.item<double>());
+    return Walk::training_step(batch, step);
+  }
+  void validation_step(const torch::Tensor& batch, auto& step) {
+    seen += 8;
+    number += 1;
+    Walk::validation_step(batch, step);
+  }
+};
+}  // namespace
+
+TEST_CASE("what validation writes into a buffer is kept, in a fit, in a test after it and before an exception") {
+  for (const auto buffers : {fg::BufferAveraging::copy, fg::BufferAveraging::average}) {
+    for (const std::int64_t every : {1, 2}) {
+      Counting model;
+      fg::Trainer trainer{model, fg::ExponentialAverage{.decay = 0.5, .every = every, .buffers = buffers},
+                          fg::ValidateEvery{.interval = fg::Batches{2}}, fg::MaxEpochs{2}};
+      trainer.fit(steps(4), steps(3));
+      CHECK(model.seen.item<double>() == 2 * 2 * 3 * 8.0);
+      CHECK(model.number.item<int>() == 2 * 4 + 2 * 2 * 3);
+      const bool is_raw = model.statistic.item<double>() == -4.0;
+      CHECK(is_raw == (buffers == fg::BufferAveraging::copy));
+
+      trainer.validate(steps(2), "test_");
+      CHECK(model.seen.item<double>() == 14 * 8.0);
+      model.fail_at = static_cast<int>(model.validated.size()) + 2;
+      trainer.set_limit(fg::MaxEpochs{3});
+      CHECK_THROWS_AS(trainer.fit(steps(4), steps(3)), std::runtime_error);
+      CHECK(model.seen.item<double>() == 16 * 8.0);
+    }
+  }
+}
+
+TEST_CASE("a resumed average knows which buffers validation writes") {
+  const support::TemporaryFolder folder;
+  const auto average = fg::ExponentialAverage{.decay = 0.5};
+  Counting whole, first, second;
+  fg::Trainer never_stopped{whole, average, fg::MaxEpochs{3}};
+  never_stopped.fit(steps(4), steps(3));
+  const auto path = folder.path / "run.ckpt";
+  fg::Trainer stopped{first, average, fg::MaxEpochs{3}};
+  auto loop = stopped.loop();
+  for (int epoch = 0; epoch < 2; ++epoch) {
+    for (const auto& batch : steps(4)) loop.step(batch);
+    loop.validate(steps(3));
+    loop.end_epoch();
+  }
+  fg::save_checkpoint(stopped, path);
+  fg::Trainer resumed{second, average, fg::MaxEpochs{3}};
+  fg::load_checkpoint(resumed, path);
+  resumed.fit(steps(4), steps(3));
+  CHECK(second.seen.item<double>() == whole.seen.item<double>());
+  CHECK(second.number.item<int>() == whole.number.item<int>());
+  CHECK(torch::equal(second.w, whole.w));
+  CHECK(torch::equal(second.statistic, whole.statistic));
 }

@@ -9,16 +9,21 @@
 #include <c10/core/Device.h>
 #include <c10/core/GradMode.h>
 #include <c10/core/ScalarType.h>
+#include <torch/nn/module.h>
+#include <torch/nn/modules/batchnorm.h>
 #include <torch/serialize/archive.h>
 
 #include <algorithm>
+#include <concepts>
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <sstream>
 #include <stdexcept>
 #include <string>
 #include <string_view>
+#include <type_traits>
 #include <unordered_set>
 #include <utility>
 #include <vector>
@@ -28,7 +33,8 @@
 
 namespace fulgurite {
 
-/// What becomes of floating-point buffers (the running statistics of batch norm). Others are copied either way.
+/// What becomes of floating-point buffers (the running statistics of batch norm). Others are copied either way. A buffer that
+/// is written while the average is in the model (a count that validation keeps, say) is not averaged from then on, but copied.
 enum class BufferAveraging {
   copy,     ///< as they were at the last update
   average,  ///< averaged like parameters
@@ -61,6 +67,20 @@ decltype(auto) module_in(M& model) {
   }
 }
 
+/// Calls f(norm) if the module is a batch norm with running statistics.
+template <class Module, class F>
+void with_batch_norm(Module* module, F&& f) {
+  const auto as = [&]<class Norm>(Norm* norm) {
+    if (norm && norm->running_mean.defined()) f(*norm);
+    return norm != nullptr;
+  };
+  const auto cast = [&]<class Norm>(std::type_identity<Norm>) {
+    return as(dynamic_cast<std::conditional_t<std::is_const_v<Module>, const Norm, Norm>*>(module));
+  };
+  cast(std::type_identity<torch::nn::BatchNorm1dImpl>{}) || cast(std::type_identity<torch::nn::BatchNorm2dImpl>{}) ||
+      cast(std::type_identity<torch::nn::BatchNorm3dImpl>{});
+}
+
 }  // namespace detail
 
 /// The average of a model's weights over its updates: `EqualMean` (SWA) or `ExponentialMean` (EMA). All parameters take
@@ -72,6 +92,9 @@ decltype(auto) module_in(M& model) {
 ///     average.copy_to_model();
 ///
 /// It refers to the tensors that the model has when it is made. A copy has an average of its own.
+///
+/// Into the model and out of it go parameters, averaged buffers and the statistics of batch norm. Other buffers are the
+/// model's own and stay there as they are, unless the average was loaded from a file and not updated since.
 template <Mean MeanType = EqualMean>
 class AveragedWeights {
  public:
@@ -86,22 +109,31 @@ class AveragedWeights {
       if (const char* problem = mean_.problem()) throw std::invalid_argument(std::string("fulgurite: ") + problem);
     }
     const auto& module = detail::module_in(model);
+    const auto statistics = statistics_of(module);
     std::unordered_set<const at::TensorImpl*> seen;
-    const auto add = [&](const std::string& name, const at::Tensor& tensor, bool averaged) {
+    const auto add = [&](const std::string& name, const at::Tensor& tensor, Kind kind, bool averaged) {
       if (!tensor.defined() || !seen.insert(tensor.unsafeGetTensorImpl()).second) return;
-      weights_.push_back({name, tensor, {}, averaged && (tensor.is_floating_point() || tensor.is_complex())});
+      averaged &= tensor.is_floating_point() || tensor.is_complex();
+      weights_.push_back({name, tensor, {}, kind, averaged, std::make_shared<bool>(false)});
     };
-    for (const auto& parameter : module.named_parameters()) add(parameter.key(), parameter.value(), true);
+    for (const auto& parameter : module.named_parameters()) add(parameter.key(), parameter.value(), Kind::parameter, true);
     for (const auto& buffer : module.named_buffers()) {
-      add(buffer.key(), buffer.value(), options_.buffers == BufferAveraging::average);
+      const bool is_statistic = statistics.contains(buffer.value().unsafeGetTensorImpl());
+      add(buffer.key(), buffer.value(), is_statistic ? Kind::statistic : Kind::buffer,
+          options_.buffers == BufferAveraging::average);
     }
     if (weights_.empty()) throw std::invalid_argument("fulgurite: AveragedWeights was given a model without weights");
   }
 
   AveragedWeights(const AveragedWeights& other)
-      : mean_(other.mean_), options_(other.options_), weights_(other.weights_), count_(other.count_) {
+      : mean_(other.mean_),
+        options_(other.options_),
+        weights_(other.weights_),
+        count_(other.count_),
+        buffers_of_file_(other.buffers_of_file_) {
     const c10::NoGradGuard no_grad;
     for (Weight& weight : weights_) {
+      weight.written = std::make_shared<bool>(*weight.written);
       if (weight.average.defined()) weight.average = weight.average.clone();
     }
     if (count_ > 0) group();
@@ -113,6 +145,7 @@ class AveragedWeights {
     weights_ = std::move(other.weights_);
     groups_ = std::move(other.groups_);
     count_ = other.count_;
+    buffers_of_file_ = other.buffers_of_file_;
     return *this;
   }
   ~AveragedWeights() = default;
@@ -123,6 +156,7 @@ class AveragedWeights {
     if (count_ == 0) {
       allocate();
     } else {
+      leave_written_buffers_alone();
       const double newest = mean_.weight(count_);
       for (Group& group : groups_) group.lerp(newest);
       for (const Weight& weight : weights_) {
@@ -130,15 +164,23 @@ class AveragedWeights {
       }
     }
     ++count_;
+    buffers_of_file_ = false;
   }
 
-  /// The average in the model, for a scope; afterwards the model has its own weights back, bit for bit. Don't update
-  /// meanwhile. Throws std::logic_error before the first update.
+  /// The average in the model, for a scope; afterwards the model has its own weights back, bit for bit. What is written
+  /// meanwhile into a buffer that is not a statistic of batch norm stays. Don't update meanwhile. Throws std::logic_error
+  /// before the first update.
   SwappedWeights swap_in() const {
     require_average();
     std::vector<SwappedWeights::Swap> swaps;
     swaps.reserve(weights_.size());
-    for (const Weight& weight : weights_) swaps.push_back({weight.own, weight.average});
+    for (const Weight& weight : weights_) {
+      if (belongs_to_average(weight)) {
+        swaps.push_back({weight.own, weight.average, weight.kind == Kind::buffer ? weight.written : nullptr});
+      } else if (weight.kind == Kind::statistic) {
+        swaps.push_back({weight.own, weight.own.clone()});  // for update_batch_norm: the count of its batches is given back
+      }
+    }
     return SwappedWeights(swaps);
   }
 
@@ -146,8 +188,13 @@ class AveragedWeights {
   void copy_to_model() const {
     require_average();
     const c10::NoGradGuard no_grad;
-    for (const Weight& weight : weights_) weight.own.copy_(weight.average);
+    for (const Weight& weight : weights_) {
+      if (belongs_to_average(weight)) weight.own.copy_(weight.average);
+    }
   }
+
+  /// After a load: the model has its buffers from elsewhere, so those that are not averaged stay as they are.
+  void keep_buffers_of_model() { buffers_of_file_ = false; }
 
   std::int64_t count() const { return count_; }  ///< updates in the average
   const MeanType& mean() const { return mean_; }
@@ -166,20 +213,23 @@ class AveragedWeights {
   void save(torch::serialize::OutputArchive& archive) const {
     c10::List<std::string> names;
     c10::List<at::Tensor> averages;
+    c10::List<std::string> written;
     for (const Weight& weight : weights_) {
       if (count_ == 0) break;
       names.push_back(weight.name);
       averages.push_back(weight.average);
+      if (*weight.written) written.push_back(weight.name);
     }
     archive.write("count", c10::IValue(count_));
     archive.write("names", c10::IValue(std::move(names)));
     archive.write("averages", c10::IValue(std::move(averages)));
+    archive.write("written", c10::IValue(std::move(written)));
   }
 
   /// Reads what `save` wrote for a model of the same shape; the mean is the one of this object. Throws
   /// std::runtime_error that names what does not fit, and changes nothing then. `torch::load(average, path)`.
   void load(torch::serialize::InputArchive& archive) {
-    c10::IValue count, names, averages;
+    c10::IValue count, names, averages, written;
     if (!archive.try_read("count", count) || !archive.try_read("names", names) ||
         !archive.try_read("averages", averages) || !count.isInt() || !names.isList() || !averages.isTensorList()) {
       refuse("it is no saved average");
@@ -198,6 +248,13 @@ class AveragedWeights {
       }
     }
     const c10::NoGradGuard no_grad;
+    const bool knows_written = archive.try_read("written", written) && written.isList();  // older files don't
+    for (Weight& weight : weights_) {
+      *weight.written = knows_written && std::ranges::any_of(written.toListRef(), [&](const c10::IValue& name) {
+        return name.isString() && name.toStringRef() == weight.name;
+      });
+    }
+    buffers_of_file_ = true;
     if (expected > 0) {
       allocate();
       for (std::size_t i = 0; i < expected; ++i) weights_[i].average.copy_(loaded[i]);
@@ -216,12 +273,46 @@ class AveragedWeights {
   }
 
  private:
+  enum class Kind { parameter, statistic, buffer };  // a statistic is one of batch norm's buffers
+
   struct Weight {
     std::string name;
     at::Tensor own;      // the model's
     at::Tensor average;  // undefined before the first update
-    bool averaged;       // copied otherwise
+    Kind kind;
+    bool averaged;                  // copied otherwise
+    std::shared_ptr<bool> written;  // a buffer that was written while the average was in the model
   };
+
+  template <class Module>
+  static std::unordered_set<const at::TensorImpl*> statistics_of(const Module& module) {
+    std::unordered_set<const at::TensorImpl*> statistics;
+    if constexpr (std::derived_from<Module, torch::nn::Module>) {
+      const auto visit = [&](const torch::nn::Module* each) {
+        detail::with_batch_norm(each, [&](const auto& norm) {
+          for (const at::Tensor& tensor : {norm.running_mean, norm.running_var, norm.num_batches_tracked}) {
+            statistics.insert(tensor.unsafeGetTensorImpl());
+          }
+        });
+      };
+      visit(&module);
+      for (const auto& each : module.modules(/*include_self=*/false)) visit(each.get());
+    }
+    return statistics;
+  }
+
+  /// What moves into the model with the average. Other buffers are the model's own.
+  bool belongs_to_average(const Weight& weight) const {
+    if (*weight.written) return false;
+    if (weight.averaged || weight.kind == Kind::parameter || buffers_of_file_) return true;
+    return weight.kind == Kind::statistic && weight.own.is_floating_point();
+  }
+
+  void leave_written_buffers_alone() {
+    bool changed = false;
+    for (Weight& weight : weights_) changed |= *weight.written && std::exchange(weight.averaged, false);
+    if (changed) group();
+  }
 
   // Averages on one device and of one type: one kernel on a GPU.
   struct Group {
@@ -256,7 +347,7 @@ class AveragedWeights {
   void group() {
     groups_.clear();
     for (const Weight& weight : weights_) {
-      if (!weight.averaged) continue;
+      if (!weight.averaged || *weight.written) continue;
       const auto place = std::find_if(groups_.begin(), groups_.end(), [&](const Group& group) {
         const at::Tensor& first = group.averages.front();
         return first.device() == weight.average.device() && first.scalar_type() == weight.average.scalar_type();
@@ -286,6 +377,7 @@ class AveragedWeights {
   std::vector<Weight> weights_;  // parameters, then buffers
   std::vector<Group> groups_;
   std::int64_t count_ = 0;
+  bool buffers_of_file_ = false;  // loaded, and not updated since
 };
 
 }  // namespace fulgurite

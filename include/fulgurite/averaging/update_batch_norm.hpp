@@ -81,23 +81,13 @@ class BatchNormRefresh {
     std::array<at::Tensor, 3> before;
   };
 
-  // Calls f(norm) if the module is a batch norm with running statistics.
-  template <class F>
-  static void with_batch_norm(torch::nn::Module* module, F&& f) {
-    const auto as = [&]<class Norm>(Norm* norm) {
-      if (norm && norm->running_mean.defined()) f(*norm);
-      return norm != nullptr;
-    };
-    as(dynamic_cast<torch::nn::BatchNorm1dImpl*>(module)) || as(dynamic_cast<torch::nn::BatchNorm2dImpl*>(module)) ||
-        as(dynamic_cast<torch::nn::BatchNorm3dImpl*>(module));
-  }
   static bool has_statistics(torch::nn::Module* module) {
     bool found = false;
-    with_batch_norm(module, [&](auto&) { found = true; });
+    detail::with_batch_norm(module, [&](auto&) { found = true; });
     return found;
   }
   void visit(torch::nn::Module* module) {
-    with_batch_norm(module, [&](auto& norm) {
+    detail::with_batch_norm(module, [&](auto& norm) {
       for (const Norm& known : norms_) {
         if (known.options == &norm.options) return;  // registered twice
       }

@@ -67,6 +67,7 @@ struct ExponentialAverage {
     if (checkpoint.empty("average")) return;
     begin(checkpoint.model());
     checkpoint("average", *average);
+    average->keep_buffers_of_model();
   }
 
  private:

@@ -162,6 +162,7 @@ struct StochasticWeightAverage {
     if (checkpoint.empty("average")) return;
     begin(checkpoint.model());
     checkpoint("average", *average);
+    average->keep_buffers_of_model();
   }
 
  private:
