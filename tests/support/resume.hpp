@@ -80,7 +80,7 @@ struct Picture {
       // (LibTorch's archive of its own optimizers has addresses in it: what they did to the parameters must do.)
       constexpr bool is_ours = !requires { engine.running(index).optimizer().wrapped(); };
       if constexpr (is_ours) state("optimizer", engine.running(index));
-      optimizers.push_back(fg::detail::portable(state.ivalue()));
+      optimizers.push_back(fg::detail::copied(state.ivalue()));
     });
     losses = model.losses;
     random = at::globalContext().defaultGenerator(at::kCPU).get_state();

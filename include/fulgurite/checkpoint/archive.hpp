@@ -14,10 +14,12 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
+#include <exception>
 #include <optional>
 #include <sstream>
 #include <stdexcept>
 #include <string>
+#include <string_view>
 #include <type_traits>
 #include <typeinfo>
 #include <utility>
@@ -27,6 +29,8 @@
 #include <fulgurite/logging/hyperparameters.hpp>
 #include <fulgurite/optim/state_dict.hpp>
 #include <fulgurite/schedulers/schedule_state.hpp>
+#include "detail/input_bytes.hpp"
+#include "detail/torch_file.hpp"
 
 namespace fulgurite {
 
@@ -107,10 +111,14 @@ at::Tensor archived(const T& value) {
   std::memcpy(tensor.mutable_data_ptr(), bytes.data(), bytes.size());
   return tensor;
 }
+/// Throws std::runtime_error that says what is wrong, and LibTorch's errors.
 template <HasArchives T>
 void load_archived(const at::Tensor& bytes, T& value) {
+  if (bytes.scalar_type() != at::kByte || bytes.dim() != 1 || !bytes.is_contiguous()) throw std::runtime_error("it is no archive");
+  const std::string_view memory(static_cast<const char*>(bytes.const_data_ptr()), static_cast<std::size_t>(bytes.numel()));
+  TorchFile(InputBytes(memory)).tensors({});  // LibTorch trusts what an archive says of itself
   torch::serialize::InputArchive archive;
-  archive.load_from(static_cast<const char*>(bytes.const_data_ptr()), static_cast<std::size_t>(bytes.numel()));
+  archive.load_from(memory.data(), memory.size());
   value.load(archive);
 }
 
@@ -313,7 +321,15 @@ class CheckpointReader {
       value.load_state(state);
     } else if constexpr (detail::HasArchives<T>) {
       require(from.isTensor());
-      detail::load_archived(from.toTensor(), value);
+      std::string problem;
+      try {
+        return detail::load_archived(from.toTensor(), value);
+      } catch (const c10::Error& error) {
+        problem = error.what_without_backtrace();
+      } catch (const std::exception& error) {
+        problem = error.what();
+      }
+      refuse(place, "cannot be loaded: " + problem);
     } else {
       detail::refuse_value<T>();
     }

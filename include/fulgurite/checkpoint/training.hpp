@@ -38,7 +38,10 @@
 #include <fulgurite/hooks/checkpoint.hpp>
 #include <fulgurite/optim/state_dict.hpp>
 #include "archive.hpp"
+#include "detail/input_bytes.hpp"
 #include "detail/pickle.hpp"
+#include "detail/saved_weights.hpp"
+#include "detail/torch_file.hpp"
 #include "detail/whole_file.hpp"
 #include "weights.hpp"
 
@@ -91,21 +94,29 @@ std::vector<NamedWeight> all_weights(Engine& engine) {
   return all;
 }
 
-/// Throws std::runtime_error unless the file has these weights in their number formats, and no others.
-inline void require_same_weights(const std::vector<NamedWeight>& weights, const std::vector<at::Tensor>& loaded,
-                                 const c10::IValue& saved) {
-  for (std::size_t i = 0; i < weights.size(); ++i) {
-    const auto& [name, weight] = weights[i];
-    if (loaded[i].scalar_type() == weight.scalar_type()) continue;
-    throw std::runtime_error(name + " is " + at::toString(loaded[i].scalar_type()) + " there and " +
-                             at::toString(weight.scalar_type()) +
-                             " in the model: give the trainer the precision that it was saved with");
+/// The tensors of a checkpoint in the order of the model's weights. Throws std::runtime_error unless the file has these weights in
+/// their number formats, and no others.
+inline std::vector<at::Tensor> loaded_weights(const std::vector<NamedWeight>& weights, const c10::IValue& state_dict) {
+  if (!state_dict.isGenericDict()) throw std::runtime_error("it has no weights by name");
+  std::vector<SavedWeight> saved;
+  std::vector<at::Tensor> tensors;
+  for (const auto& each : state_dict.toGenericDict()) {
+    SavedWeight& weight = saved.emplace_back();
+    weight.name = each.key().isString() ? each.key().toStringRef() : std::string();
+    weight.is_tensor = each.value().isTensor();
+    const at::Tensor& tensor = tensors.emplace_back(weight.is_tensor ? each.value().toTensor() : at::Tensor());
+    if (!weight.is_tensor) continue;
+    weight.type = tensor.scalar_type();
+    weight.sizes = tensor.sizes().vec();
   }
-  for (const auto& each : saved.toGenericDict()) {
-    const std::string& name = each.key().toStringRef();
-    const bool known = std::any_of(weights.begin(), weights.end(), [&](const NamedWeight& weight) { return weight.name == name; });
-    if (!known) throw std::runtime_error("it has a weight " + name + ", and the model has none of that name");
-  }
+  const WeightComparison comparison = compare_weights(weights, saved, [](const SavedWeight& one, const at::Tensor& weight) {
+    if (one.type == weight.scalar_type()) return std::string();
+    return format_misfit(one, weight) + ": give the trainer the precision that it was saved with";
+  });
+  if (const std::string differs = comparison.text(); !differs.empty()) throw std::runtime_error(differs);
+  std::vector<at::Tensor> loaded;
+  for (const std::size_t place : comparison.places) loaded.push_back(tensors[place]);
+  return loaded;
 }
 
 template <class Engine>
@@ -270,14 +281,6 @@ c10::IValue with_tensors(const c10::IValue& value, const F& f) {
   return value;
 }
 
-/// The same on the host, each tensor with no more memory than its own.
-inline c10::IValue portable(const c10::IValue& value) {
-  return with_tensors(value, [](const at::Tensor& given) {
-    const at::Tensor tensor = given.cpu();
-    return tensor.storage().nbytes() == tensor.nbytes() ? tensor : tensor.clone();
-  });
-}
-
 /// The same on the host, with memory of its own.
 inline c10::IValue copied(const c10::IValue& value) {
   return with_tensors(value, [](const at::Tensor& tensor) { return tensor.to(at::kCPU, tensor.scalar_type(), false, true); });
@@ -300,33 +303,37 @@ void write_checkpoint(Engine& engine, const std::filesystem::path& path) {
     CheckpointWriter extra;
     extra("hyper_parameters", engine.hyperparameters());
     file.insert("hyper_parameters", *find(extra.ivalue(), "hyper_parameters"));
-    write_pickle(portable(file), to);
+    write_pickle(file, to);
   });
 }
 
 /// The dictionary in a checkpoint. Throws std::runtime_error that says what is in the file's place.
-inline c10::IValue read_checkpoint(const std::filesystem::path& path) {
-  if (!std::filesystem::exists(path)) throw std::runtime_error("there is no such file");
-  c10::IValue file;
-  try {
-    file = read_pickle(path);
-  } catch (const c10::Error& error) {
-    if (is_archive(path)) {
-      throw std::runtime_error("it holds weights only, without the training around them: read it with fg::load_weights, or save "
-                               "with fg::save_checkpoint");
-    }
-    throw std::runtime_error("it is cut short, or no checkpoint: " + std::string(error.what_without_backtrace()));
+inline c10::IValue read_checkpoint(InputBytes bytes) {
+  using Kind = PickledValue::Kind;
+  const TorchFile file(std::move(bytes));
+  const PickledValue& root = file.root();
+  const PickledValue* const format = file.values().find(root, "fulgurite_checkpoint");
+  if (format == nullptr && (is_module_archive(root) || is_state_dict(file.values(), root))) {
+    throw std::runtime_error("it holds weights only, without the training around them: read it with fg::load_weights, or save "
+                             "with fg::save_checkpoint");
   }
-  const auto format = find(file, "fulgurite_checkpoint");
-  if (!format || !format->isInt()) {
+  if (format == nullptr || format->kind != Kind::integer) {
     throw std::runtime_error("it was not written by fg::save_checkpoint, and holds no training that could go on");
   }
-  if (format->toInt() != checkpoint_format) {
-    throw std::runtime_error("it is of version " + std::to_string(format->toInt()) + " of the format, and this version of the "
+  if (format->integer != checkpoint_format) {
+    throw std::runtime_error("it is of version " + std::to_string(format->integer) + " of the format, and this version of the "
                              "library reads version " + std::to_string(checkpoint_format) +
                              ": load it with the version that saved it");
   }
-  return file;
+  return file.value();
+}
+inline c10::IValue read_checkpoint(const std::filesystem::path& path) {
+  try {
+    return read_checkpoint(InputBytes::of_file(path.string()));
+  } catch (const UnreadableFile& error) {
+    if (!error.is_cut_short) throw;
+    throw std::runtime_error("it is cut short, or no checkpoint: " + std::string(error.what()));
+  }
 }
 
 template <class Engine>
@@ -340,7 +347,6 @@ void load_checkpoint_of(Engine& engine, const c10::IValue& file) {
   const auto weights = all_weights(engine);
   const c10::IValue state_dict = entry("state_dict");
   const auto loaded = loaded_weights(weights, state_dict);
-  require_same_weights(weights, loaded, state_dict);
   const auto gradients = gradients_in(entry("gradients"), weights);
   const c10::IValue random = entry("random");
   auto hyperparameters = engine.hyperparameters();

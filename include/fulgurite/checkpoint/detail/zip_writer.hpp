@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Archives as `torch.save` writes them: zip files whose records are stored as they are, and begin at multiples of 64 bytes.
+// Archives as `torch.save` writes them: zip files whose records are stored as they are, and begin at multiples of 512
+// bytes, a block of a disk, so that direct reads may take them from where they are.
 #pragma once
 
 #include <bit>
@@ -9,6 +10,7 @@
 #include <string_view>
 
 #include <fulgurite/detail/crc32.hpp>
+#include "zip_checksum.hpp"
 
 namespace fulgurite::detail {
 
@@ -65,7 +67,7 @@ class ZipWriter {
     directory_.put<2>(0).put<2>(0).put<2>(0).put<4>(0);  // no comment, first disk, no attributes
     directory_.put<4>(is_far ? narrow_limit : offset_).append(path).append(wide_field);
 
-    write(head.text.data(), head.text.size());
+    write_head(head.text);
     write(data, size);
     ++records_;
   }
@@ -84,13 +86,16 @@ class ZipWriter {
     }
     const std::uint64_t count = is_wide ? 0xffff : records_;
     end.put<4>(0x06054b50).put<2>(0).put<2>(0).put<2>(count).put<2>(count);
-    end.put<4>(is_wide ? narrow_limit : size).put<4>(is_wide ? narrow_limit : begin).put<2>(0);
-    write(directory_.text.data(), directory_.text.size());
-    write(end.text.data(), end.text.size());
+    end.put<4>(is_wide ? narrow_limit : size).put<4>(is_wide ? narrow_limit : begin);
+    end.put<2>(checksum_comment.size() + checksum_digit_count).append(checksum_comment);
+    write_head(directory_.text);
+    write_head(end.text);
+    const std::string digits = checksum_digits(checksum_);
+    write(digits.data(), digits.size());
   }
 
  private:
-  static constexpr std::uint64_t narrow_limit = 0xffffffff, alignment = 64;
+  static constexpr std::uint64_t narrow_limit = 0xffffffff, alignment = 512;
   static constexpr std::uint64_t plain_version = 20, wide_version = 45;
   static constexpr std::uint64_t wide_id = 1, padding_id = 0x4246;  // PyTorch's own for padding: "FB"
   static constexpr std::uint64_t first_day = 0x21;                  // 1980-01-01: the same bytes whenever they are written
@@ -100,9 +105,16 @@ class ZipWriter {
     offset_ += size;
   }
 
+  /// Bytes that are no record's.
+  void write_head(const std::string& bytes) {
+    checksum_ = crc32(bytes.data(), bytes.size(), checksum_);
+    write(bytes.data(), bytes.size());
+  }
+
   File& file_;
   std::uint64_t wide_from_;
   std::uint64_t offset_ = 0, records_ = 0;
+  std::uint32_t checksum_ = 0;
   Bytes directory_;
 };
 
