@@ -5,7 +5,6 @@
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <sys/types.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -15,8 +14,8 @@
 #include <stdexcept>
 #include <string>
 #include <string_view>
-#include <system_error>
-#include <utility>
+
+#include <fulgurite/detail/posix_file.hpp>
 
 namespace fulgurite::detail {
 
@@ -33,27 +32,16 @@ class InputBytes {
   explicit InputBytes(std::string_view memory) : memory_(memory), size_(memory.size()) {}
   /// A file. Throws UnreadableFile if there is none, or something else of that name.
   static InputBytes of_file(const std::string& path) {
-    // A pipe is not waited for.
-    int file = -1;
-    do {
-      file = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-    } while (file < 0 && errno == EINTR);
-    if (file < 0 && errno == ENOENT) throw UnreadableFile("there is no such file");
-    if (file < 0) throw UnreadableFile("it cannot be opened: " + std::generic_category().message(errno));
     InputBytes bytes{std::string_view()};
-    bytes.file_ = file;
+    bytes.file_ = opened(path, O_RDONLY | O_NONBLOCK);  // a pipe is not waited for
+    if (!bytes.file_ && errno == ENOENT) throw UnreadableFile("there is no such file");
+    if (!bytes.file_) throw UnreadableFile("it cannot be opened: " + reason(errno));
     struct ::stat status {};
-    if (::fstat(file, &status) != 0) throw UnreadableFile("it cannot be read: " + std::generic_category().message(errno));
+    if (uninterrupted(system_calls.fstat, bytes.file_.number(), &status) != 0) refuse(errno);
     if (S_ISDIR(status.st_mode)) throw UnreadableFile("it is a folder");
     if (!S_ISREG(status.st_mode)) throw UnreadableFile("it is a device, a pipe or a socket, and no file");
     bytes.size_ = static_cast<std::uint64_t>(status.st_size);
     return bytes;
-  }
-  InputBytes(InputBytes&& other) noexcept
-      : file_(std::exchange(other.file_, -1)), memory_(other.memory_), size_(other.size_) {}
-  InputBytes& operator=(InputBytes&&) = delete;
-  ~InputBytes() {
-    if (file_ >= 0) ::close(file_);
   }
 
   std::uint64_t size() const { return size_; }
@@ -63,16 +51,16 @@ class InputBytes {
   void read(std::uint64_t begin, void* to, std::size_t count) const {
     if (!has(begin, count)) throw UnreadableFile("it ends too early", true);
     if (count == 0) return;
-    if (file_ < 0) {
+    if (!file_) {
       std::memcpy(to, memory_.data() + begin, count);
       return;
     }
     auto* place = static_cast<char*>(to);
     while (count > 0) {
       constexpr std::size_t at_once = std::size_t{1} << 30U;  // Linux gives no more than 2 GiB in one call
-      const ssize_t got = ::pread(file_, place, std::min(count, at_once), static_cast<off_t>(begin));
-      if (got < 0 && errno == EINTR) continue;
-      if (got < 0) throw UnreadableFile("it cannot be read: " + std::generic_category().message(errno));
+      const ssize_t got = uninterrupted(system_calls.pread, file_.number(), static_cast<void*>(place), std::min(count, at_once),
+                                        static_cast<off_t>(begin));
+      if (got < 0) refuse(errno);
       if (got == 0) throw UnreadableFile("it became shorter while it was read", true);
       place += got;
       begin += static_cast<std::uint64_t>(got);
@@ -87,7 +75,9 @@ class InputBytes {
   }
 
  private:
-  int file_ = -1;
+  [[noreturn]] static void refuse(int error) { throw UnreadableFile("it cannot be read: " + reason(error)); }
+
+  Descriptor file_;
   std::string_view memory_;
   std::uint64_t size_;
 };

@@ -83,14 +83,15 @@ class ZipReader {
    private:
     std::uint64_t number(std::size_t at, std::size_t size) const {
       if (at > bytes_.size() || size > bytes_.size() - at) refuse_damaged("a header of it is too short");
+      const char* const first = bytes_.data() + at;
       std::uint64_t value = 0;
-      for (std::size_t i = size; i-- > 0;) value = value << 8U | static_cast<unsigned char>(bytes_[at + i]);
+      for (std::size_t i = size; i-- > 0;) value = value << 8U | static_cast<unsigned char>(first[i]);
       return value;
     }
     std::string_view bytes_;
   };
 
-  static constexpr std::uint32_t end_mark = 0x06054b50, end64_mark = 0x06064b50, locator_mark = 0x07064b50, entry_mark = 0x02014b50,
+  static constexpr std::uint32_t end64_mark = 0x06064b50, locator_mark = 0x07064b50, entry_mark = 0x02014b50,
                                  local_mark = 0x04034b50, descriptor_mark = 0x08074b50;
   static constexpr std::uint64_t end_size = 22, end64_size = 56, locator_size = 20, entry_size = 46, local_size = 30;
   static constexpr std::uint16_t full16 = 0xffff;
@@ -116,9 +117,9 @@ class ZipReader {
     if (!start.starts_with("PK\x03\x04")) refuse_cut_short("it does not begin as a file of torch.save does");
     const std::uint64_t longest = std::min<std::uint64_t>(bytes_.size(), end_size + full16);
     const std::string tail = bytes_.text(bytes_.size() - longest, longest);
-    for (std::size_t at = tail.size() < end_size ? 0 : tail.size() - end_size + 1; at-- > 0;) {
-      const Fields fields(std::string_view(tail).substr(at));
-      if (fields.u32(0) == end_mark && fields.u16(20) == tail.size() - at - end_size) return bytes_.size() - longest + at;
+    for (auto at = tail.rfind("PK\x05\x06"); at != std::string::npos; at = at == 0 ? std::string::npos : tail.rfind("PK\x05\x06", at - 1)) {
+      const std::string_view end = std::string_view(tail).substr(at);
+      if (end.size() >= end_size && Fields(end).u16(20) == end.size() - end_size) return bytes_.size() - longest + at;
     }
     refuse_cut_short("it does not end with a directory of its records");
   }
