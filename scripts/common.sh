@@ -1,6 +1,9 @@
 # SPDX-License-Identifier: MIT
 # shellcheck shell=bash
-# Shared by scripts/setup, scripts/demo and scripts/test.
+# Shared by the scripts here and in benchmarks/.
+#
+# No pipe may have a reader that stops early (`grep -q`, `head`, an `exit` in awk): under pipefail the writer's SIGPIPE is
+# an error, by chance. Output is read into a variable and matched by bash; tests/scripts/idioms.bats looks for the others.
 
 root="$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)"
 preset="${FULGURITE_PRESET:-default}"
@@ -11,7 +14,24 @@ fail() {
   exit 1
 }
 
-# Compile jobs: one a processor, but two gigabytes of memory for each, as a file with <torch/torch.h> needs.
+at_least() { sort --check=quiet --version-sort <<< "$1"$'\n'"$2"; } # at_least wanted found
+
+# free_megabytes path: prints what is free where the path is, or will be; fails if the system does not tell.
+free_megabytes() {
+  local path="$1" table
+  while [[ ! -e "$path" && "$path" == */* ]]; do path="${path%/*}"; done
+  table="$(df --portability --block-size=1M "${path:-/}" 2> /dev/null)" || return
+  [[ "$table" =~ ([0-9]+)\ +[0-9]+% ]] && say "${BASH_REMATCH[1]}"
+}
+
+# require_space path megabytes purpose
+require_space() {
+  local free
+  free="$(free_megabytes "$1")" || return 0
+  ((free >= $2)) || fail "the disk is too full: $3 needs $2 MB at ${1:-/}, and $free MB are free. Make room, then run this again."
+}
+
+# Compile jobs: one per processor, but two gigabytes of memory for each, as a file with <torch/torch.h> needs.
 jobs_for_this_machine() {
   local by_processor by_memory
   by_processor="$(nproc)"
@@ -20,10 +40,35 @@ jobs_for_this_machine() {
   echo $((by_processor < by_memory ? by_processor : by_memory))
 }
 
-# build target: set-up, configure, compile. Leaves the working directory at the repository's root.
+# build purpose target: set-up, configure, compile, for one of the purposes of scripts/setup. Leaves the working directory
+# at the repository's root.
 build() {
-  "$root/scripts/setup"
+  local purpose="$1" target="$2" folder="$root/build/$preset" jobs part parts=() only=() more=()
+  "$root/scripts/setup" "$purpose"
+  case "$purpose" in
+    demo) parts=(DEMO) ;;
+    benchmarks) parts=(BENCHMARKS) ;;
+    *) parts=(TESTS EXAMPLES DEMO BENCHMARKS) ;;
+  esac
+  for part in TESTS EXAMPLES DEMO BENCHMARKS; do
+    if [[ " ${parts[*]} " == *" $part "* ]]; then
+      only+=("-DFULGURITE_BUILD_$part=ON")
+      more+=("-DFULGURITE_BUILD_$part=ON")
+    else
+      only+=("-DFULGURITE_BUILD_$part=OFF")
+    fi
+  done
   cd "$root" || return
-  cmake --preset "$preset"
-  cmake --build --preset "$preset" --parallel "${FULGURITE_JOBS:-$(jobs_for_this_machine)}" --target "$1"
+  if [[ -e "$folder/build.ninja" ]]; then
+    # What an earlier configuration switched on stays, unless this machine no longer has what it needs.
+    cmake --preset "$preset" "${more[@]}" || {
+      say "Build: build/$preset cannot be configured as it was; configuring it anew, for $purpose only."
+      cmake --fresh --preset "$preset" "${only[@]}"
+    }
+  else
+    cmake --fresh --preset "$preset" "${only[@]}"
+  fi
+  jobs="${FULGURITE_JOBS:-$(jobs_for_this_machine)}"
+  say "Build: compiling in build/$preset ($jobs at a time); [n/m] is file n of m. The first one, LibTorch's precompiled header, takes a minute."
+  cmake --build --preset "$preset" --parallel "$jobs" --target "$target"
 }
