@@ -7,6 +7,10 @@
 
 root="$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)"
 preset="${FULGURITE_PRESET:-default}"
+system="${FULGURITE_SYSTEM_ROOT:-}" # the tests give the scripts a system of their own
+# The distribution's Python; another one, such as pyenv's, only where there is none.
+python="$system/usr/bin/python3"
+if [[ ! -x "$python" ]]; then python="$(command -v python3)" || python="$system/usr/bin/python3"; fi
 
 say() { printf '%s\n' "$*"; }
 fail() {

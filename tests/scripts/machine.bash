@@ -16,7 +16,10 @@ make_machine() { # make_machine id codename
   system="$machine/system"
   variables=()
   mkdir -p "$repository" "$system/etc/apt/sources.list.d" "$system/usr/include" "$system/usr/bin" "$machine/bin" "$machine/tools"
-  cp -r "$source_root/scripts" "$repository/scripts"
+  mkdir -p "$repository/benchmarks/peers"
+  cp -r "$source_root/scripts" "$source_root/.ci" "$repository"
+  cp "$source_root/benchmarks/run" "$repository/benchmarks"
+  cp "$source_root/benchmarks/peers/install" "$repository/benchmarks/peers"
   printf 'ID=%s\nVERSION_CODENAME=%s\n' "$1" "$2" > "$system/etc/os-release"
   local tool
   for tool in awk bash cat chmod cp dirname du env flock kill ln mkdir mktemp mv nproc rm sleep sort sync tee touch tail; do
