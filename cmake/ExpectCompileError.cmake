@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-# cmake -DCOMPILER=... -DSOURCE=... -DINCLUDES=a|b -DSYSTEM_INCLUDES=c -DDEFINITIONS=d -P ExpectCompileError.cmake
+# cmake -DCOMMAND=compiler|argument|... -DSOURCE=... -P ExpectCompileError.cmake
 #
 # Passes only if SOURCE is refused by the compiler, with exactly one error, whose line matches each regular
 # expression that SOURCE carries as `// EXPECT: <regex>`. Where a compiler adds an error of its own, the file says
@@ -13,18 +13,15 @@ macro(fail text)
   message(FATAL_ERROR "failed")
 endmacro()
 
-set(arguments -std=c++20 -fsyntax-only -fno-diagnostics-color)
-execute_process(COMMAND "${COMPILER}" --version OUTPUT_VARIABLE version)
+string(REPLACE "|" ";" COMMAND "${COMMAND}")
+list(APPEND COMMAND -fsyntax-only -fno-diagnostics-color)
+list(GET COMMAND 0 compiler)
+execute_process(COMMAND "${compiler}" --version OUTPUT_VARIABLE version)
 if(version MATCHES "clang")
-  list(APPEND arguments -fno-caret-diagnostics)
+  list(APPEND COMMAND -fno-caret-diagnostics)
 else()
-  list(APPEND arguments -fno-diagnostics-show-caret)
+  list(APPEND COMMAND -fno-diagnostics-show-caret)
 endif()
-string(REPLACE "|" ";" INCLUDES "${INCLUDES}")
-foreach(dir IN LISTS INCLUDES)
-  list(APPEND arguments "-I${dir}")
-endforeach()
-include("${CMAKE_CURRENT_LIST_DIR}/CompilerArguments.cmake")
 
 file(READ "${SOURCE}" source)
 if(NOT source MATCHES "// EXPECT: ")
@@ -35,7 +32,7 @@ if(source MATCHES "// ERRORS: ([0-9]+)")
   set(expected_errors ${CMAKE_MATCH_1})
 endif()
 
-execute_process(COMMAND "${COMPILER}" ${arguments} "${SOURCE}"
+execute_process(COMMAND ${COMMAND} "${SOURCE}"
   RESULT_VARIABLE result OUTPUT_VARIABLE output ERROR_VARIABLE output)
 
 if(result EQUAL 0)

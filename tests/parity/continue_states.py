@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT
 """Loads states that our optimizers saved into torch.optim's and goes on there: the other direction of traces/states/.
 
-Needs the `torch` package. `python continue_states.py build/default/tests/torch_tests` lets that program write its states
+Needs the `torch` package. `python continue_states.py build/default/tests/torch_tests_parity` lets that program write its states
 and the steps that follow them, makes the same steps in Python, and fails if a parameter differs.
 """
 
