@@ -73,6 +73,6 @@ build() {
     cmake --fresh --preset "$preset" "${only[@]}"
   fi
   jobs="${FULGURITE_JOBS:-$(jobs_for_this_machine)}"
-  say "Build: compiling in build/$preset ($jobs at a time); [n/m] is file n of m. The first one, LibTorch's precompiled header, takes a minute."
+  say "Build: compiling in build/$preset ($jobs at a time); [n/m] is file n of m."
   cmake --build --preset "$preset" --parallel "$jobs" --target "$target"
 }
