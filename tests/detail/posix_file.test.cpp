@@ -57,6 +57,7 @@ void killed_while_writing(const fs::path& path) {
 }  // namespace
 
 TEST_CASE("each system call of a save fails in turn: the old file or the new one, and nothing beside it") {
+  const support::WithoutSync fast;
   for (const int error : {ENOSPC, EIO, EDQUOT, EINTR, EAGAIN}) {
     int failed = 0;
     std::vector<std::string> unimportant;
@@ -207,6 +208,7 @@ TEST_CASE("a name as long as a folder allows can be saved") {
 }
 
 TEST_CASE("threads and processes that save to one path never leave a torn file") {
+  const support::WithoutSync fast;
   const support::TemporaryFolder folder;
   const auto path = folder.path / "file";
   save(path, std::string(100'000, 'a'));

@@ -150,6 +150,15 @@ struct Failure {
   }
 };
 
+/// Nothing waits for the disk while it lives: for tests that save often.
+struct WithoutSync {
+  int (*original)(int) = std::exchange(fulgurite::detail::system_calls.fsync, [](int) { return 0; });
+  WithoutSync() = default;
+  WithoutSync(const WithoutSync&) = delete;
+  WithoutSync& operator=(const WithoutSync&) = delete;
+  ~WithoutSync() { fulgurite::detail::system_calls.fsync = original; }
+};
+
 /// No write gets a byte onto the disk while it lives.
 struct FullDisk {
   WatchedCalls calls{[](const char* name) { return std::string_view(name) == "write" ? ENOSPC : 0; }};
