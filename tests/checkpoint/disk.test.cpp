@@ -64,8 +64,8 @@ bool is_readable(const fs::path& path) {
   }
 }
 
-/// Fails each system call of `save` in turn, with each of these errors. In a folder in which `prepare` has made what is there before, and after each, `look`
-/// is given the error, empty if there was none.
+/// Fails each system call of `save` in turn, with each of these errors, in a folder in which `prepare` has made what is there
+/// before. After each, `look` is given the message, which is empty if there was no error.
 template <class Prepare, class Save, class Look>
 void fail_each_call(std::initializer_list<int> errors, const Prepare& prepare, const Save& save, const Look& look) {
   const support::WithoutSync fast;
@@ -248,7 +248,8 @@ TEST_CASE("a power cut at any system call of a save leaves a checkpoint that can
   }
   SECTION("the best two and the last one") {
     cut_the_power([&](const fs::path& folder, bool& is_saved) {
-      fg::Trainer trainer{model, fg::ModelCheckpoint<"loss">{.folder = folder, .save_top_k = 2, .save_last = true}, fg::MaxEpochs{1}};
+      fg::Trainer trainer{model, fg::ModelCheckpoint<"loss">{.folder = folder, .save_top_k = 2, .save_last = true},
+                          fg::MaxEpochs{1}};
       for (int epochs = 1; epochs <= 4; ++epochs) {
         trainer.set_limit(fg::MaxEpochs{epochs});
         trainer.fit(batches);

@@ -148,7 +148,7 @@ TEST_CASE("what is no file is refused and left alone") {
   REQUIRE(mkfifo((folder.path / "pipe").c_str(), 0600) == 0);
   CHECK_THROWS_WITH(save(folder.path / "pipe", "new"), ContainsSubstring("pipe is a device, a pipe or a socket"));
   fs::create_symlink("/dev/full", folder.path / "link");
-  CHECK_THROWS_WITH(save(folder.path / "link", "new"), ContainsSubstring("/dev/full is a device"));
+  CHECK_THROWS_WITH(save(folder.path / "link", "new"), ContainsSubstring("link is a device"));
   fs::create_directory(folder.path / "folder");
   CHECK_THROWS_WITH(save(folder.path / "folder", "new"), ContainsSubstring("folder is a folder"));
   CHECK_THROWS_WITH(save(folder.path / "folder" / "", "new"), ContainsSubstring("is a folder"));
@@ -248,7 +248,8 @@ TEST_CASE("folders are made with those above them") {
   fg::detail::make_folders((folder.path / "a" / "b").string());
   CHECK(fs::is_directory(folder.path / "a" / "b"));
   support::write_file(folder.path / "file", "");
-  CHECK_THROWS_WITH(fg::detail::make_folders((folder.path / "file" / "a").string()), ContainsSubstring("cannot make the folder"));
+  CHECK_THROWS_WITH(fg::detail::make_folders((folder.path / "file" / "a").string()),
+                    ContainsSubstring("cannot make the folder"));
   CHECK(fg::detail::folder_of("a") == ".");
   CHECK(fg::detail::folder_of("/a") == "/");
   CHECK(fg::detail::folder_of("a//b") == "a");

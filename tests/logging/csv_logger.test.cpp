@@ -5,13 +5,19 @@
 #include <catch2/matchers/catch_matchers.hpp>
 #include <catch2/matchers/catch_matchers_string.hpp>
 
+#include <cerrno>
 #include <cstdint>
+#include <cstring>
 #include <filesystem>
 #include <fstream>
 #include <limits>
+#include <set>
+#include <stdexcept>
 #include <string>
 #include <vector>
 
+#include "support/files.hpp"
+#include "support/system_calls.hpp"
 #include "support/temporary_folder.hpp"
 
 namespace fg = fulgurite;
@@ -47,7 +53,7 @@ TEST_CASE("a row a line; a metric that comes later adds a column to all of them"
                             {"4", "0", "0.1", "", ""},
                             {"9", "0", "nan", "0.001", ""},
                             {"9", "1", "", "", "0.25"}});
-  CHECK_FALSE(std::filesystem::exists(path.string() + ".new"));
+  CHECK(support::names_in(path.parent_path()) == std::set<std::string>{"metrics.csv"});
 }
 
 TEST_CASE("a file that is there is refused, replaced or appended to") {
@@ -84,4 +90,117 @@ TEST_CASE("hyper-parameters go into a file beside it") {
   logger.log_hyperparameters({{"lr", 3e-3}, {"model", "a, b"}, {"deep", true}, {"layers", 3}});
   CHECK(read(folder.path / "metrics.csv.hyperparameters.csv") ==
         Table{{"name", "value"}, {"lr", "0.003"}, {"model", "a, b"}, {"deep", "true"}, {"layers", "3"}});
+}
+
+TEST_CASE("rows that a full disk does not take are said, and written once there is room, with the columns of all") {
+  const support::TemporaryFolder folder;
+  const auto path = folder.path / "metrics.csv";
+  fg::CsvLogger logger{.path = path};
+  log(logger, 1, 0, {{"a", 1.0}});
+  const Table before = read(path);
+  {
+    const support::FullDisk full;
+    CHECK_THROWS_WITH(log(logger, 2, 0, {{"a", 2.0}}),
+                      ContainsSubstring("fulgurite: the log file " + path.string() + " cannot be written: No space left on device; "
+                                        "its last line is kept in memory until it can be"));
+    CHECK_THROWS_WITH(log(logger, 3, 0, {{"b", 3.0}}),
+                      ContainsSubstring("No space left on device; its last 2 lines are kept in memory until they can be"));
+    CHECK_THROWS_WITH(log(logger, 4, 0, {{"a", 4.0}, {"c", 5.0}}), ContainsSubstring("its last 3 lines"));
+    CHECK(read(path) == before);
+    CHECK(support::names_in(folder.path) == std::set<std::string>{"metrics.csv"});
+  }
+  log(logger, 5, 1, {{"a", 6.0}});
+  CHECK(read(path) == Table{{"step", "epoch", "a", "b", "c"},
+                            {"1", "0", "1", "", ""},
+                            {"2", "0", "2", "", ""},
+                            {"3", "0", "", "3", ""},
+                            {"4", "0", "4", "", "5"},
+                            {"5", "1", "6", "", ""}});
+}
+
+TEST_CASE("rows with columns that the file lacks are written at the latest when the logger goes") {
+  const support::TemporaryFolder folder;
+  const auto path = folder.path / "metrics.csv";
+  {
+    fg::CsvLogger logger{.path = path};
+    log(logger, 1, 0, {{"a", 1.0}});
+    const support::FullDisk full;
+    CHECK_THROWS(log(logger, 2, 0, {{"b", 2.0}}));
+    logger.writer.reset();  // there is no room, which the row's error has said
+  }
+  CHECK(read(path) == Table{{"step", "epoch", "a"}, {"1", "0", "1"}});
+  {
+    fg::CsvLogger logger{.path = path, .existing = fg::ExistingFile::append};
+    logger.setup();
+    {
+      const support::FullDisk full;
+      CHECK_THROWS(log(logger, 2, 0, {{"b", 2.0}}));
+    }
+  }
+  CHECK(read(path) == Table{{"step", "epoch", "a", "b"}, {"1", "0", "1", ""}, {"2", "0", "", "2"}});
+}
+
+TEST_CASE("each system call of a CSV logger fails in turn: what it says is lost was not taken, and the rest is there") {
+  const support::WithoutSync fast;
+  for (const int error : {ENOSPC, EIO, EINTR, EAGAIN}) {
+    int number = 0;
+    for (bool was_called = true; was_called;) {
+      const support::TemporaryFolder folder;
+      const auto path = folder.path / "run" / "metrics.csv";
+      fg::CsvLogger logger{.path = path};
+      support::Failure failure{++number, error};
+      std::string problem;
+      std::set<std::string> steps;
+      const std::vector<std::string> names{"a", "b, c", "a", "d"};
+      was_called = failure.during([&] {
+        for (int step = 0; step < 4; ++step) {
+          try {
+            log(logger, step, 0, {{names[static_cast<std::size_t>(step)], 0.5}});
+            steps.insert(std::to_string(step));
+          } catch (const std::runtime_error& refused) {
+            problem = refused.what();
+            CHECK_THAT(problem, ContainsSubstring(std::strerror(error)) && ContainsSubstring((folder.path / "run").string()));
+            if (problem.find("kept") != std::string::npos) steps.insert(std::to_string(step));
+          }
+        }
+      });
+      INFO(failure.call << ", call " << number << ": " << std::strerror(error) << "; " << problem);
+      CHECK((error == ENOSPC || error == EIO || problem.empty()));
+      logger.writer.reset();  // what waited for a row that never came
+      const auto table = read(path);
+      REQUIRE(table.size() == steps.size() + 1);
+      CHECK(table[0].size() >= 4);
+      for (std::size_t row = 1; row < table.size(); ++row) {
+        CHECK(table[row].size() == table[0].size());
+        CHECK(steps.contains(table[row][0]));
+      }
+      CHECK(support::names_in(folder.path / "run") == std::set<std::string>{"metrics.csv"});
+    }
+    CHECK(number > 30);
+  }
+}
+
+TEST_CASE("a table cannot go to a device, which it would replace when it gets another column") {
+  const support::TemporaryFolder folder;
+  fg::CsvLogger device{.path = "/dev/null"};
+  CHECK_THROWS_WITH(device.setup(), ContainsSubstring("the log file /dev/null cannot be written: /dev/null is a device"));
+  CHECK(std::filesystem::is_character_file("/dev/null"));
+  std::filesystem::create_symlink("there.csv", folder.path / "link");
+  fg::CsvLogger linked{.path = folder.path / "link"};
+  log(linked, 1, 0, {{"a", 1.0}});
+  CHECK(std::filesystem::is_symlink(folder.path / "link"));
+  CHECK(read(folder.path / "there.csv") == Table{{"step", "epoch", "a"}, {"1", "0", "1"}});
+}
+
+TEST_CASE("hyper-parameters for which there is no room are an error, and the old ones stay") {
+  const support::TemporaryFolder folder;
+  const fg::CsvLogger logger{.path = folder.path / "metrics.csv"};
+  logger.log_hyperparameters({{"lr", 0.5}});
+  {
+    const support::FullDisk full;
+    CHECK_THROWS_WITH(logger.log_hyperparameters({{"lr", 0.25}}),
+                      ContainsSubstring("metrics.csv.hyperparameters.csv cannot be written: ") &&
+                          ContainsSubstring("No space left on device"));
+  }
+  CHECK(read(folder.path / "metrics.csv.hyperparameters.csv") == Table{{"name", "value"}, {"lr", "0.5"}});
 }

@@ -5,13 +5,17 @@
 #include <catch2/matchers/catch_matchers.hpp>
 #include <catch2/matchers/catch_matchers_string.hpp>
 
+#include <cerrno>
 #include <filesystem>
 #include <fstream>
 #include <limits>
 #include <sstream>
 #include <string>
+#include <string_view>
 #include <vector>
 
+#include "support/files.hpp"
+#include "support/system_calls.hpp"
 #include "support/temporary_folder.hpp"
 
 namespace fg = fulgurite;
@@ -56,4 +60,18 @@ TEST_CASE("what becomes of a file that is there") {
   CHECK(std::filesystem::file_size(path) == 8);  // a line of its own
   CHECK(fg::detail::begin_file(path, fg::ExistingFile::append));
   CHECK(std::filesystem::file_size(path) == 8);
+}
+
+TEST_CASE("a file that cannot be looked at is not taken for one that is not there") {
+  const support::TemporaryFolder folder;
+  const auto path = folder.path / "log.txt";
+  support::write_file(path, "old\n");
+  for (const std::string_view failing : {"stat", "pread"}) {
+    const support::WatchedCalls calls([&](const char* name) {
+      return name == failing ? EIO : 0;
+    });
+    CHECK_THROWS_WITH(fg::detail::begin_file(path, fg::ExistingFile::append),
+                      ContainsSubstring("the log file " + path.string() + " cannot be written: ") && ContainsSubstring("Input/output error"));
+  }
+  CHECK(support::text_of(path) == "old\n");
 }

@@ -31,7 +31,8 @@ class WatchedCalls {
     return made(name, call, [](auto) {});
   }
   template <class Call, class Then>
-  static auto made(const char* name, const Call& call, const Then& then) -> decltype(call(std::declval<fulgurite::detail::SystemCalls&>())) {
+  static auto made(const char* name, const Call& call, const Then& then)
+      -> decltype(call(std::declval<fulgurite::detail::SystemCalls&>())) {
     if (const int error = active()->before_(name)) {
       errno = error;
       return -1;
@@ -52,7 +53,7 @@ class WatchedCalls {
     std::function<void(int file, std::string bytes)> written = [](auto&&...) {};
     std::function<void(int file)> synced = [](auto&&...) {}, closed = [](auto&&...) {};
     std::function<void(const std::string& from, const std::string& to)> renamed = [](auto&&...) {};
-    std::function<void(const std::string& path)> unlinked = [](auto&&...) {}, folder_made = [](auto&&...) {};
+    std::function<void(const std::string&path)> unlinked = [](auto&&...) {}, folder_made = [](auto&&...) {};
   };
 
   explicit WatchedCalls(Before before) : WatchedCalls(std::move(before), After()) {}
@@ -62,8 +63,9 @@ class WatchedCalls {
     after_ = std::move(after);
     auto& calls = fulgurite::detail::system_calls;
     calls.open = [](const char* path, int flags, mode_t mode) {
-      return made("open", [&](auto& original) { return original.open(path, flags, mode); },
-                  [&](int file) { active()->after_.opened(path, flags, file); });
+      return made(
+          "open", [&](auto& original) { return original.open(path, flags, mode); },
+          [&](int file) { active()->after_.opened(path, flags, file); });
     };
     calls.duplicate = [](int file) { return made("duplicate", [&](auto& original) { return original.duplicate(file); }); };
     calls.lock = [](int file) { return made("lock", [&](auto& original) { return original.lock(file); }); };
@@ -73,23 +75,29 @@ class WatchedCalls {
     calls.fstat = [](int file, struct ::stat* status) {
       return made("fstat", [&](auto& original) { return original.fstat(file, status); });
     };
-    calls.fchmod = [](int file, mode_t mode) { return made("fchmod", [&](auto& original) { return original.fchmod(file, mode); }); };
+    calls.fchmod = [](int file, mode_t mode) {
+      return made("fchmod", [&](auto& original) { return original.fchmod(file, mode); });
+    };
     calls.pread = [](int file, void* data, std::size_t size, off_t at) {
       return made("pread", [&](auto& original) { return original.pread(file, data, size, at); });
     };
     calls.write = [](int file, const void* data, std::size_t size) {
-      // A short write takes the first half.
-      const bool is_short = active()->writes_half_ && size > 1;
-      const std::size_t given = is_short ? size / 2 : size;
-      return made("write", [&](auto& original) { return original.write(file, data, given); },
-                  [&](ssize_t count) {
-                    if (is_short) active()->writes_half_ = false;
-                    active()->after_.written(file, {static_cast<const char*>(data), static_cast<std::size_t>(count)});
-                  });
+      return made(
+          "write",
+          [&](auto& original) {
+            const bool is_short = std::exchange(active()->writes_half_, false) && size > 1;
+            return original.write(file, data, is_short ? size / 2 : size);
+          },
+          [&](ssize_t count) {
+            active()->after_.written(file, {static_cast<const char*>(data), static_cast<std::size_t>(count)});
+          });
     };
-    calls.ftruncate = [](int file, off_t size) { return made("ftruncate", [&](auto& original) { return original.ftruncate(file, size); }); };
+    calls.ftruncate = [](int file, off_t size) {
+      return made("ftruncate", [&](auto& original) { return original.ftruncate(file, size); });
+    };
     calls.fsync = [](int file) {
-      return made("fsync", [&](auto& original) { return original.fsync(file); }, [&](int) { active()->after_.synced(file); });
+      return made(
+          "fsync", [&](auto& original) { return original.fsync(file); }, [&](int) { active()->after_.synced(file); });
     };
     // It closes the file even if it reports an error.
     calls.close = [](int file) {
@@ -101,15 +109,18 @@ class WatchedCalls {
       return -1;
     };
     calls.rename = [](const char* from, const char* to) {
-      return made("rename", [&](auto& original) { return original.rename(from, to); },
-                  [&](int) { active()->after_.renamed(from, to); });
+      return made(
+          "rename", [&](auto& original) { return original.rename(from, to); },
+          [&](int) { active()->after_.renamed(from, to); });
     };
     calls.unlink = [](const char* path) {
-      return made("unlink", [&](auto& original) { return original.unlink(path); }, [&](int) { active()->after_.unlinked(path); });
+      return made(
+          "unlink", [&](auto& original) { return original.unlink(path); }, [&](int) { active()->after_.unlinked(path); });
     };
     calls.mkdir = [](const char* path, mode_t mode) {
-      return made("mkdir", [&](auto& original) { return original.mkdir(path, mode); },
-                  [&](int) { active()->after_.folder_made(path); });
+      return made(
+          "mkdir", [&](auto& original) { return original.mkdir(path, mode); },
+          [&](int) { active()->after_.folder_made(path); });
     };
   }
   WatchedCalls(const WatchedCalls&) = delete;
@@ -171,33 +182,34 @@ class UnsafeDisk {
 
   explicit UnsafeDisk(std::function<void()> check)
       : check_(std::move(check)),
-        calls_([](const char*) { return 0; }, [this] {
-          WatchedCalls::After after;
-          after.opened = [this](const std::string& path, int flags, int file) { open(path, flags, file); };
-          after.written = [this](int file, const std::string& bytes) {
-            open_files_.at(file)->now += bytes;
-            check_();
-          };
-          after.synced = [this](int file) { sync(file); };
-          after.closed = [this](int file) {
-            open_files_.erase(file);
-            open_folders_.erase(file);
-          };
-          after.renamed = [this](const std::string& from, const std::string& to) {
-            change({folder_of(to), [from, to, moved = names_.at(from)](Entries& entries) {
-                      entries[to] = moved;
-                      entries.erase(from);
-                    }});
-          };
-          after.unlinked = [this](const std::string& path) {
-            change({folder_of(path), [path](Entries& entries) { entries.erase(path); }});
-          };
-          after.folder_made = [this](const std::string& path) {
-            folders_.insert(path);
-            change({folder_of(path), [path](Entries& entries) { entries[path] = nullptr; }});
-          };
-          return after;
-        }()) {}
+        calls_([](const char*) { return 0; },
+               [this] {
+                 WatchedCalls::After after;
+                 after.opened = [this](const std::string& path, int flags, int file) { open(path, flags, file); };
+                 after.written = [this](int file, const std::string& bytes) {
+                   open_files_.at(file)->now += bytes;
+                   check_();
+                 };
+                 after.synced = [this](int file) { sync(file); };
+                 after.closed = [this](int file) {
+                   open_files_.erase(file);
+                   open_folders_.erase(file);
+                 };
+                 after.renamed = [this](const std::string& from, const std::string& to) {
+                   change({folder_of(to), [from, to, moved = names_.at(from)](Entries& entries) {
+                             entries[to] = moved;
+                             entries.erase(from);
+                           }});
+                 };
+                 after.unlinked = [this](const std::string& path) {
+                   change({folder_of(path), [path](Entries& entries) { entries.erase(path); }});
+                 };
+                 after.folder_made = [this](const std::string& path) {
+                   folders_.insert(path);
+                   change({folder_of(path), [path](Entries& entries) { entries[path] = nullptr; }});
+                 };
+                 return after;
+               }()) {}
 
   /// Calls `look(files)` with each state of the disk that a power cut may leave now.
   void after_a_power_cut(const std::function<void(const Files&)>& look) const {
@@ -242,9 +254,8 @@ class UnsafeDisk {
     }
   }
   bool is_reachable(const std::string& path, const Entries& entries) const {
-    return std::ranges::all_of(folders_, [&](const std::string& folder) {
-      return !path.starts_with(folder + '/') || entries.contains(folder);
-    });
+    return std::ranges::all_of(
+        folders_, [&](const std::string& folder) { return !path.starts_with(folder + '/') || entries.contains(folder); });
   }
   void change(Change change) {
     change.apply(names_);
@@ -269,7 +280,7 @@ class UnsafeDisk {
   }
 
   std::function<void()> check_;
-  Entries names_, synced_;  // as the process sees them, and on the disk
+  Entries names_, synced_;         // as the process sees them, and on the disk
   std::set<std::string> folders_;  // that were made meanwhile
   std::vector<Change> pending_;
   std::map<int, std::shared_ptr<File>> open_files_;

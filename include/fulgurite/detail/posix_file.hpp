@@ -47,7 +47,9 @@ struct FileError : std::runtime_error {
   using std::runtime_error::runtime_error;
 };
 
-inline std::string reason(int error) { return std::generic_category().message(error); }
+inline std::string reason(int error) {
+  return std::generic_category().message(error);
+}
 
 /// `did` comes with its blank: "cannot write ".
 [[noreturn]] inline void throw_file_error(int error, const char* did, const std::string& path) {
@@ -88,7 +90,7 @@ class Descriptor {
   int number_ = -1;
 };
 
-/// -1 and errno if it cannot be opened.
+/// A descriptor that is not open, and errno, if the file cannot be opened.
 inline Descriptor opened(const std::string& path, int flags, mode_t mode = 0666) {
   return Descriptor(uninterrupted(system_calls.open, path.c_str(), flags | O_CLOEXEC, mode));
 }
@@ -130,15 +132,17 @@ inline Descriptor opened_folder(const std::string& folder) {
 
 inline bool is_folder(const std::string& path) {
   struct ::stat status {};
-  return uninterrupted(system_calls.stat, path.c_str(), &status) == 0 && S_ISDIR(status.st_mode);
+  if (uninterrupted(system_calls.stat, path.c_str(), &status) == 0) return S_ISDIR(status.st_mode);
+  if (errno != ENOENT && errno != ENOTDIR) throw_file_error(errno, "cannot look at ", path);
+  return false;
 }
 
 /// Makes a folder and those above it that are not there, so that they are there after a power cut, too.
 inline void make_folders(const std::string& folder) {
   if (folder.empty() || is_folder(folder)) return;
   const std::string above = folder_of(folder);
-  make_folders(above);
-  if (system_calls.mkdir(folder.c_str(), 0777) != 0) {
+  if (above != folder) make_folders(above);
+  if (uninterrupted(system_calls.mkdir, folder.c_str(), mode_t{0777}) != 0) {
     const int error = errno;
     if (error != EEXIST || !is_folder(folder)) throw_file_error(error, "cannot make the folder ", folder);
   }
@@ -151,17 +155,18 @@ inline void remove_file(const std::string& path) {
   throw_file_error(errno, "cannot remove ", path);
 }
 
-/// A file that appears whole or not at all, even if the process is killed or the power is cut meanwhile: it is written beside its
-/// place under a name of its own, brought to the disk and then renamed. If threads or processes write to one place at the same
-/// time, the file that is renamed last stays.
+/// A file that appears whole or not at all, even if the process is killed or the power is cut meanwhile: it is written beside
+/// its place under a name of its own, brought to the disk and then renamed. If threads or processes write to one place at the
+/// same time, the file that is renamed last stays.
 ///
-/// A path that is a symbolic link stays one: the file that it leads to is replaced. The permissions of a replaced file are kept.
-/// All functions throw FileError; the old file is then as it was, unless the message says that the new one is in its place.
+/// A path that is a symbolic link stays one: the file that it leads to is replaced. The permissions of a replaced file are
+/// kept. All functions throw FileError; the old file is then as it was, unless the message says that the new one is in its
+/// place.
 class NewFile {
  public:
   explicit NewFile(const std::string& path) : place_(link_end(path)), folder_(opened_folder(folder_of(place_))) {
+    const mode_t permissions = permissions_of(path);
     remove_abandoned();
-    const mode_t permissions = required_permissions();
     while (!make_beside(permissions)) continue;
   }
 
@@ -228,15 +233,15 @@ class NewFile {
   }
 
   /// Of the file that is to be replaced, which must be one that can be; 0 if there is none.
-  mode_t required_permissions() const {
+  static mode_t permissions_of(const std::string& path) {
     struct ::stat status {};
-    if (uninterrupted(system_calls.stat, place_.c_str(), &status) != 0) {
+    if (uninterrupted(system_calls.stat, path.c_str(), &status) != 0) {
       if (errno == ENOENT) return 0;
-      throw_file_error(errno, "cannot look at ", place_);
+      throw_file_error(errno, "cannot look at ", path);
     }
-    if (S_ISDIR(status.st_mode)) throw FileError(place_ + " is a folder");
-    if (!S_ISREG(status.st_mode)) throw FileError(place_ + " is a device, a pipe or a socket, which a file cannot replace");
-    if (::faccessat(AT_FDCWD, place_.c_str(), W_OK, AT_EACCESS) != 0) throw_file_error(errno, "cannot replace ", place_);
+    if (S_ISDIR(status.st_mode)) throw FileError(path + " is a folder");
+    if (!S_ISREG(status.st_mode)) throw FileError(path + " is a device, a pipe or a socket, which a file cannot replace");
+    if (::faccessat(AT_FDCWD, path.c_str(), W_OK, AT_EACCESS) != 0) throw_file_error(errno, "cannot replace ", path);
     return status.st_mode & 0777U;
   }
 
@@ -253,8 +258,8 @@ class NewFile {
     if (!file_ && errno == EEXIST) return false;  // of a process that has the same number on another machine
     if (!file_) throw_file_error(errno, "cannot make ", path);
     beside_.path = path;
-    // The lock says that the file is being written, until it is renamed. It belongs to both descriptors: the first one is closed
-    // before, since its close may report an error.
+    // The lock says that the file is being written, until it is renamed. It belongs to both descriptors: the first one is
+    // closed before, since its close may report an error.
     lock_ = Descriptor(uninterrupted(system_calls.duplicate, file_.number()));
     if (!lock_) throw_file_error(errno, "cannot make ", path);
     if (uninterrupted(system_calls.lock, lock_.number()) != 0 && errno == EWOULDBLOCK) return false;
@@ -277,7 +282,7 @@ class NewFile {
     return !name.empty() && name.find_first_not_of("0123456789-") == std::string_view::npos;
   }
 
-  /// Removes what writers that were killed have left in the folder: files that nobody holds the lock of.
+  /// Removes what killed processes have left in the folder: files of such a name that are not locked.
   void remove_abandoned() const {
     const std::string folder = folder_of(place_);
     const std::unique_ptr<DIR, int (*)(DIR*)> entries(::opendir(folder.c_str()), [](DIR* each) { return ::closedir(each); });

@@ -18,6 +18,7 @@
 #include <stdexcept>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <variant>
 #include <vector>
 
@@ -45,7 +46,9 @@ inline bool begin_file(const std::filesystem::path& at, ExistingFile existing) {
   try {
     make_folders(folder_of(path));
     struct ::stat status {};
-    const bool is_there = uninterrupted(system_calls.stat, path.c_str(), &status) == 0 && S_ISREG(status.st_mode) && status.st_size > 0;
+    const bool is_known = uninterrupted(system_calls.stat, path.c_str(), &status) == 0;
+    if (!is_known && errno != ENOENT) refuse_log_file(path, reason(errno));
+    const bool is_there = is_known && S_ISREG(status.st_mode) && status.st_size > 0;
     if (is_there && existing == ExistingFile::refuse) {
       throw std::runtime_error("fulgurite: the log file " + path +
                                " is there already: choose another path, or set "
@@ -127,13 +130,14 @@ class LogFile {
     const auto lines = std::count(waiting.begin(), waiting.end(), '\n');
     refuse_log_file(path_, why + (lines == 0   ? ""
                                   : lines == 1 ? "; its last line is kept in memory until it can be"
-                                               : "; its last " + std::to_string(lines) + " lines are kept in memory until it can be"));
+                                               : "; its last " + std::to_string(lines) + " lines are kept in memory until they can be"));
   }
 
   int opens(int flags) {
-    file_ = opened(path_, O_WRONLY | O_CREAT | O_APPEND | flags);
+    Descriptor file = opened(path_, O_WRONLY | O_CREAT | O_APPEND | flags);
     struct ::stat status {};
-    if (!file_ || uninterrupted(system_calls.fstat, file_.number(), &status) != 0) return errno;
+    if (!file || uninterrupted(system_calls.fstat, file.number(), &status) != 0) return errno;
+    file_ = std::move(file);
     whole_ = status.st_size;
     return 0;
   }

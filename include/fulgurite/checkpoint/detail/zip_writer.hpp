@@ -50,8 +50,8 @@ class ZipWriter {
 
     // What the head in front of the data and the entry in the directory have in common.
     Bytes common;
-    common.put<2>(is_wide ? wide_version : plain_version).put<2>(0).put<2>(0);             // no flags, stored
-    common.put<2>(0).put<2>(first_day).put<4>(crc);                                        // midnight
+    common.put<2>(is_wide ? wide_version : plain_version).put<2>(0).put<2>(0);  // no flags, stored
+    common.put<2>(0).put<2>(first_day).put<4>(crc);                             // midnight
     common.put<4>(is_wide ? narrow_limit : size).put<4>(is_wide ? narrow_limit : size).put<2>(path.size());
 
     Bytes head;
