@@ -46,6 +46,7 @@
 #include "detail/nothing.hpp"
 #include "hooks/logging.hpp"
 #include "logging/hyperparameters.hpp"
+#include "logging/notice.hpp"
 #include "loop/checks.hpp"
 #include "loop/engine.hpp"
 #include "loop/fit_end.hpp"
@@ -124,7 +125,7 @@ class Loop {
   void validate(Validation&& validation, std::string_view prefix = {}) {
     if constexpr (detail::validation_works<Model, Validation>()) {
       or_forget([&] { run_validation(validation, prefix); });
-      engine_->rest();
+      if (!engine_->fits()) engine_->rest();  // else the caller is a hook, and the training does not rest
     }
   }
 
@@ -388,16 +389,24 @@ class Trainer {
 
   template <class Train, class Validation>
   void run_fit(Train& train, Validation& validation) {
+    if (engine_.fits()) {
+      throw std::logic_error("fulgurite: fit was called in a hook of a fit of the same trainer, which still runs: call it when "
+                             "that one has returned. To train longer from within a hook, raise the limit, "
+                             "trainer.set_limit(fg::MaxEpochs{...})");
+    }
     if (engine_.epoch_open() && !engine_.epoch_resumed()) {
       throw std::logic_error("fulgurite: fit was called in the middle of an epoch of the program's own loop: end it first, "
                              "loop.end_epoch()");
     }
     require_limits_to_fit(train, validation);
     if (engine_.epoch_open()) require_same_size(size_of_epoch(train));
-    engine_.begin_fit();
-    [[maybe_unused]] const auto running = engine_.clock().run();
     const detail::FitEnd end(limits_, progress(), engine_.clock(), engine_.stop_requested());
-    if (!goes_on(end)) return;
+    const bool resumed = engine_.begin_fit();
+    [[maybe_unused]] const auto running = engine_.run_fit(end);
+    if (!goes_on(end)) {
+      detail::notice(nothing_to_train());
+      if (!resumed) return;  // else the fit whose checkpoint was loaded has not ended: its last hooks are still to be called
+    }
 
     AbandonOnException abandon{engine_};
     detail::FitRun run(engine_, train, validates<Validation>, limits_);
@@ -405,13 +414,36 @@ class Trainer {
     if constexpr (validates<Validation>) check_sanity(validation);
     engine_.rest();
     engine_.template notify<hooks::on_train_start_hook>(run);
+    engine_.rest();
     while (goes_on(end)) {
       if (!run_epoch(train, validation, end, abandon)) break;
     }
     engine_.template notify<hooks::on_train_end_hook>(run);
+    engine_.rest();
     engine_.template notify<hooks::on_fit_end_hook>(run);
+    engine_.rest();
     engine_.template notify<hooks::teardown_hook>();
-    engine_.obey_stop();
+  }
+
+  /// Why a fit has nothing to train, and what would give it something.
+  std::string nothing_to_train() const {
+    const auto limit = [](const char* name, std::int64_t count) { return std::string(name) + "{" + std::to_string(count) + "}"; };
+    std::string why = "fulgurite: fit trains nothing, since ";
+    const auto epochs = limits_.epochs();
+    if (limits_.is_rehearsal && progress().epoch >= 1) {
+      return why + "an epoch has ended, and fg::FastDevRun takes the first alone: make a new trainer to rehearse again";
+    }
+    if (epochs && progress().epoch >= *epochs) {
+      return why + limit("fg::MaxEpochs", *epochs) + " has been reached: to train longer, trainer.set_limit(fg::MaxEpochs{...})";
+    }
+    if (limits_.max_steps && progress().global_step >= *limits_.max_steps) {
+      return why + limit("fg::MaxSteps", *limits_.max_steps) +
+             " has been reached: to train longer, trainer.set_limit(fg::MaxSteps{...})";
+    }
+    if (engine_.stop_requested()) {
+      return why + "the training that was loaded has been asked to stop: to train longer all the same, call fit once more";
+    }
+    return why + "the time of fg::MaxTime has passed: to train longer, trainer.set_limit(fg::MaxTime{...})";
   }
 
   /// An epoch that a checkpoint left open is ended in any case.
@@ -422,29 +454,39 @@ class Trainer {
   bool run_epoch(Train& train, Validation& validation, const detail::FitEnd& end, AbandonOnException& abandon) {
     const auto size = size_of_epoch(train);
     const auto limit = train_limit(train);
-    if (limit == 0 && data::batch_count(train) != 0) return false;
+    if (limit == 0 && data::batch_count(train) != 0) {
+      detail::notice("fulgurite: fit trains nothing, since fg::LimitBatches takes no batch of the training range");
+      return false;
+    }
 
     EpochValidation due{.wanted = false};
     if constexpr (validates<Validation>) due = limits_.validation.in(progress().epoch, size);
     auto steps = loop();
     const bool resumed = engine_.epoch_open();
+    const bool trained = resumed && engine_.epoch_size() == progress().batch;  // to its last batch
     steps.begin_epoch(size);
-    bool validated = resumed && due.due_after(progress().batch, progress().batches);  // after the last batch
-    bool completed = !(resumed ? end.after_epoch() : end.stops());  // on_train_epoch_start may have asked to stop
+    // After the batch that was trained last. (Files of before say nothing of a validation that a request to stop brought.)
+    bool validated = resumed && (engine_.validated() || due.due_after(progress().batch, progress().batches));
+    bool completed = trained || !(resumed ? end.after_epoch() : end.stops());  // on_train_epoch_start may have asked to stop
     const auto train_one = [&](const auto& batch, bool is_last) FULGURITE_INLINE {
       bool asked = false;
       const auto result = steps.train(batch, is_last, asked);
       if constexpr (validates<Validation>) {
         validated = !result.ends_epoch && due.due_after(progress().batch, progress().batches);
-        if (validated) steps.run_validation(validation);
+        if (validated) validate_in_fit(steps, validation);
       }
-      if ((asked || validated) && !is_last && !result.ends_epoch) [[unlikely]] engine_.rest();
+      if (asked || validated) [[unlikely]] {
+        // At an epoch's end after all that belongs to it; but before a validation that only a request to stop brings.
+        const bool is_extra = due.wanted && !due.due_at_end() && !validated && end.stops();
+        if (is_last && is_extra) engine_.epoch_size() = progress().batch;
+        if (!(is_last || result.ends_epoch) || is_extra) engine_.rest();
+      }
       const bool go_on = !result.ends_epoch && !end.after_batch();
       completed = is_last || result.ends_epoch || go_on;
       return go_on;
     };
     const data::Visited visited{progress().batch, [&] { return engine_.backend().random_guard(); }};
-    if (completed && data::for_each_batch(train, limit.value_or(data::no_limit), train_one, visited) == 0) {
+    if (completed && !trained && data::for_each_batch(train, limit.value_or(data::no_limit), train_one, visited) == 0) {
       abandon.unless_resumed = true;
       if (resumed) require_same_size(progress().batch);
       throw std::invalid_argument("fulgurite: the training range gave no batch in epoch " + std::to_string(progress().epoch) +
@@ -455,12 +497,18 @@ class Trainer {
     if constexpr (validates<Validation>) {
       // A request to stop is still followed by a validation; a limit that cuts the epoch short is not.
       const bool wanted = (completed && due.due_at_end()) || (due.wanted && end.stops());
-      if (wanted && !validated) steps.run_validation(validation);
+      if (wanted && !validated) validate_in_fit(steps, validation);
+      if (!completed) engine_.rest();  // what that validation asked for, while the epoch can still go on
     }
     steps.end_epoch(completed);
-    if (end.stops()) engine_.obey_stop();
     engine_.rest();
     return true;
+  }
+
+  template <class Steps, class Validation>
+  void validate_in_fit(Steps& steps, Validation& validation) {
+    steps.run_validation(validation);
+    engine_.note_validation();
   }
 
   /// The number of batches in the epoch that begins or goes on, if it is known. Its order is drawn here; one that was drawn before
@@ -480,7 +528,7 @@ class Trainer {
   void require_same_size(std::optional<std::int64_t> size) {
     const auto& before = engine_.epoch_size();
     if (size && (before ? *before == *size : progress().batch < *size)) return;
-    if (!size && !before) return;
+    if (!size && (!before || *before == progress().batch)) return;
     throw std::invalid_argument("fulgurite: the checkpoint was saved after batch " + std::to_string(progress().batch) + " of " +
                                 (before ? std::to_string(*before) : "an unknown number") + ", and the training range has " +
                                 (size ? std::to_string(*size) : "an unknown number") +

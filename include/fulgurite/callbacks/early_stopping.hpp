@@ -53,6 +53,7 @@ struct EarlyStopping {
   bool strict = true;                                         ///< a metric that nobody logged is an error
 
   std::int64_t wait_count = 0;                      ///< state, as the next ones: values since the best
+  std::optional<double> last_score = std::nullopt;  ///< last value
   std::optional<double> best_score = std::nullopt;  ///< best value so far
   std::optional<std::int64_t> stopped_epoch = std::nullopt;  ///< epoch in which it asked to stop
   StopReason reason = StopReason::none;                      ///< why it did
@@ -80,26 +81,32 @@ struct EarlyStopping {
     if (looks == Looks::at_validation_end) look(step);
   }
 
-  void on_save_checkpoint(auto& checkpoint) { keep(checkpoint); }
-  void on_load_checkpoint(auto& checkpoint) { keep(checkpoint); }
+  void on_save_checkpoint(auto& checkpoint) {
+    keep(checkpoint);
+    checkpoint("last_score", last_score);
+  }
+  /// It asks to stop again if the last value is reason to by its options here: with more patience the training goes on.
+  void on_load_checkpoint(auto& checkpoint) {
+    keep(checkpoint);
+    last_score.reset();
+    if (checkpoint.has("last_score")) checkpoint("last_score", last_score);  // older files lack it
+    if (verdict() != StopReason::none) checkpoint.stop();
+  }
 
   /// Takes a new value in. True if it is reason to stop.
   bool judge(double value) {
-    if (check_finite && !std::isfinite(value)) {
-      reason = StopReason::not_finite;
-    } else if (stopping_threshold && better(value, *stopping_threshold)) {
-      reason = StopReason::reached;
-    } else if (divergence_threshold && better(*divergence_threshold, value)) {
-      reason = StopReason::diverged;
-    } else if (improves(value)) {
-      best_score = value;
-      wait_count = 0;
-      return false;
-    } else {
-      if (++wait_count < patience) return false;
-      reason = StopReason::patience;
+    last_score = value;
+    if (out_of_bounds(value) == StopReason::none) {
+      if (improves(value)) {
+        best_score = value;
+        wait_count = 0;
+      } else {
+        ++wait_count;
+      }
     }
-    return true;
+    const StopReason why = verdict();
+    if (why != StopReason::none) reason = why;
+    return why != StopReason::none;
   }
 
   friend std::ostream& operator<<(std::ostream& out, const EarlyStopping& stopping) {
@@ -116,6 +123,19 @@ struct EarlyStopping {
     checkpoint("stopped_epoch", stopped_epoch);
     checkpoint("reason", reason);
     checkpoint("seen", seen);
+  }
+
+  /// Why the last value is reason to stop.
+  StopReason verdict() const {
+    const StopReason alone = last_score ? out_of_bounds(*last_score) : StopReason::none;
+    if (alone != StopReason::none) return alone;
+    return wait_count > 0 && wait_count >= patience ? StopReason::patience : StopReason::none;
+  }
+  StopReason out_of_bounds(double value) const {
+    if (check_finite && !std::isfinite(value)) return StopReason::not_finite;
+    if (stopping_threshold && better(value, *stopping_threshold)) return StopReason::reached;
+    if (divergence_threshold && better(*divergence_threshold, value)) return StopReason::diverged;
+    return StopReason::none;
   }
 
   bool better(double a, double b) const { return mode == MetricMode::min ? a < b : a > b; }

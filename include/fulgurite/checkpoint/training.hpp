@@ -175,13 +175,21 @@ inline void set_random_states(std::vector<at::Generator> generators, const c10::
 template <class Archive, class Model>
 class TrainingArchive : public Archive {
  public:
-  TrainingArchive(Archive archive, Model& model) : Archive(std::move(archive)), model_(&model) {}
+  TrainingArchive(Archive archive, Model& model, bool& stop) : Archive(std::move(archive)), model_(&model), stop_(&stop) {}
 
   /// The model that is trained.
   Model& model() const { return *model_; }
 
+  /// For a callback that had asked to stop: asks again, as step.stop() does. What it was asked for is no part of a checkpoint by itself.
+  void stop() const
+    requires Archive::loads
+  {
+    *stop_ = true;
+  }
+
  private:
   Model* model_;
+  bool* stop_;
 };
 
 template <class Host>
@@ -216,7 +224,7 @@ c10::IValue training_state(Engine& engine) {
   engine.state(training);
   CheckpointWriter callbacks;
   for_each_keeper(engine, [&](const std::string& name, auto& callback) {
-    TrainingArchive<CheckpointWriter, Model> archive({}, engine.model());
+    TrainingArchive<CheckpointWriter, Model> archive({}, engine.model(), engine.stop_requested());
     hooks::call<hooks::on_save_checkpoint_hook>(callback, archive);
     callbacks(name, archive.ivalue());
   });
@@ -224,7 +232,7 @@ c10::IValue training_state(Engine& engine) {
   whole("training", training.ivalue());
   whole("callbacks", callbacks.ivalue());
   if constexpr (has_checkpoint_hooks<Model>()) {
-    TrainingArchive<CheckpointWriter, Model> archive({}, engine.model());
+    TrainingArchive<CheckpointWriter, Model> archive({}, engine.model(), engine.stop_requested());
     hooks::call<hooks::on_save_checkpoint_hook>(engine.model(), archive);
     whole("model", archive.ivalue());
   }
@@ -241,7 +249,7 @@ void load_training_state(Engine& engine, const c10::IValue& saved) {
     for_each_keeper(engine, [&](const std::string& name, auto& callback) {
       if (std::erase(left, name) == 0) return;  // it was not there: it keeps what it has
       callbacks.part(name, [&](auto& part) {
-        TrainingArchive<CheckpointReader, Model> archive(part, engine.model());
+        TrainingArchive<CheckpointReader, Model> archive(part, engine.model(), engine.stop_requested());
         hooks::call<hooks::on_load_checkpoint_hook>(callback, archive);
       });
     });
@@ -252,7 +260,7 @@ void load_training_state(Engine& engine, const c10::IValue& saved) {
   if constexpr (has_checkpoint_hooks<Model>()) {
     if (!whole.has("model")) whole.refuse("model", "had no on_save_checkpoint");
     whole.part("model", [&](auto& part) {
-      TrainingArchive<CheckpointReader, Model> archive(part, engine.model());
+      TrainingArchive<CheckpointReader, Model> archive(part, engine.model(), engine.stop_requested());
       hooks::call<hooks::on_load_checkpoint_hook>(engine.model(), archive);
     });
   }
@@ -380,15 +388,15 @@ void load_checkpoint_of(Engine& engine, const c10::IValue& file) {
   engine.begin_resumed();
 }
 
-/// Whether this is the step of a hook, and no trainer.
+/// Whether this is the step or run of a hook, and no trainer.
 template <class Host>
-concept HookStep = requires(const Host& host) { host.batch_index(); };
+concept OfHook = requires { &Host::when_at_rest; };
 
 template <class Host>
 consteval bool can_be_saved() {
   static_assert(EngineAccess::knows<Host>,
-                "fg::save_checkpoint and fg::load_checkpoint take a trainer, and fg::save_checkpoint also the `auto& step` of a "
-                "hook (fg::Step<Model>& does not know the trainer). See docs/errors/checkpoint-host.md");
+                "fg::save_checkpoint and fg::load_checkpoint take a trainer, and fg::save_checkpoint also the `auto& step` or "
+                "`auto& run` of a hook (fg::Step<Model>& and fg::Run& do not know the trainer). See docs/errors/checkpoint-host.md");
   return EngineAccess::knows<Host>;
 }
 
@@ -400,8 +408,11 @@ consteval bool can_be_saved() {
 ///
 /// Given a trainer, it is called between two batches of the program's own loop, or after a fit. Given the `step` of a hook, it
 /// is written as soon as the training rests: after the batch with the hooks of all others and the validation that follows it; in
-/// an epoch's last batch and at its end, after the epoch and its plateau schedules. Its errors come out of `fit` or `loop.step`
-/// then.
+/// an epoch's last batch and at its end, after the epoch and its plateau schedules. Given the `run` of a hook around a fit, after
+/// that hook of the model and all callbacks. Its errors come out of `fit` or `loop.step` then.
+///
+/// A request to stop that ends this fit is not in the file, whether it came before or after: resumed, the training goes on as if
+/// it had never been stopped.
 ///
 /// Throws std::runtime_error that names the file, and std::logic_error for a trainer that fits.
 template <class Host>
@@ -409,12 +420,12 @@ void save_checkpoint(Host& host, const std::filesystem::path& path) {
   if constexpr (detail::can_be_saved<Host>()) {
     auto& engine = detail::EngineAccess::of(host);
     using Engine = std::remove_reference_t<decltype(engine)>;
-    if constexpr (detail::HookStep<Host>) {
+    if constexpr (detail::OfHook<Host>) {
       host.when_at_rest([path](Engine& at_rest) { detail::write_checkpoint(at_rest, path); });
     } else {
       if (engine.clock().runs()) {
         throw std::logic_error("fulgurite: fg::save_checkpoint(trainer, …) was called while the trainer fits: in a hook call "
-                               "fg::save_checkpoint(step, …)");
+                               "fg::save_checkpoint(step, …), around a fit fg::save_checkpoint(run, …)");
       }
       detail::write_checkpoint(engine, path);
     }

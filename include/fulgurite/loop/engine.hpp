@@ -38,6 +38,7 @@
 #include "errors.hpp"
 #include "evaluations.hpp"
 #include "fit_clock.hpp"
+#include "fit_end.hpp"
 #include "frozen_closure.hpp"
 #include "handles.hpp"
 #include "logbook.hpp"
@@ -336,10 +337,16 @@ class Engine {
     archive("epoch_open", epoch_open_);
     archive("epoch_schedules_done", epoch_schedules_done_);
     archive("schedules_suspended", schedules_suspended_);
-    bool stops = stop_requested_ && !stop_obeyed_;
-    archive("stop_requested", stops);
+    // Of a request that ends this fit the file says nothing: the training goes on from it. One that waits for a minimum is kept.
+    bool waits = stop_requested_ && end_ != nullptr && !end_->stops();
+    archive("stop_requested", waits);
     archive("clock", clock_);
-    if constexpr (Archive::loads) stop_requested_ = stops;
+    if constexpr (Archive::loads) {
+      stop_requested_ = waits;
+      validated_after_ = std::nullopt;
+      if (!archive.has("validated_after")) return;  // older files
+    }
+    archive("validated_after", validated_after_);
   }
   /// The optimizers' states lie in other memory.
   void forget_tapes() {
@@ -352,7 +359,6 @@ class Engine {
     loss_scale_due_ = false;
     epoch_resumed_ = epoch_open_;
     resumed_ = true;
-    stop_obeyed_ = false;
   }
   /// A fit failed before it touched the epoch that was loaded.
   void stay_resumed() {
@@ -456,18 +462,34 @@ class Engine {
   const Policies& policies() const { return policies_; }
   auto& callbacks() { return callbacks_; }
   bool& stop_requested() { return stop_requested_; }
+  bool stop_requested() const { return stop_requested_; }
   FitClock& clock() { return clock_; }
   Hyperparameters& hyperparameters() { return hyperparameters_; }
   const Hyperparameters& hyperparameters() const { return hyperparameters_; }
-  /// A fit begins: where the checkpoint stood if one was loaded since the last fit, else with no request and no time spent.
-  void begin_fit() {
-    stop_obeyed_ = false;
-    if (std::exchange(resumed_, false)) return;
+  /// A fit begins: where the checkpoint was saved if one was loaded since the last fit, else with no request and no time spent.
+  /// Returns whether one was loaded.
+  bool begin_fit() {
+    if (std::exchange(resumed_, false)) return true;
     stop_requested_ = false;
     clock_.reset();
+    return false;
   }
-  /// The fit ends: a checkpoint keeps no request to stop from here on, so that a run may go on from it under other limits.
-  void obey_stop() { stop_obeyed_ = true; }
+  /// A fit runs while what this returns lives, and `end` says when it ends.
+  [[nodiscard]] auto run_fit(const FitEnd& end) {
+    end_ = &end;
+    struct Running {
+      Engine* engine;
+      decltype(std::declval<FitClock&>().run()) clock;
+      ~Running() { engine->end_ = nullptr; }
+    };
+    return Running{this, clock_.run()};
+  }
+  /// A fit of this trainer runs: the caller is one of its hooks.
+  bool fits() const { return end_ != nullptr; }
+
+  /// A validation was made after the batch that was trained last.
+  bool validated() const { return validated_after_ == progress_.batches; }
+  void note_validation() { validated_after_ = progress_.batches; }
   /// From here on the model's schedules stand still: whoever calls this sets the learning rates.
   void suspend_schedules() { schedules_suspended_ = true; }
   bool schedules_suspended() const { return schedules_suspended_; }
@@ -822,7 +844,8 @@ class Engine {
   bool loss_scale_due_ = false;  // gradients were unscaled since the loss scale was last updated
   bool stop_requested_ = false;
   bool schedules_suspended_ = false;
-  bool stop_obeyed_ = false;    // the last fit has ended, or is about to on request
+  const FitEnd* end_ = nullptr;                    // of the fit that runs
+  std::optional<std::int64_t> validated_after_;  // batches of all epochs at the last validation of a fit
   bool resumed_ = false;        // loaded, and no fit has begun since
   bool epoch_resumed_ = false;  // loaded in the middle of an epoch, which is still running
   FitClock clock_;

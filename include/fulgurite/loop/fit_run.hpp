@@ -3,7 +3,9 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <optional>
+#include <utility>
 
 #include <fulgurite/data/batches.hpp>
 #include <fulgurite/policies/limits.hpp>
@@ -11,6 +13,8 @@
 #include "step.hpp"
 
 namespace fulgurite::detail {
+
+struct EngineAccess;
 
 /// The `run` of on_fit_start, on_train_start, on_train_end and on_fit_end.
 template <class Engine, class Train>
@@ -25,6 +29,9 @@ class FitRun : public Run {
 
   /// The model that is trained.
   auto& model() const { return engine_->model(); }
+
+  /// Has `act(engine)` called when the hooks of this place in the fit have all run. For fg::save_checkpoint.
+  void when_at_rest(std::function<void(Engine&)> act) const { engine_->when_at_rest(std::move(act)); }
 
   /// Epochs in all after which the fit ends; nothing if no limit counts them.
   std::optional<std::int64_t> max_epochs() const { return limits_->epochs(); }
@@ -48,6 +55,8 @@ class FitRun : public Run {
   }
 
  private:
+  friend EngineAccess;
+
   Engine* engine_;
   Train* train_;
   bool validates_;
