@@ -90,7 +90,8 @@ class Loop {
   template <class Batch>
   FULGURITE_INLINE auto step(const Batch& batch) {
     if constexpr (accepts<Batch>()) {
-      engine_->begin_epoch();
+      [[maybe_unused]] auto gradients = engine_->backend().training_guard();
+      if (!engine_->epoch_open()) [[unlikely]] begin_own_epoch();
       bool asked = false;
       auto result = or_forget([&]() FULGURITE_INLINE { return train(batch, false, asked); });
       if (asked) [[unlikely]] engine_->rest();
@@ -102,7 +103,8 @@ class Loop {
   template <class Batch>
   auto step(const Batch& batch, Last) {
     if constexpr (accepts<Batch>()) {
-      engine_->begin_epoch();
+      [[maybe_unused]] auto gradients = engine_->backend().training_guard();
+      if (!engine_->epoch_open()) [[unlikely]] begin_own_epoch();
       bool asked = false;  // end_epoch rests
       auto result = or_forget([&]() FULGURITE_INLINE { return train(batch, true, asked); });
       end_epoch();
@@ -138,7 +140,20 @@ class Loop {
   friend class Trainer;
   using Model = std::remove_reference_t<decltype(std::declval<Engine&>().model())>;
 
-  /// Begins an epoch of so many batches, if that is known.
+  /// An epoch of the program's own loop begins. What holds for all of them is looked at before the first.
+  __attribute__((noinline, cold)) void begin_own_epoch() {
+    if (!engine_->fits() && engine_->begins_own_loop()) {
+      engine_->require_trainable();
+      if (const std::string idle = limits_->idle_in_own_loop(); !idle.empty()) {
+        detail::notice("fulgurite: in a loop of the program's own " + idle + " nothing: the program ends the loop, by "
+                       "loop.progress() say, and validates, by loop.validate(range)");
+      }
+      engine_->mention_modes();
+    }
+    engine_->begin_epoch();
+  }
+
+  /// Begins an epoch of `size` batches, if that is known.
   void begin_epoch(std::optional<std::int64_t> size) {
     engine_->epoch_size() = size;
     engine_->begin_epoch();
@@ -146,7 +161,16 @@ class Loop {
 
   template <class Batch>
   FULGURITE_INLINE auto train(const Batch& batch, bool is_last, bool& asked) {
-    return engine_->train_batch(batch, is_last, asked);
+    const auto train_batch = [&]() FULGURITE_INLINE { return engine_->train_batch(batch, is_last, asked); };
+    if constexpr (Engine::Backend::explains_errors) {
+      try {
+        return detail::in_context(*engine_, batch, Stage::training, engine_->progress().batch, train_batch);
+      } catch (const NonFiniteGradient&) {
+        engine_->stop_on_non_finite_gradient();
+      }
+    } else {
+      return train_batch();
+    }
   }
 
   /// What hooks have asked for in a call that fails is not done in a later one.
@@ -399,6 +423,8 @@ class Trainer {
                              "loop.end_epoch()");
     }
     require_limits_to_fit(train, validation);
+    [[maybe_unused]] const auto gradients = engine_.backend().training_guard();
+    engine_.require_trainable();
     if (engine_.epoch_open()) require_same_size(size_of_epoch(train));
     const detail::FitEnd end(limits_, progress(), engine_.clock(), engine_.stop_requested());
     const bool resumed = engine_.begin_fit();
@@ -415,6 +441,7 @@ class Trainer {
     engine_.rest();
     engine_.template notify<hooks::on_train_start_hook>(run);
     engine_.rest();
+    if (goes_on(end)) engine_.mention_modes();
     while (goes_on(end)) {
       if (!run_epoch(train, validation, end, abandon)) break;
     }

@@ -5,7 +5,9 @@
 #include <catch2/matchers/catch_matchers.hpp>
 #include <catch2/matchers/catch_matchers_string.hpp>
 
+#include <cmath>
 #include <limits>
+#include <string>
 
 namespace fg = fulgurite;
 using Catch::Matchers::ContainsSubstring;
@@ -16,4 +18,22 @@ TEST_CASE("a non-finite loss names epoch, batch and gradient") {
   CHECK(error.epoch() == 2);
   CHECK(error.batch() == 5);
   CHECK(error.gradient() == "net.0.weight");
+  CHECK_THAT(error.what(), ContainsSubstring("No optimizer has stepped on it. To leave such batches out, use fg::SkipNonFinite"));
+}
+
+TEST_CASE("a non-finite loss says what is so, and advises what the trainer can take") {
+  const auto text = [](const fg::NonFiniteCircumstances& circumstances) {
+    return std::string(fg::NonFiniteLoss(0, 1, std::nan(""), "", circumstances).what());
+  };
+  const auto unskippable = text({.can_be_skipped = false});
+  CHECK_THAT(unskippable, ContainsSubstring("the loss is nan in epoch 0, batch 1. No optimizer has stepped on it."));
+  CHECK_THAT(unskippable, !ContainsSubstring("SkipNonFinite"));
+
+  const auto spoilt = text({.parameter = "net.0.weight"});
+  CHECK_THAT(spoilt, ContainsSubstring("The parameter net.0.weight is not finite") && ContainsSubstring("error_if_nonfinite"));
+  CHECK_THAT(spoilt, !ContainsSubstring("No optimizer has stepped") && !ContainsSubstring("SkipNonFinite"));
+
+  const auto searching = text({.parameter = "net.0.weight", .within_search = true, .can_be_skipped = false});
+  CHECK_THAT(searching, ContainsSubstring("the parameters are where it evaluated last"));
+  CHECK_THAT(searching, !ContainsSubstring("No optimizer has stepped") && !ContainsSubstring("SkipNonFinite"));
 }

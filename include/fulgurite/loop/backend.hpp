@@ -75,6 +75,36 @@ struct PlainBackend {
     return {};
   }
 
+  /// Around a training, which records gradients wherever it is called.
+  FULGURITE_INLINE constexpr NoGuard training_guard() const { return {}; }
+
+  /// Errors that leave a batch are to be told of which batch they are: see TensorBackend::in_context.
+  static constexpr bool explains_errors = false;
+
+  /// What holds of the model when the trainer has been made, and of each optimizer; and whether it still does when a training
+  /// begins. Both throw for what cannot be trained.
+  template <class Model, class ForEachParameter>
+  constexpr void note_parameters(Model&, const ForEachParameter&) {}
+  template <class Model, class ForEachParameter>
+  constexpr void require_same_parameters(Model&, const ForEachParameter&) const {}
+  template <class Optimizer>
+  constexpr void require_parameters(Optimizer&) const {}
+
+  /// What is to be said of the modes of the model's modules when a training begins.
+  template <class Model>
+  std::string modes_to_mention(Model&) const {
+    return {};
+  }
+
+  /// Whether gradients on which an optimizer has stepped are still there at its next step, though its zero_grad() was not called
+  /// between: by-hand training is looked at in the first two steps.
+  template <class Optimizer>
+  constexpr void note_gradient(std::size_t /*optimizer*/, Optimizer&) {}
+  template <class Optimizer>
+  constexpr bool has_same_gradient(std::size_t /*optimizer*/, Optimizer&) const {
+    return true;
+  }
+
   template <class Loss>
   FULGURITE_INLINE constexpr void check_loss(const Loss&) const {}
 
@@ -101,6 +131,10 @@ struct PlainBackend {
 
   template <class Model>
   std::string first_non_finite_gradient(Model&) const {
+    return {};
+  }
+  template <class Model>
+  std::string first_non_finite_parameter(Model&) const {
     return {};
   }
 };

@@ -85,7 +85,7 @@ class Closure {
 
   /// False leaves the batch out.
   FULGURITE_INLINE bool usable(const Loss& loss, bool again) {
-    if (engine_->usable(loss)) [[likely]] return true;
+    if (engine_->usable(loss, again)) [[likely]] return true;
     if (!again) window().leave_out();
     return false;
   }

@@ -28,6 +28,7 @@
 #include <fulgurite/logging/hyperparameters.hpp>
 #include <fulgurite/logging/logger.hpp>
 #include <fulgurite/logging/metrics.hpp>
+#include <fulgurite/logging/notice.hpp>
 #include <fulgurite/policies/accumulation.hpp>
 #include <fulgurite/policies/clipping.hpp>
 #include <fulgurite/policies/non_finite.hpp>
@@ -138,8 +139,10 @@ class Engine {
     for_each_optimizer([&](auto index) {
       if constexpr (scales_loss) backend_.loss_scale().attach(running(index).optimizer());
       running(index).configured().attach_schedules();
+      backend_.require_parameters(running(index).optimizer());
     });
     (reserve_columns<Callbacks>(), ...);
+    backend_.note_parameters(*model_, all_parameters());
   }
 
   Engine(Engine&&) = default;
@@ -207,11 +210,31 @@ class Engine {
           step_optimizer(index);
         });
       } else {
+        if constexpr (manual) {
+          if (!running(index).zeroing_looked_at()) [[unlikely]] look_at_zeroing(index);
+        }
         prepare_gradients(index, step);
         step_optimizer(index);
       }
     }
     if constexpr (manual) finish_step(index, step, !overflowed(index));
+  }
+
+  /// Throws for a model that is not the one that the optimizers train; says what is to be said of it.
+  void require_trainable() { backend_.require_same_parameters(*model_, all_parameters()); }
+  void mention_modes() {
+    if (const std::string text = backend_.modes_to_mention(*model_); !text.empty()) notice(text);
+  }
+
+  /// For the errors of a batch: "in batch 2 of epoch 0".
+  std::string place(Stage stage, std::int64_t batch) const {
+    return "in batch " + std::to_string(batch) + " of " + (stage == Stage::training ? "" : "a validation in ") + "epoch " +
+           std::to_string(progress_.epoch);
+  }
+  /// A batch's gradients were not finite, as a clipping policy found.
+  [[noreturn]] void stop_on_non_finite_gradient() {
+    const std::string gradient = backend_.first_non_finite_gradient(*model_);
+    throw NonFiniteGradient(place(Stage::training, progress_.batch) + (gradient.empty() ? gradient : ", first in " + gradient));
   }
 
   template <std::size_t I>
@@ -235,15 +258,16 @@ class Engine {
   }
 
   /// Whether a loss is to be differentiated: false leaves it out, as the non-finite policy says. Throws for a loss that is no
-  /// scalar, and for one that is not finite if the policy says so, both before the loss changes anything.
+  /// scalar, and for one that is not finite if the policy says so, both before the loss changes anything. `again`: in an
+  /// evaluation after the first of its step.
   template <class Loss>
-  FULGURITE_INLINE bool usable(const Loss& loss) {
+  FULGURITE_INLINE bool usable(const Loss& loss, [[maybe_unused]] bool again = Facts::reevaluate) {
     backend_.check_loss(loss);
     if constexpr (checks_finite) {
       const std::optional<double> value = backend_.host_value(loss);
       if (value && !std::isfinite(*value)) [[unlikely]] {
         Loss copied = loss;  // so that the loss itself need not be in memory
-        return on_non_finite(copied, *value);
+        return on_non_finite(copied, *value, Facts::reevaluate && again);
       }
     }
     return true;
@@ -251,7 +275,7 @@ class Engine {
   /// After a replay, which has left gradients that cannot be taken back.
   void on_non_finite_replay(double value) {
     if (policies_.non_finite().on_non_finite({progress_.epoch, progress_.batch, value}) == NonFiniteAction::ignore) return;
-    stop_on_non_finite(value);
+    stop_on_non_finite(value, false);
   }
 
   // --- the edges of an epoch -----------------------------------------------------------------------------------------
@@ -487,6 +511,9 @@ class Engine {
   /// A fit of this trainer runs: the caller is one of its hooks.
   bool fits() const { return end_ != nullptr; }
 
+  /// True once: no loop of the program's own has begun an epoch before.
+  bool begins_own_loop() { return !std::exchange(own_loop_began_, true); }
+
   /// A validation was made after the batch that was trained last.
   bool validated() const { return validated_after_ == progress_.batches; }
   void note_validation() { validated_after_ = progress_.batches; }
@@ -498,27 +525,30 @@ class Engine {
  private:
   /// Applies the policy; true goes on as if nothing had happened.
   template <class Loss>
-  FULGURITE_INLINE bool on_non_finite(Loss& loss, double value) {
+  FULGURITE_INLINE bool on_non_finite(Loss& loss, double value, bool within_search) {
     switch (policies_.non_finite().on_non_finite({progress_.epoch, progress_.batch, value})) {
       case NonFiniteAction::ignore: return true;
       case NonFiniteAction::skip: return false;
       case NonFiniteAction::stop: break;
     }
-    trace_and_stop(loss, value);
+    trace_and_stop(loss, value, within_search);
   }
 
   // Both out of line, so that no part of the step is shared with them.
   template <class Loss>
-  [[noreturn]] __attribute__((noinline, cold)) void trace_and_stop(Loss& loss, double value) {
+  [[noreturn]] __attribute__((noinline, cold)) void trace_and_stop(Loss& loss, double value, bool within_search) {
     backend_.backward(loss, 1.0);  // only to find out where it comes from
-    stop_on_non_finite(value);
+    stop_on_non_finite(value, within_search);
   }
 
-  [[noreturn]] __attribute__((noinline, cold)) void stop_on_non_finite(double value) {
+  [[noreturn]] __attribute__((noinline, cold)) void stop_on_non_finite(double value, bool within_search) {
     const std::string gradient = backend_.first_non_finite_gradient(*model_);
+    const NonFiniteCircumstances circumstances{.parameter = backend_.first_non_finite_parameter(*model_),
+                                               .within_search = within_search,
+                                               .can_be_skipped = !freezes && !Facts::reevaluate};
     for_each_optimizer([&](auto index) { running(index).optimizer().zero_grad(); });
     close_windows();
-    throw NonFiniteLoss(progress_.epoch, progress_.batch, value, gradient);
+    throw NonFiniteLoss(progress_.epoch, progress_.batch, value, gradient, circumstances);
   }
 
   using Toggles = typename Backend::Toggles;
@@ -536,6 +566,26 @@ class Engine {
     if constexpr (hooks::present<hooks::log_metrics_hook, Callback>) {
       for (const std::string_view column : columns_of_logger<Callback>) metrics_.reserve(column);
     }
+  }
+
+  /// By hand: whether gradients are zeroed between an optimizer's first two steps.
+  template <std::size_t I>
+  __attribute__((noinline, cold)) void look_at_zeroing(OptimizerIndex<I> index) {
+    auto& optimizer = running(index).optimizer();
+    if (running(index).look_at_zeroing() == Zeroing::missing && backend_.has_same_gradient(I, optimizer)) {
+      notice("fulgurite: " + optimizer_name(optimizer) + " steps again on gradients that were not zeroed since its last step, so "
+             "that they add up: call optimizer.zero_grad() before the backward pass");
+    }
+    backend_.note_gradient(I, optimizer);
+  }
+
+  /// Calls f(parameter) for those of all optimizers that tell theirs.
+  auto all_parameters() {
+    return [this](const auto& f) {
+      for_each_optimizer([&](auto index) {
+        if constexpr (requires { running(index).optimizer().for_each_parameter(f); }) running(index).optimizer().for_each_parameter(f);
+      });
+    };
   }
 
   typename RunningOptimizers::type prepare_and_configure() {
@@ -846,6 +896,7 @@ class Engine {
   bool schedules_suspended_ = false;
   const FitEnd* end_ = nullptr;                    // of the fit that runs
   std::optional<std::int64_t> validated_after_;  // batches of all epochs at the last validation of a fit
+  bool own_loop_began_ = false;
   bool resumed_ = false;        // loaded, and no fit has begun since
   bool epoch_resumed_ = false;  // loaded in the middle of an epoch, which is still running
   FitClock clock_;

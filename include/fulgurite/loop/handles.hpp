@@ -52,7 +52,10 @@ class OptimizerHandle {
     if constexpr (!evaluates) engine_->update(which, *step_, [] {});
   }
 
-  void zero_grad() const { wrapped().zero_grad(); }
+  void zero_grad() const {
+    wrapped().zero_grad();
+    if constexpr (Engine::manual) engine_->running(which).note_zero_grad();
+  }
   auto gradients() const { return wrapped().gradients(); }
 
   /// Steps that this optimizer has made; `step.global_step()` counts those of all.

@@ -12,11 +12,23 @@
 #include <utility>
 
 #include <fulgurite/data/batches.hpp>
+#include <fulgurite/detail/inline.hpp>
 #include <fulgurite/hooks.hpp>
 #include <fulgurite/logging/metrics.hpp>
 #include <fulgurite/policies/batch_limit.hpp>
 
 namespace fulgurite::detail {
+
+/// Calls `act`; errors that leave it tell of which batch they are, where the backend can add that.
+template <class Engine, class Batch, class Act>
+FULGURITE_INLINE inline decltype(auto) in_context(Engine& engine, const Batch& batch, Stage stage, const std::int64_t& index,
+                                                  const Act& act) {
+  if constexpr (Engine::Backend::explains_errors) {
+    return engine.backend().in_context(batch, [&] { return engine.place(stage, index); }, act);
+  } else {
+    return act();
+  }
+}
 
 /// Throws std::invalid_argument for a validation range that holds no batch, if that can be told without walking it.
 template <class Range>
@@ -39,10 +51,10 @@ std::int64_t validate_batches(Engine& engine, Range& range, std::int64_t limit) 
     decltype(auto) batch = engine.backend().take(given);
     typename Engine::Step step(engine, {Stage::validation, &index, last, engine.backend().batch_size(batch)});
     engine.template notify<hooks::on_validation_batch_start_hook>(batch, step);
-    {
+    in_context(engine, batch, Stage::validation, index, [&] {
       [[maybe_unused]] auto autocast = engine.backend().forward_guard();
       hooks::call<hooks::validation_step_hook>(engine.model(), batch, step);
-    }
+    });
     engine.template notify<hooks::on_validation_batch_end_hook>(batch, step);
     ++index;
     return true;
@@ -119,8 +131,10 @@ std::int64_t pass_forward(Engine& engine, Range& range, std::int64_t limit) {
   return data::for_each_batch(range, limit, [&](const auto& given, bool last) {
     decltype(auto) batch = engine.backend().take(given);
     typename Engine::Step step(engine, {Stage::training, &index, last, engine.backend().batch_size(batch)});
-    [[maybe_unused]] auto guard = engine.backend().forward_guard();
-    hooks::training_step_hook::call(engine.model(), batch, step);
+    in_context(engine, batch, Stage::training, index, [&] {
+      [[maybe_unused]] auto guard = engine.backend().forward_guard();
+      hooks::training_step_hook::call(engine.model(), batch, step);
+    });
     ++index;
     return true;
   });

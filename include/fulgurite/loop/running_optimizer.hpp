@@ -19,6 +19,13 @@
 
 namespace fulgurite::detail {
 
+/// What is known of zero_grad() at a step that is made by hand.
+enum class Zeroing {
+  first_step,
+  done,     ///< it was called since the step before
+  missing,  ///< it was not
+};
+
 template <class Configured, std::size_t I>
 class RunningOptimizer {
  public:
@@ -45,6 +52,15 @@ class RunningOptimizer {
   /// It has stepped, and its schedules that follow a metric have not been asked since: for the first who asks.
   void note_step() { metric_schedules_due_ = true; }
   bool take_note_of_step() { return std::exchange(metric_schedules_due_, false); }
+
+  /// In manual optimization it is looked at in the first two steps whether zero_grad() comes between.
+  void note_zero_grad() { zeroed_ = true; }
+  bool zeroing_looked_at() const { return looks_at_zeroing_ == 0; }
+  Zeroing look_at_zeroing() {
+    const bool zeroed = std::exchange(zeroed_, false);
+    if (--looks_at_zeroing_ > 0) return Zeroing::first_step;
+    return zeroed ? Zeroing::done : Zeroing::missing;
+  }
 
   /// For a checkpoint.
   template <class Archive>
@@ -79,6 +95,8 @@ class RunningOptimizer {
   std::int64_t step_count_ = 0;
   std::int64_t steps_before_epoch_ = 0;
   bool metric_schedules_due_ = false;
+  bool zeroed_ = false;
+  int looks_at_zeroing_ = 2;  // left
 };
 
 template <class Configuration, class Indices = std::make_index_sequence<Configuration::count>>

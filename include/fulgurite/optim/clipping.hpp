@@ -29,9 +29,13 @@ Gradients gradients_to_clip(const std::vector<at::Tensor>& parameters, const Pol
 
 /// Scales the gradients of `parameters` down together, so that their p-norm is at most `max`; infinity is the largest
 /// absolute value. Returns the norm before: a tensor of no dimension, not read back. Parameters without gradient are
-/// left out. torch.nn.utils.clip_grad_norm_ (Pascanu et al., 2013).
-inline at::Tensor clip_norm_(const std::vector<at::Tensor>& parameters, double max, double norm_type = 2.0) {
-  return detail::gradients_to_clip(parameters, ClipNorm{max, norm_type}).clip_norm(max, norm_type);
+/// left out. Throws NonFiniteGradient, before anything is clipped, if `error_if_nonfinite` and the norm is NaN or infinite.
+/// torch.nn.utils.clip_grad_norm_ (Pascanu et al., 2013).
+inline at::Tensor clip_norm_(const std::vector<at::Tensor>& parameters, double max, double norm_type = 2.0,
+                             bool error_if_nonfinite = false) {
+  const ClipNorm policy{max, norm_type, error_if_nonfinite};
+  const Gradients gradients = detail::gradients_to_clip(parameters, policy);
+  return policy.clip(gradients);
 }
 
 /// Clamps each element of the gradients of `parameters` into [-max, max]. torch.nn.utils.clip_grad_value_.

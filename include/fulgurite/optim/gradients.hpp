@@ -14,6 +14,7 @@
 #include <ATen/ops/zeros.h>
 #include <c10/core/GradMode.h>
 
+#include <cmath>
 #include <cstddef>
 #include <utility>
 #include <vector>
@@ -79,6 +80,12 @@ class Gradients {
     at::Tensor total = at::linalg_vector_norm(at::stack(at::_foreach_norm(gradients_, norm_type)), norm_type);
     const at::Tensor divisor = scale_ ? scale_->divisor() : at::Tensor();
     return divisor.defined() ? total.div_(divisor) : total;
+  }
+
+  /// Whether `norm` is finite, for which the host waits. Under a loss scale it need not be: a step on such gradients is skipped.
+  bool is_finite(double norm_type = 2.0) const {
+    if (gradients_.empty() || (scale_ && scale_->found_inf.defined())) return true;
+    return std::isfinite(norm(norm_type).item<double>());
   }
 
   /// g *= min(1, max / (norm + 1e-6)), as torch.nn.utils.clip_grad_norm_. Returns the norm before, as `norm` does.

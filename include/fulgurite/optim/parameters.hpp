@@ -21,6 +21,11 @@ struct ParameterGroup {
 
 namespace detail {
 
+/// Why there is no parameter where some are expected.
+inline constexpr const char* empty_parameter_list =
+    "a module's parameters() holds those of its own that are registered, so write register_module(\"name\", module) for each "
+    "module in it, and register_parameter(\"name\", tensor) for each tensor";
+
 /// Throws std::invalid_argument for groups that no optimizer can train. Parameters are numbered as in a state dict.
 template <class Options>
 void require_trainable(const std::vector<ParameterGroup<Options>>& groups, const char* optimizer) {
@@ -51,7 +56,7 @@ void require_trainable(const std::vector<ParameterGroup<Options>>& groups, const
       ++number;
     }
   }
-  if (seen.empty()) refuse("was given an empty parameter list: pass parameters()");
+  if (seen.empty()) refuse(std::string("was given an empty parameter list: ") + empty_parameter_list);
 }
 
 }  // namespace detail

@@ -3,6 +3,8 @@
 #pragma once
 
 #include <ostream>
+#include <stdexcept>
+#include <string>
 
 #include <fulgurite/detail/print.hpp>
 
@@ -23,6 +25,16 @@ struct NoClipping {
   friend std::ostream& operator<<(std::ostream& out, NoClipping) { return out << "NoClipping"; }
 };
 
+/// The norm of an optimizer's gradients was NaN or infinite, and `ClipNorm::error_if_nonfinite` is set. Neither gradients nor
+/// parameters were changed by this clipping.
+class NonFiniteGradient : public std::runtime_error {
+ public:
+  /// `where`: "in batch 3 of epoch 0", if it is known, and what is known of the gradient.
+  explicit NonFiniteGradient(const std::string& where = {})
+      : std::runtime_error("fulgurite: the norm of the gradients is not finite" + (where.empty() ? where : " " + where) +
+                           ", and ClipNorm.error_if_nonfinite is set. No parameter was updated by them") {}
+};
+
 /// Scales all gradients of the optimizer down together, so that their norm is at most `max`:
 /// g *= min(1, max / (norm + 1e-6)), as torch.nn.utils.clip_grad_norm_ does.
 struct ClipNorm {
@@ -30,9 +42,16 @@ struct ClipNorm {
   static constexpr bool repeats = true;
   double max = 1.0;        ///< largest total norm, above 0
   double norm_type = 2.0;  ///< p of the p-norm, above 0; infinity is the largest absolute value
+  bool error_if_nonfinite = false;  ///< a norm that is NaN or infinite is an error; on a GPU the host waits for it
 
-  /// Returns the norm before, if the gradients give it (a tensor of no dimension, not read back).
-  auto clip(auto& gradients) const { return gradients.clip_norm(max, norm_type); }
+  /// Returns the norm before, if the gradients give it (a tensor of no dimension, not read back). Throws NonFiniteGradient, before
+  /// anything is clipped, if it is not finite and that is to be an error.
+  auto clip(auto& gradients) const {
+    if constexpr (requires { gradients.is_finite(norm_type); }) {
+      if (error_if_nonfinite && !gradients.is_finite(norm_type)) throw NonFiniteGradient();
+    }
+    return gradients.clip_norm(max, norm_type);
+  }
 
   constexpr const char* problem() const {
     if (!(max > 0.0)) return "ClipNorm.max must be above 0; to clip nothing, use fg::NoClipping";
@@ -42,8 +61,11 @@ struct ClipNorm {
 
   friend constexpr bool operator==(ClipNorm, ClipNorm) = default;
   friend std::ostream& operator<<(std::ostream& out, ClipNorm policy) {
-    return detail::print(out, "ClipNorm", detail::field("max", policy.max),
-                         detail::field("norm_type", policy.norm_type));
+    if (!policy.error_if_nonfinite) {
+      return detail::print(out, "ClipNorm", detail::field("max", policy.max), detail::field("norm_type", policy.norm_type));
+    }
+    return detail::print(out, "ClipNorm", detail::field("max", policy.max), detail::field("norm_type", policy.norm_type),
+                         detail::field("error_if_nonfinite", policy.error_if_nonfinite));
   }
 };
 

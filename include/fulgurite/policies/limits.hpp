@@ -5,9 +5,12 @@
 
 #include <chrono>
 #include <concepts>
+#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <ostream>
+#include <string>
+#include <vector>
 
 #include <fulgurite/detail/print.hpp>
 #include "batch_limit.hpp"
@@ -173,6 +176,30 @@ struct Limits {
     is_rehearsal = true;
   }
   void set(LogEvery limit) { log_every = limit; }
+
+  /// The limits that only a fit looks at, as the subject of a sentence, "fg::MaxSteps and fg::ValidateEvery do"; empty if none is
+  /// given.
+  std::string idle_in_own_loop() const {
+    std::vector<std::string> names;
+    if (is_rehearsal) {
+      names.push_back("fg::FastDevRun");
+    } else {
+      if (max_epochs) names.push_back("fg::MaxEpochs");
+      if (max_steps) names.push_back("fg::MaxSteps");
+      if (max_time) names.push_back("fg::MaxTime");
+      if (min_epochs > 0) names.push_back("fg::MinEpochs");
+      if (min_steps > 0) names.push_back("fg::MinSteps");
+      if (batches.train != BatchLimit{}) names.push_back("the training part of fg::LimitBatches");
+      if (validation.across_epochs()) names.push_back("fg::ValidateAcrossEpochs");
+      if (!validation.across_epochs() && !validation.at_epoch_ends()) names.push_back("fg::ValidateEvery");
+      if (sanity_batches > 0) names.push_back("fg::SanityCheck");
+    }
+    std::string text;
+    for (std::size_t i = 0; i < names.size(); ++i) {
+      text += (i == 0 ? "" : i + 1 == names.size() ? " and " : ", ") + names[i];
+    }
+    return names.empty() ? text : text + (names.size() == 1 ? " does" : " do");
+  }
 
   /// 1000 unless some limit was given; nothing means no end.
   std::optional<std::int64_t> epochs() const {

@@ -145,6 +145,8 @@ class ValidationTimes {
     return across_ == 0 && times_.interval.is_whole_epoch() && times_.epochs == 1;
   }
 
+  constexpr bool across_epochs() const { return across_ > 0; }
+
   /// Throws std::invalid_argument if the interval does not fit an epoch of that size (nothing: unknown).
   EpochValidation in(std::int64_t epoch, std::optional<std::int64_t> size) const {
     if (across_ > 0) return {.every = across_, .across_epochs = true};

@@ -8,18 +8,28 @@
 #include <ATen/core/Tensor.h>
 #include <ATen/ops/isfinite.h>
 #include <ATen/ops/ones.h>
+#include <c10/core/GradMode.h>
+#include <c10/core/InferenceMode.h>
+#include <c10/util/Exception.h>
+#include <c10/util/intrusive_ptr.h>
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <map>
 #include <optional>
+#include <set>
 #include <stdexcept>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include <fulgurite/detail/inline.hpp>
 #include <fulgurite/detail/nothing.hpp>
+#include <fulgurite/logging/notice.hpp>
 #include <fulgurite/loop/backend.hpp>
 #include <fulgurite/optim/loss_scale.hpp>
+#include <fulgurite/optim/parameters.hpp>
 #include "for_each_tensor.hpp"
 #include "guards.hpp"
 #include "number.hpp"
@@ -123,9 +133,104 @@ class TensorBackend {
     return EvaluationGuard<Model>(model, generators());
   }
 
+  /// Gradients are recorded, as in PyTorch Lightning, also within a torch::NoGradGuard of the caller. Throws std::logic_error
+  /// within c10::InferenceMode, in which none can be.
+  c10::AutoGradMode training_guard() const {
+    if (c10::InferenceMode::is_enabled()) {
+      throw std::logic_error("fulgurite: a training was begun within c10::InferenceMode, in which LibTorch records no gradients: "
+                             "train outside of its scope");
+    }
+    return c10::AutoGradMode(true);
+  }
+
+  static constexpr bool explains_errors = true;
+  /// Calls `act`. To an error of LibTorch that leaves it is added where it comes from, `where()`, and what `batch` holds.
+  template <class Batch, class Where, class Act>
+  FULGURITE_INLINE static decltype(auto) in_context(const Batch& batch, const Where& where, const Act& act) {
+    try {
+      return act();
+    } catch (c10::Error& error) {
+      error.add_context("fulgurite: " + where() + contents_of(batch));
+      throw;
+    }
+  }
+
+  template <class Model, class ForEachParameter>
+  void note_parameters(Model& model, const ForEachParameter&) {
+    if constexpr (requires { model.named_parameters(); }) {
+      for (const auto& each : model.named_parameters()) parameters_[each.key()] = each.value().unsafeGetTensorImpl();
+    }
+  }
+
+  /// Throws std::logic_error if an optimizer trains a tensor that was a parameter of the model when the trainer was made, and is
+  /// none any more. A parameter that has come since, and that no optimizer trains, is a notice.
+  template <class Model, class ForEachParameter>
+  void require_same_parameters(Model& model, const ForEachParameter& for_each_parameter) const {
+    if constexpr (requires { model.named_parameters(); }) {
+      std::set<const at::TensorImpl*> trained, present;
+      for_each_parameter([&](const at::Tensor& parameter) { trained.insert(parameter.unsafeGetTensorImpl()); });
+      const auto now = model.named_parameters();
+      for (const auto& each : now) present.insert(each.value().unsafeGetTensorImpl());
+      for (const auto& [name, tensor] : parameters_) {
+        if (present.count(tensor) != 0 || trained.count(tensor) == 0) continue;
+        throw std::logic_error("fulgurite: the parameter " + name + " was " + (now.contains(name) ? "replaced" : "removed") +
+                               " after the trainer was made, and the optimizer still trains the tensor that it was: make the "
+                               "trainer when the model is complete, or copy new values into the parameter");
+      }
+      for (const auto& each : now) {
+        const bool is_new = parameters_.count(each.key()) == 0 && trained.count(each.value().unsafeGetTensorImpl()) == 0;
+        if (!is_new || !each.value().requires_grad()) continue;
+        detail::notice("fulgurite: the parameter " + each.key() + " was added after the trainer was made, and no "
+                                  "optimizer trains it: make the trainer when the model is complete");
+        return;
+      }
+    }
+  }
+
+  /// Throws std::invalid_argument for an optimizer without parameters.
+  template <class Optimizer>
+  void require_parameters(Optimizer& optimizer) const {
+    if constexpr (TellsParameters<Optimizer>) {
+      bool any = false;
+      optimizer.for_each_parameter([&](const at::Tensor&) { any = true; });
+      if (!any) throw std::invalid_argument(std::string("fulgurite: an optimizer was given no parameters: ") + detail::empty_parameter_list);
+    }
+  }
+
+  template <class Model>
+  std::string modes_to_mention(Model& model) const {
+    if constexpr (requires { model.is_training(); model.named_modules(std::string(), false); }) {
+      constexpr const char* effect = "dropout and batch norm act there as in evaluation. If that is not meant, call model.train() before";
+      if (!model.is_training()) return std::string("fulgurite: the training begins with the model in evaluation mode: ") + effect;
+      std::string first;
+      std::size_t count = 0;
+      for (const auto& each : model.named_modules(std::string(), /*include_self=*/false)) {
+        if (!each.value()->is_training() && count++ == 0) first = each.key();
+      }
+      if (count == 0) return {};
+      return "fulgurite: the training begins with " + first + (count > 1 ? " and " + std::to_string(count - 1) + " more modules" : "") +
+             " in evaluation mode: " + effect;
+    } else {
+      return {};
+    }
+  }
+
+  template <class Optimizer>
+  void note_gradient(std::size_t index, Optimizer& optimizer) {
+    if (const at::Tensor gradient = first_gradient(optimizer); gradient.defined()) {
+      stepped_on_.insert_or_assign(index, WeakTensor(gradient.getIntrusivePtr()));
+    }
+  }
+  template <class Optimizer>
+  bool has_same_gradient(std::size_t index, Optimizer& optimizer) const {
+    const auto before = stepped_on_.find(index);
+    const at::Tensor gradient = first_gradient(optimizer);
+    return before != stepped_on_.end() && gradient.defined() && before->second.lock().get() == gradient.unsafeGetTensorImpl();
+  }
+
   /// Throws std::invalid_argument if `loss` cannot be differentiated.
   FULGURITE_INLINE void check_loss(const at::Tensor& loss) const {
-    if (!loss.defined() || loss.numel() != 1 || !loss.requires_grad()) refuse_loss(loss);
+    if (!loss.defined() || loss.numel() != 1 || !loss.requires_grad() || loss.is_complex()) refuse_loss(loss);
   }
 
   FULGURITE_INLINE std::optional<double> host_value(const at::Tensor& loss) const { return read_number(loss); }
@@ -167,9 +272,49 @@ class TensorBackend {
     return {};
   }
 
+  /// The name of the first parameter that is not finite; empty if all are.
+  template <class Model>
+  std::string first_non_finite_parameter(Model& model) const {
+    if constexpr (requires { model.named_parameters(); }) {
+      for (const auto& parameter : model.named_parameters()) {
+        if (!at::isfinite(parameter.value().detach()).all().template item<bool>()) return parameter.key();
+      }
+    }
+    return {};
+  }
+
   const at::Device& device() const { return device_; }
 
  private:
+  using WeakTensor = c10::weak_intrusive_ptr<at::TensorImpl, c10::UndefinedTensorImpl>;
+
+  template <class Optimizer>
+  static at::Tensor first_gradient(Optimizer& optimizer) {
+    at::Tensor first;
+    if constexpr (TellsParameters<Optimizer>) {
+      optimizer.for_each_parameter([&](const at::Tensor& parameter) {
+        if (!first.defined()) first = parameter.grad();
+      });
+    }
+    return first;
+  }
+
+  /// " (the batch holds Float [8, 4], Float [8, 1])".
+  template <class Batch>
+  __attribute__((noinline, cold)) static std::string contents_of(const Batch& batch) {
+    std::string kinds;
+    if constexpr (HoldsTensors<Batch>) {
+      std::size_t count = 0;
+      for_each_tensor(batch, [&](const at::Tensor& tensor) {
+        if (++count > most_kinds) return;
+        kinds += (kinds.empty() ? "" : ", ") + detail::kind_of(tensor);
+      });
+      if (count > most_kinds) kinds += ", and " + std::to_string(count - most_kinds) + " more";
+    }
+    return kinds.empty() ? kinds : " (the batch holds " + kinds + ")";
+  }
+  static constexpr std::size_t most_kinds = 8;
+
   static at::Device existing(DevicePlace place) {
     if (place.kind == DevicePlace::Kind::cpu) return at::kCPU;
     const at::Device device(at::kCUDA, static_cast<at::DeviceIndex>(place.index));
@@ -233,8 +378,11 @@ class TensorBackend {
       what += "an undefined tensor: return the loss";
     } else if (loss.numel() != 1) {
       what += "a loss of shape " + detail::shape_of(loss) + ", which is no scalar: return its mean() or sum()";
+    } else if (loss.is_complex()) {
+      what += "a complex loss: return a real one, torch::abs(loss) or torch::real(loss)";
     } else {
-      what += "a loss without gradient: no parameter that requires one takes part in it, or it was detached";
+      what += "a loss without gradient: no parameter that requires one takes part in it, or it was detached, or computed within a "
+              "torch::NoGradGuard";
     }
     throw std::invalid_argument(what);
   }
@@ -246,6 +394,8 @@ class TensorBackend {
   };
   static constexpr std::size_t most_seeds = 16;
   std::vector<Seed> seeds_;
+  std::map<std::string, const at::TensorImpl*> parameters_;  // of the model, when the trainer was made
+  std::map<std::size_t, WeakTensor> stepped_on_;              // by hand: a gradient of each optimizer's first step
   [[no_unique_address]] std::conditional_t<ScalesLoss<PrecisionPolicy>, LossScale, detail::Nothing> loss_scale_;
 };
 

@@ -84,7 +84,11 @@ struct to_number<at::Tensor> {
 
  private:
   static void require_one_element(const at::Tensor& tensor) {
-    if (tensor.defined() && tensor.numel() == 1) return;
+    if (tensor.defined() && tensor.numel() == 1 && !tensor.is_complex()) return;
+    if (tensor.defined() && tensor.is_complex()) {
+      throw std::invalid_argument("fulgurite: step.log takes a real number, and this tensor is complex: log its torch::abs, "
+                                  "torch::real or torch::imag");
+    }
     throw std::invalid_argument("fulgurite: step.log takes a tensor with one element, and this one has " +
                                 std::to_string(tensor.defined() ? tensor.numel() : 0) +
                                 ": log its mean() or sum()");
