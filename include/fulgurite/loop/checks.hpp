@@ -28,6 +28,14 @@ template <class Model>
 concept NamesConfigureOptimizers = hooks::present<hooks::configure_optimizers_hook, Model>;
 template <class Model>
 concept ConfiguresWithoutArguments = requires(Model& model) { model.configure_optimizers(); };
+/// Converts to whatever a parameter asks for.
+struct AnyArgument {
+  template <class T>
+  operator T&() const;
+};
+template <class Model>
+concept ConfiguresWithArguments = requires(Model& model, const AnyArgument& any) { model.configure_optimizers(any); } ||
+                                  requires(Model& model, const AnyArgument& any) { model.configure_optimizers(any, any); };
 
 template <class Returned>
 concept OptimizerConfiguration =
@@ -271,6 +279,11 @@ consteval void require_engine() {
 }
 
 template <class Model>
+void call_configure_optimizers(Model& model) {
+  static_cast<void>(sizeof(model.configure_optimizers()));
+}
+
+template <class Model>
 consteval void require_model() {
   static_assert(Inheritable<Model>,
                 "the model must be a class that is not final: its hooks could not be checked by name. Remove `final`. "
@@ -287,10 +300,15 @@ consteval void require_model() {
                   "the model has no configure_optimizers: write `auto configure_optimizers()` that returns "
                   "fg::optimizer(fg::AdamW(parameters(), {.lr = 1e-3})). See docs/errors/no-configure-optimizers.md");
     if constexpr (NamesConfigureOptimizers<Model>) {
-      static_assert(ConfiguresWithoutArguments<Model>,
-                    "the model's configure_optimizers has the wrong shape: write a public `auto configure_optimizers()`. "
-                    "See docs/errors/hook-shape.md");
-      if constexpr (ConfiguresWithoutArguments<Model>) {
+      if constexpr (!ConfiguresWithoutArguments<Model>) {
+        static_assert(!ConfiguresWithArguments<Model>,
+                      "the model's configure_optimizers has the wrong shape: write a public `auto configure_optimizers()`. "
+                      "See docs/errors/hook-shape.md");
+        if constexpr (!ConfiguresWithArguments<Model>) {
+          // Its body does not compile, or it is private: the compiler says which, and a sentence of ours would hide it.
+          static_cast<void>(&call_configure_optimizers<Model>);
+        }
+      } else {
         static_assert(OptimizerConfiguration<returned_configuration<Model>> || refused_already<returned_configuration<Model>>,
                       "configure_optimizers must return an optimizer, fg::optimizer(...) or fg::optimizers(...): this has no "
                       "step() and zero_grad(). See docs/errors/configure-optimizers-result.md");
