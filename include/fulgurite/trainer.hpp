@@ -52,6 +52,7 @@
 #include "loop/fit_end.hpp"
 #include "loop/fit_run.hpp"
 #include "loop/passes.hpp"
+#include "loop/schedule_lengths.hpp"
 #include "policies/limits.hpp"
 #include "policies/policy_set.hpp"
 
@@ -434,6 +435,7 @@ class Trainer {
       if (!resumed) return;  // else the fit whose checkpoint was loaded has not ended: its last hooks are still to be called
     }
 
+    if (goes_on(end)) mention_schedule_lengths(train);
     AbandonOnException abandon{engine_};
     detail::FitRun run(engine_, train, validates<Validation>, limits_);
     engine_.template notify<hooks::on_fit_start_hook>(run);
@@ -530,6 +532,17 @@ class Trainer {
     steps.end_epoch(completed);
     engine_.rest();
     return true;
+  }
+
+  /// What can be said before the first batch of schedules that are made for another number of steps.
+  template <class Train>
+  void mention_schedule_lengths(Train& train) {
+    if constexpr (data::SizedBatches<Train>) {
+      if (engine_.epoch_open() || limits_.is_rehearsal) return;  // the rest of an epoch, or a fit that is not the training
+      detail::FitPlan plan{.first_epoch = progress().epoch, .end_epoch = limits_.max_epochs, .batches = train_limit(train).value_or(0)};
+      if (limits_.max_steps) plan.steps = *limits_.max_steps - progress().global_step;
+      detail::mention_schedule_lengths(engine_, plan);
+    }
   }
 
   template <class Steps, class Validation>

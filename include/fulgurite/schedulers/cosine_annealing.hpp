@@ -33,6 +33,10 @@ struct CosineAnnealing {
     return min_lr >= 0.0 ? nullptr : "CosineAnnealing.min_lr must be 0 or more";
   }
 
+  /// Steps until it has come to its end.
+  constexpr std::int64_t length() const { return period; }
+  static constexpr bool throws_beyond_length = false;
+
   friend constexpr bool operator==(CosineAnnealing, CosineAnnealing) = default;
   friend std::ostream& operator<<(std::ostream& out, CosineAnnealing schedule) {
     return detail::print(out, "CosineAnnealing", detail::field("period", schedule.period),

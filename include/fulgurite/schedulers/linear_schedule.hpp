@@ -33,6 +33,10 @@ struct LinearSchedule {
     return steps >= 1 ? nullptr : "LinearSchedule.steps must be 1 or more";
   }
 
+  /// Steps until it has come to its end.
+  constexpr std::int64_t length() const { return steps; }
+  static constexpr bool throws_beyond_length = false;
+
   friend constexpr bool operator==(LinearSchedule, LinearSchedule) = default;
   friend std::ostream& operator<<(std::ostream& out, LinearSchedule schedule) {
     return detail::print(out, "LinearSchedule", detail::field("start_factor", schedule.start_factor),

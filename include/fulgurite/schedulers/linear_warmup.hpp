@@ -34,6 +34,10 @@ struct LinearWarmup {
                                                      : "LinearWarmup.start_factor must be above 0 and at most 1";
   }
 
+  /// Steps until it has come to its end.
+  constexpr std::int64_t length() const { return steps; }
+  static constexpr bool throws_beyond_length = false;
+
   friend constexpr bool operator==(LinearWarmup, LinearWarmup) = default;
   friend std::ostream& operator<<(std::ostream& out, LinearWarmup schedule) {
     return detail::print(out, "LinearWarmup", detail::field("steps", schedule.steps),

@@ -70,6 +70,10 @@ struct OneCycle {
     return nullptr;
   }
 
+  /// Steps of the whole cycle. Beyond them it throws.
+  std::int64_t length() const { return steps(); }
+  static constexpr bool throws_beyond_length = true;
+
   friend bool operator==(const OneCycle&, const OneCycle&) = default;
   friend std::ostream& operator<<(std::ostream& out, const OneCycle& schedule) {
     return detail::print(out, "OneCycle", detail::field("max_lr", schedule.max_lr),

@@ -28,6 +28,10 @@ struct PolynomialDecay {
     return power >= 0.0 ? nullptr : "PolynomialDecay.power must be 0 or more";
   }
 
+  /// Steps until it has come to its end.
+  constexpr std::int64_t length() const { return steps; }
+  static constexpr bool throws_beyond_length = false;
+
   friend constexpr bool operator==(PolynomialDecay, PolynomialDecay) = default;
   friend std::ostream& operator<<(std::ostream& out, PolynomialDecay schedule) {
     return detail::print(out, "PolynomialDecay", detail::field("steps", schedule.steps),

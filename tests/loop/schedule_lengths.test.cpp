@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: MIT
+#include <fulgurite/loop/schedule_lengths.hpp>
+
+#include <catch2/catch_test_macros.hpp>
+#include <catch2/matchers/catch_matchers.hpp>
+#include <catch2/matchers/catch_matchers_string.hpp>
+
+#include <cstdint>
+#include <functional>
+#include <string>
+
+#include "support/notices.hpp"
+#include "support/toy.hpp"
+
+namespace fg = fulgurite;
+using Catch::Matchers::ContainsSubstring;
+using toy::counting;
+
+namespace {
+
+const auto one = [](std::int64_t) -> std::int64_t { return 1; };
+
+template <class Schedule, class Interval>
+struct Scheduled : toy::Model {
+  Schedule schedule;
+  Interval interval;
+
+  Scheduled(Schedule given, Interval every) : schedule(given), interval(every) {}
+  auto configure_optimizers() { return fg::optimizer(toy::MomentumSgd{{&weight}}).with(schedule, interval); }
+};
+
+/// What a fit on 6 batches says.
+template <class Schedule, class Interval, class... Policies>
+std::string said(Schedule schedule, Interval interval, Policies... policies) {
+  const support::Notices notices;
+  Scheduled<Schedule, Interval> model(schedule, interval);
+  fg::Trainer trainer{model, policies...};
+  try {
+    trainer.fit(counting(6));
+  } catch (const std::out_of_range&) {  // what was foretold
+    CHECK_THAT(notices.text(), ContainsSubstring("throws std::out_of_range"));
+  }
+  return notices.text();
+}
+
+fg::OneCycle cycle(std::int64_t steps) { return {.max_lr = 0.1, .total_steps = steps}; }
+
+}  // namespace
+
+TEST_CASE("advances are counted as the intervals say, over windows, epochs and a limit of steps") {
+  using fg::detail::planned_advances;
+  CHECK(planned_advances({.end_epoch = 3, .batches = 10}, one, fg::EveryStep{}) == 30);
+  CHECK(planned_advances({.end_epoch = 3, .batches = 10}, one, fg::EveryStep{.frequency = 4}) == 6);
+  CHECK(planned_advances({.end_epoch = 3, .batches = 10}, one, fg::EveryEpoch{}) == 3);
+  CHECK(planned_advances({.first_epoch = 1, .end_epoch = 5, .batches = 10}, one, fg::EveryEpoch{.frequency = 2}) == 2);
+  const auto four = [](std::int64_t) -> std::int64_t { return 4; };
+  CHECK(planned_advances({.end_epoch = 2, .batches = 10}, four, fg::EveryStep{}) == 6);
+  CHECK(planned_advances({.end_epoch = 2, .batches = 10}, four, fg::EveryBatch{.frequency = 4}) == 4);
+  const auto growing = [](std::int64_t epoch) { return epoch + 1; };
+  CHECK(planned_advances({.end_epoch = 3, .batches = 6}, growing, fg::EveryStep{}) == 6 + 3 + 2);
+  CHECK(planned_advances({.batches = 10, .steps = 25}, one, fg::EveryStep{}) == 25);
+  CHECK(planned_advances({.batches = 10, .steps = 25}, one, fg::EveryEpoch{}) == 2);
+  CHECK(planned_advances({.end_epoch = 2, .batches = 10, .steps = 25}, one, fg::EveryStep{}) == 20);
+}
+
+TEST_CASE("a OneCycle that is as long as the fit needs no word") {
+  CHECK(said(cycle(12), fg::EveryStep{}, fg::MaxEpochs{2}) == "");
+  CHECK(said(cycle(4), fg::EveryStep{}, fg::Accumulate<3>{}, fg::MaxEpochs{2}) == "");
+  CHECK(said(cycle(9), fg::EveryStep{}, fg::MaxSteps{9}) == "");
+  CHECK(said(cycle(2), fg::EveryEpoch{}, fg::MaxEpochs{2}) == "");
+}
+
+TEST_CASE("a OneCycle that the fit advances by epochs names the interval that is meant") {
+  CHECK_THAT(said(cycle(12), fg::EveryEpoch{}, fg::MaxEpochs{2}),
+             ContainsSubstring("OneCycle{") && ContainsSubstring("has 12 steps, and this fit advances it 2 times, once per epoch") &&
+                 ContainsSubstring(".with(schedule, fg::EveryStep{})"));
+}
+
+TEST_CASE("a OneCycle that is longer or shorter than the fit says by how much") {
+  CHECK_THAT(said(cycle(100), fg::EveryStep{}, fg::MaxEpochs{2}),
+             ContainsSubstring("has 100 steps, and this fit advances it 12 times: it does not come to its end"));
+  CHECK_THAT(said(cycle(100), fg::EveryStep{}, fg::Accumulate<4>{}, fg::MaxEpochs{2}), ContainsSubstring("advances it 4 times"));
+  CHECK_THAT(said(cycle(5), fg::EveryStep{}, fg::MaxEpochs{2}),
+             ContainsSubstring("has 5 steps, and this fit advances it 12 times: it throws std::out_of_range after 5"));
+}
+
+TEST_CASE("of other schedules it is mentioned only if epochs are taken for steps") {
+  CHECK_THAT(said(fg::LinearWarmup{.steps = 500}, fg::EveryEpoch{}, fg::MaxEpochs{2}), ContainsSubstring("LinearWarmup{"));
+  CHECK_THAT(said(fg::CosineAnnealing{.period = 12}, fg::EveryEpoch{}, fg::MaxEpochs{2}), ContainsSubstring("fg::EveryStep{}"));
+  CHECK(said(fg::CosineAnnealing{.period = 2}, fg::EveryEpoch{}, fg::MaxEpochs{2}) == "");
+  CHECK(said(fg::CosineAnnealing{.period = 100}, fg::EveryStep{}, fg::MaxEpochs{2}) == "");
+  CHECK(said(fg::StepDecay{.step_size = 30}, fg::EveryEpoch{}, fg::MaxEpochs{2}) == "");
+}
+
+TEST_CASE("where the end is not known, nothing is said") {
+  const support::Notices notices;
+  Scheduled model(cycle(12), fg::EveryStep{});
+  fg::Trainer trainer{model, fg::FastDevRun{}};
+  trainer.fit(counting(6));
+  CHECK(notices.all.empty());
+}
