@@ -123,6 +123,20 @@ TEST_CASE("two that save into one folder do not touch each other's files") {
   CHECK(step_in(newest->path) == 6);
 }
 
+TEST_CASE("a folder that cannot be made is an error before anything is trained; the probe of one that can leaves nothing") {
+  const support::TemporaryFolder folder;
+  std::ofstream(folder.path / "file") << "in the way";
+  Scored model;
+  fg::Trainer trainer{model, fg::ModelCheckpoint<>{.folder = folder.path / "file" / "inside"}, fg::MaxEpochs{1}};
+  CHECK_THROWS_WITH(trainer.fit(two_batches), ContainsSubstring("fulgurite: ModelCheckpoint cannot make the folder"));
+  CHECK(trainer.progress() == fg::Progress{});
+
+  Scored other;
+  fg::Trainer none{other, fg::ModelCheckpoint<>{.folder = folder.path / "new", .every = fg::EveryStep{100}}, fg::MaxEpochs{1}};
+  none.fit(two_batches);
+  CHECK(support::names_in(folder.path / "new").empty());
+}
+
 TEST_CASE("what could not be written is not kept, and saved the next time") {
   const support::TemporaryFolder folder;
   Scored model;

@@ -80,6 +80,14 @@ struct ModelCheckpoint {
     return found == saved.rend() ? nullptr : &*found;
   }
 
+  /// Throws std::runtime_error if the folder cannot be made or written into, before anything is trained.
+  void on_fit_start(auto& run) {
+    if (run.is_rehearsal() || (save_top_k == 0 && !save_last)) return;
+    without_file_errors([&] {
+      detail::make_folders(folder.string());
+      detail::NewFile(free_path("probe").string());  // is removed again
+    });
+  }
   void on_train_start(auto& run) {
     saves = run.is_rehearsal()               ? Saves::never
             : run.metrics_come_with_epochs() ? Saves::at_epoch_end
@@ -106,6 +114,15 @@ struct ModelCheckpoint {
     checkpoint("saved_step", saved_step);
   }
 
+  template <class Act>
+  static void without_file_errors(const Act& act) {
+    try {
+      act();
+    } catch (const detail::FileError& error) {
+      throw std::runtime_error(std::string("fulgurite: ModelCheckpoint ") + error.what());
+    }
+  }
+
   /// The one is to be kept rather than the other.
   bool precedes(const SavedCheckpoint& a, const SavedCheckpoint& b) const {
     if (!a.score || !b.score) return false;
@@ -127,13 +144,6 @@ struct ModelCheckpoint {
 
   /// Only now, when the files of others that save here are there too.
   void write(auto& engine, SavedCheckpoint candidate, const std::string& stem) {
-    const auto without_file_errors = [](const auto& act) {
-      try {
-        act();
-      } catch (const detail::FileError& error) {
-        throw std::runtime_error(std::string("fulgurite: ModelCheckpoint ") + error.what());
-      }
-    };
     without_file_errors([&] { detail::make_folders(folder.string()); });
     // The file holds what is kept, itself included; what is not there in the end is not kept.
     auto saved_before = saved;
