@@ -5,7 +5,8 @@
 
 # 0 language: policies, hook concepts, schedules as arithmetic. No LibTorch, no range-v3.
 set(FULGURITE_FLOOR_0 version detail policies hooks schedulers logging
-    optim/optimizer callbacks/callback callbacks/early_stopping data/batches loop/backend)
+    optim/optimizer callbacks/callback callbacks/early_stopping data/batches loop/backend
+    loop/step_watcher)
 # 1 tensors
 set(FULGURITE_FLOOR_1 tensors optim data checkpoint averaging frozen)
 # 2 engine: written against concepts. No LibTorch, no range-v3.

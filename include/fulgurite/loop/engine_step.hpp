@@ -45,22 +45,27 @@ class EngineStep : public Step<Model> {
 
   /// The model's optimizer; of several a tuple: `auto [generator, discriminator] = step.optimizers();`.
   FULGURITE_INLINE auto optimizers() {
+    watch("step.optimizers()");
     if constexpr (Engine::optimizer_count == 1) {
-      return optimizer(optimizer_index<0>);
+      return handle(optimizer_index<0>);
     } else {
       return [this]<std::size_t... I>(std::index_sequence<I...>) {
-        return std::tuple<Handle<I>...>(this->optimizer(optimizer_index<I>)...);
+        return std::tuple<Handle<I>...>(this->handle(optimizer_index<I>)...);
       }(std::make_index_sequence<Engine::optimizer_count>{});
     }
   }
   /// One of them: `step.optimizer(fg::optimizer_index<1>)`.
   template <std::size_t I>
-  FULGURITE_INLINE Handle<I> optimizer(OptimizerIndex<I>) {
-    return {*engine_, *this};
+  FULGURITE_INLINE Handle<I> optimizer(OptimizerIndex<I> index) {
+    watch("step.optimizer()");
+    return handle(index);
   }
 
   /// The model's schedules: one handle if there is one, else `fg::SchedulerHandles` of all, optimizer by optimizer.
-  auto lr_schedulers() const { return scheduler_handles(*engine_); }
+  auto lr_schedulers() const {
+    watch("step.lr_schedulers()");
+    return scheduler_handles(*engine_);
+  }
 
   /// While what it returns lives, of all parameters of the model's optimizers only those of this one require gradients
   /// (if they did before). Toggles may be nested: the innermost counts.
@@ -89,6 +94,7 @@ class EngineStep : public Step<Model> {
 
   /// Has `act(engine)` called as soon as the training rests. For fg::save_checkpoint.
   FULGURITE_INLINE void when_at_rest(std::function<void(Engine&)> act) {
+    watch("fg::save_checkpoint");
     asked_ = true;
     engine_->when_at_rest(std::move(act));
   }
@@ -103,13 +109,18 @@ class EngineStep : public Step<Model> {
   static constexpr bool has_logger = Engine::has_logger;
   /// Loggers get what this batch of training logs, if it steps the optimizers. The same in all of its hooks.
   bool logging_due() const {
-    return has_logger && this->is_training() && engine_->logbook().due(log_step() + 1);
+    watch("step.logging_due()");
+    return has_logger && this->is_training() && engine_->logbook().due(log_step_ + 1);
   }
   /// The x axis of loggers in the running batch: batches that have stepped the optimizers before.
-  std::int64_t log_step() const { return log_step_; }
+  std::int64_t log_step() const {
+    watch("step.log_step()");
+    return log_step_;
+  }
   /// Gives loggers a row of values at once, at `log_step()`. Everyone else finds them among the metrics, as values of
   /// the batch. Throws std::invalid_argument, before the row is written, for a name that is taken.
   void write_row(std::span<const MetricValue> values) const {
+    watch("step.write_row()");
     const std::string prefix(this->metrics().prefix());
     std::vector<std::string> names;
     for (const auto& [name, value] : values) {
@@ -127,12 +138,19 @@ class EngineStep : public Step<Model> {
 
   /// Number of batches in this epoch of training, if it is known.
   std::optional<std::int64_t> batch_count() const {
-    return this->is_training() ? engine_->epoch_size() : std::nullopt;
+    const std::optional<std::int64_t> count = this->is_training() ? engine_->epoch_size() : std::nullopt;
+    watch(StepNumber::batch_count, count.value_or(-1));
+    return count;
   }
 
  private:
   friend Engine;
   friend EngineAccess;
+
+  template <std::size_t I>
+  FULGURITE_INLINE Handle<I> handle(OptimizerIndex<I>) {
+    return {*engine_, *this};
+  }
 
   Engine* engine_;
   std::int64_t log_step_;

@@ -19,6 +19,7 @@
 #include <fulgurite/policies/clipping.hpp>
 #include <fulgurite/policies/policy.hpp>
 #include "progress.hpp"
+#include "step_watcher.hpp"
 
 namespace fulgurite {
 
@@ -29,9 +30,20 @@ class Run {
   Run(const Run&) = delete;
   Run& operator=(const Run&) = delete;
 
-  std::int64_t epoch() const { return progress_->epoch; }              ///< from 0
-  std::int64_t global_step() const { return progress_->global_step; }  ///< optimizer steps so far
-  const Progress& progress() const { return *progress_; }
+  /// From 0.
+  std::int64_t epoch() const {
+    detail::watch(detail::StepNumber::epoch, progress_->epoch);
+    return progress_->epoch;
+  }
+  /// Optimizer steps so far.
+  std::int64_t global_step() const {
+    detail::watch("step.global_step()");
+    return progress_->global_step;
+  }
+  const Progress& progress() const {
+    detail::watch("step.progress()");
+    return *progress_;
+  }
 
   /// Ends the fit after the running batch, or as soon as `MinEpochs` and `MinSteps` are reached.
   void stop() const { *stop_ = true; }
@@ -64,8 +76,16 @@ class Step : public Run {
   Step(const Progress& progress, bool& stop, Metrics& metrics, Place place)
       : Run(progress, stop), metrics_(&metrics), place_(place), log_place_(metrics.place(place.edge)) {}
 
-  std::int64_t batch_index() const { return *place_.batch; }  ///< in the epoch, from 0
-  bool is_last_batch() const { return place_.last; }         ///< of the epoch, as far as the loop was told
+  /// In the epoch, from 0.
+  std::int64_t batch_index() const {
+    detail::watch("step.batch_index()");
+    return *place_.batch;
+  }
+  /// Of the epoch, as far as the loop was told.
+  bool is_last_batch() const {
+    detail::watch(detail::StepNumber::is_last_batch, place_.last ? 1 : 0);
+    return place_.last;
+  }
   bool is_training() const { return place_.stage == Stage::training; }
 
   /// Logs a number or a tensor of one element. In batches of training the batch's value counts (`on_step`), elsewhere the
@@ -74,6 +94,7 @@ class Step : public Run {
   /// Throws std::invalid_argument for on_step at an edge of an epoch, for a name that was logged with other flags, and for
   /// one that is taken: by a column of a logger (`step`, `epoch`), or by the `x_step` and `x_epoch` of another metric `x`.
   void log(std::string_view name, const Number& value, LogFlags flags = {}) const {
+    if (detail::step_watcher && !detail::step_watcher->on_log({name, value, flags, {}})) [[unlikely]] return;
     metrics_->log(name, value, place_.batch_size, flags_for(name, flags), place_.stage, log_place_);
   }
   /// The same with a weight of its own in the epoch's mean.
@@ -82,6 +103,7 @@ class Step : public Run {
       throw std::invalid_argument("fulgurite: " + std::string(name) + " is logged with a weight of " +
                                   std::to_string(weight.value) + ": a weight is finite and above 0");
     }
+    if (detail::step_watcher && !detail::step_watcher->on_log({name, value, flags, weight.value})) [[unlikely]] return;
     metrics_->log(name, value, weight.value, flags_for(name, flags), place_.stage, log_place_);
   }
 
@@ -95,7 +117,10 @@ class Step : public Run {
     for (const auto& [name, value] : values) log(name, value, flags);
   }
 
-  const Metrics& metrics() const { return *metrics_; }
+  const Metrics& metrics() const {
+    detail::watch("step.metrics()");
+    return *metrics_;
+  }
   /// What has been logged in this batch, or at this edge, was logged after so many calls of `log`.
   const LogPlace& log_place() const { return log_place_; }
 
@@ -116,6 +141,8 @@ class Step : public Run {
   void log_in_own_row(std::string_view name, double value) const {
     metrics_->log(name, value, 1.0, on_step | detail::in_own_row, place_.stage, log_place_);
   }
+
+  bool is_last() const { return place_.last; }
 
  private:
   LogFlags flags_for(std::string_view name, LogFlags flags) const {
