@@ -335,7 +335,8 @@ class Trainer {
     return engine_.loss_scale();
   }
 
-  /// The tapes of `fg::Frozen`: how many there are, and why a step could not be frozen (`refusal()`). Of several optimizers,
+  /// The tapes of `fg::Frozen`: how many there are, for how many kinds of batches (`kinds()`), and why a step could not be frozen
+  /// (`refusal()`). Of several optimizers,
   /// `trainer.frozen(fg::optimizer_index<1>)`.
   template <std::size_t I = 0, class E = Engine>
   const auto& frozen(OptimizerIndex<I> index = {}) const

@@ -47,11 +47,10 @@ struct Reading {
   void clip(auto& gradients) const { (void)gradients.clip_norm(0.5).template item<double>(); }
 };
 
-/// Two groups, momentum, and a rate that training_step sets.
+/// Two groups, momentum, and a rate that a hook sets before each step.
 struct Sets : Net {
-  torch::Tensor training_step(const fg::Example& batch, auto& step) {
-    if (step.global_step() < 20) step.optimizers().set_lr(1e-3 * static_cast<double>(step.global_step() + 1));
-    return Net::training_step(batch, step);
+  void on_train_batch_start(const fg::Example&, auto& step) {
+    if (step.global_step() < 12) step.optimizers().set_lr(1e-3 * static_cast<double>(step.global_step() + 1));
   }
   auto configure_optimizers() {
     const auto all = parameters();
@@ -119,7 +118,7 @@ TEST_CASE("a training on CUDA graphs equals an eager one") {
   require_frozen_equals_eager<Double>(2, fg::ClipNorm{.max = 0.5});
 }
 
-TEST_CASE("a rate that training_step sets is not set again by its graph") {
+TEST_CASE("a rate that a hook sets is not set again by a graph") {
   if (!torch::cuda::is_available()) SKIP("no GPU");
   Sets model;
   fg::Trainer trainer{model, fg::Frozen{.strict = true}, fg::Cuda<0>{}};

@@ -34,7 +34,7 @@ struct Net : nn::Module {
       "features", nn::Sequential{nn::Conv2d(nn::Conv2dOptions(1, 4, 3).padding(1)), nn::BatchNorm2d(4), nn::ReLU(),
                                  nn::Dropout(0.25), nn::Flatten()});
   nn::Linear head = register_module("head", nn::Linear(4 * 36, 3));
-  std::function<void(const torch::Tensor& loss, std::int64_t global_step)> extra = [](const torch::Tensor&, std::int64_t) {};
+  std::function<void(const torch::Tensor& loss)> extra = [](const torch::Tensor&) {};
   bool log_number = false;
   int calls = 0;
   std::vector<double> losses, validation_losses;
@@ -44,7 +44,7 @@ struct Net : nn::Module {
     auto loss = nn::functional::cross_entropy(head->forward(features->forward(batch.data)), batch.target);
     step.log("train_loss", loss, fg::on_step | fg::on_epoch);
     if (log_number) step.log("batch", static_cast<double>(step.batch_index()));
-    extra(loss, step.global_step());
+    extra(loss);
     return loss;
   }
   void on_train_batch_end(const auto& result, const fg::Example&, auto&) {
@@ -338,7 +338,7 @@ TEST_CASE("an update that reads on the host is named after it was made, and made
 TEST_CASE("a tape that failed its check is never replayed, whoever catches what it throws") {
   const auto data = batches();
   Net model;
-  model.extra = [&](const torch::Tensor& loss, std::int64_t) { loss.detach().add(static_cast<double>(model.calls)); };
+  model.extra = [&](const torch::Tensor& loss) { loss.detach().add(static_cast<double>(model.calls)); };
   fg::Trainer trainer{model, fg::Frozen{.strict = true}};
   auto loop = trainer.loop();
   loop.step(data[0]);
@@ -403,7 +403,7 @@ TEST_CASE("each of several optimizers has tapes of its own") {
 
 TEST_CASE("a step that reads its loss is named, and trained eagerly") {
   const auto reads = [](Net& model) {
-    model.extra = [](const torch::Tensor& loss, std::int64_t) { (void)loss.item<double>(); };
+    model.extra = [](const torch::Tensor& loss) { (void)loss.item<double>(); };
   };
   const auto eager = train<Net>(fg::Eager{}, reads);
   const auto frozen = train<Net>(fg::Frozen{}, reads);
@@ -416,7 +416,7 @@ TEST_CASE("a step that reads its loss is named, and trained eagerly") {
 
 TEST_CASE("a number on the host that changes is found when the tape is checked") {
   const auto counts = [](Net& model) {
-    model.extra = [](const torch::Tensor& loss, std::int64_t step) { loss.detach().add(static_cast<double>(step)); };
+    model.extra = [&model](const torch::Tensor& loss) { loss.detach().add(static_cast<double>(model.calls)); };
   };
   const auto frozen = train<Net>(fg::Frozen{}, counts);
   require_equal(train<Net>(fg::Eager{}, counts), frozen);
@@ -490,7 +490,7 @@ TEST_CASE("an exception while a step is recorded leaves nothing behind that late
     torch::manual_seed(11);
     Net model;
     int attempts = 0;
-    model.extra = [&](const torch::Tensor&, std::int64_t) {
+    model.extra = [&](const torch::Tensor&) {
       if (++attempts == 4) throw std::runtime_error("once");  // the second window's second batch: it is recorded
     };
     fg::Trainer trainer{model, execution, fg::Accumulate<2>{}};

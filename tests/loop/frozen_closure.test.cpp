@@ -28,13 +28,16 @@ struct Backend : fg::PlainBackend {
 struct Tapes {
   explicit Tapes(const fg::Frozen&) {}
 
-  template <class Model, class Batch, class Pass>
-  auto run(Model&, fg::Metrics&, fg::LogPlace, const Batch& batch, Place place, Pass&& pass) {
+  template <class Model, class Optimizer, class Step, class Batch, class Pass>
+  auto run(Model&, Optimizer&, const Step&, const Batch& batch, Place place, Pass&& pass) {
     places.push_back(place);
     return pass(batch);
   }
 
+  void end_epoch() { ++epochs; }
+
   std::vector<Place> places;
+  int epochs = 0;
 };
 
 struct Sgd : toy::Sgd {
@@ -68,6 +71,7 @@ TEST_CASE("a frozen pass is told its place in the window, and all else goes on a
   CHECK(model.weight.value == -(2.0 + 5.0));
   CHECK(model.steps == 2);
   CHECK(trainer.frozen().places == std::vector<Place>{{true, 2}, {false, 2}, {true, 1}});
+  CHECK(trainer.frozen().epochs == 1);
 }
 
 TEST_CASE("without accumulation each frozen pass makes a step") {

@@ -88,6 +88,7 @@ class RecordedGraph final : public Recording {
   std::optional<FrozenDifference> verify(const FrozenState& state, StepFunction step) const override {
     std::optional<c10::NoGradGuard> no_grad(std::in_place);
     const StateCopy before(state);
+    const GeneratorCopy drawn_before(state);
     no_grad.reset();
     at::Tensor eager;
     {
@@ -96,12 +97,16 @@ class RecordedGraph final : public Recording {
     }
     no_grad.emplace();
     const StateCopy expected(state, eager);
+    const GeneratorCopy drawn(state);
     before.restore(state);
+    drawn_before.restore();
     replay();
     const StateCopy replayed(state, result_);
     std::string tensor = StateCopy::first_difference(state, expected, replayed);
+    if (tensor.empty() && !GeneratorCopy::same(drawn, GeneratorCopy(state))) tensor = "the state of the random generator";
     if (tensor.empty()) return std::nullopt;
     expected.restore(state);
+    drawn.restore();
     return FrozenDifference{std::move(tensor), "",
                             "a value on the host changed, or a kernel adds in no fixed order "
                             "(at::globalContext().setDeterministicAlgorithms(true, false) forbids those)"};

@@ -83,13 +83,16 @@ class Tape {
 
   /// The step once more, without autograd.
   void replay() const {
-    run([](const detail::Instruction&) {});
+    run([](const detail::Instruction& instruction) { instruction.call->run(); });
   }
   /// The same, with `after(i)` after the i-th operator: to see where the time goes.
   template <class After>
   void replay(After&& after) const {
     std::size_t i = 0;
-    run([&](const detail::Instruction&) { after(i++); });
+    run([&](const detail::Instruction& instruction) {
+      instruction.call->run();
+      after(i++);
+    });
   }
 
   /// What the recorded step returned: its loss, at a fixed address.
@@ -198,8 +201,9 @@ class Tape {
     return std::make_unique<detail::BoxedCall>(instruction.op, instruction.arguments);
   }
 
-  template <class AfterEach>
-  void run(AfterEach after_each) const {
+  /// A replay in which `execute(instruction)` runs each.
+  template <class Execute>
+  void run(Execute execute) const {
     if (detail::Recorder::active() != nullptr) {
       throw std::logic_error("fulgurite: a tape is replayed within a step that is recorded");
     }
@@ -213,8 +217,7 @@ class Tape {
         grad_mode = instruction.grad_mode;
         c10::GradMode::set_enabled(grad_mode);  // builds no graph: autograd is left out
       }
-      instruction.call->run();
-      after_each(instruction);
+      execute(instruction);
     }
     c10::GradMode::set_enabled(false);
     gradients_.leave();

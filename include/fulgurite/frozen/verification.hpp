@@ -10,7 +10,6 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <mutex>
 #include <optional>
 #include <sstream>
 #include <string>
@@ -19,6 +18,9 @@
 #include <vector>
 
 #include <fulgurite/frozen/detail/fingerprint.hpp>
+#include <fulgurite/frozen/detail/generator_trace.hpp>
+#include <fulgurite/frozen/detail/instruction.hpp>
+#include <fulgurite/frozen/detail/operators.hpp>
 #include <fulgurite/frozen/detail/recorder.hpp>
 #include <fulgurite/frozen/tape.hpp>
 
@@ -35,6 +37,7 @@ struct FrozenDifference {
   std::string tensor;         ///< the first of the state that differs
   std::string operator_name;  ///< the first that does something else; empty: none, so something beside the operators does
   std::string reason;         ///< in words
+  bool uncertain = false;     ///< another thread may have caused it: in the next step it may be gone
 
   std::string message() const {
     return "fulgurite: a replay of the frozen step differs from an eager one in " + tensor + ": " + reason;
@@ -43,7 +46,7 @@ struct FrozenDifference {
 
 namespace detail {
 
-/// A copy of all that a step changes.
+/// A copy of all tensors that a step changes.
 class StateCopy {
  public:
   explicit StateCopy(const FrozenState& state, const at::Tensor& result = {}) : result_(copy_of(result)) {
@@ -51,10 +54,6 @@ class StateCopy {
     for (const auto& [name, parameter] : state.parameters) {
       places_.push_back(parameter.grad());
       gradients_.push_back(copy_of(parameter.grad()));
-    }
-    for (at::Generator& generator : generators_of(state)) {
-      const std::lock_guard lock(generator.mutex());
-      generators_.push_back(generator.get_state());
     }
   }
 
@@ -67,11 +66,6 @@ class StateCopy {
       if (place.defined()) place.copy_(gradients_[i]);
       state.parameters[i].second.mutable_grad() = place;
     }
-    std::size_t next = 0;
-    for (at::Generator& generator : generators_of(state)) {
-      const std::lock_guard lock(generator.mutex());
-      generator.set_state(generators_[next++]);
-    }
   }
 
   /// The name of the first tensor that differs; empty if there is none.
@@ -83,29 +77,42 @@ class StateCopy {
     for (std::size_t i = 0; i < a.tensors_.size(); ++i) {
       if (!same_bits(a.tensors_[i], b.tensors_[i])) return state.tensors[i].first;
     }
-    for (std::size_t i = 0; i < a.generators_.size(); ++i) {
-      if (!same_bits(a.generators_[i], b.generators_[i])) return "the state of the random generator";
-    }
     return "";
   }
 
  private:
-  /// The host's, and that of the model's device.
-  static std::vector<at::Generator> generators_of(const FrozenState& state) {
-    std::vector<at::Generator> generators{at::detail::getDefaultCPUGenerator()};
-    if (!state.tensors.empty() && !state.tensors.front().second.is_cpu()) {
-      generators.push_back(at::globalContext().defaultGenerator(state.tensors.front().second.device()));
-    }
-    return generators;
-  }
-
   static at::Tensor copy_of(const at::Tensor& tensor) { return tensor.defined() ? tensor.detach().clone() : tensor; }
 
   at::Tensor result_;
   std::vector<at::Tensor> tensors_;
   std::vector<at::Tensor> gradients_;
   std::vector<at::Tensor> places_;
-  std::vector<at::Tensor> generators_;  // their states
+};
+
+/// A copy of the states of the default generators: the host's, and that of the model's device.
+class GeneratorCopy {
+ public:
+  explicit GeneratorCopy(const FrozenState& state) {
+    add(at::detail::getDefaultCPUGenerator());
+    if (!state.tensors.empty() && !state.tensors.front().second.is_cpu()) {
+      add(at::globalContext().defaultGenerator(state.tensors.front().second.device()));
+    }
+  }
+
+  void restore() const {
+    for (const auto& [generator, state] : states_) set_state_of(generator, state);
+  }
+
+  static bool same(const GeneratorCopy& a, const GeneratorCopy& b) {
+    bool same = true;
+    for (std::size_t i = 0; i < a.states_.size(); ++i) same &= same_bits(a.states_[i].second, b.states_[i].second);
+    return same;
+  }
+
+ private:
+  void add(const at::Generator& generator) { states_.emplace_back(generator, state_of(generator)); }
+
+  std::vector<std::pair<at::Generator, at::Tensor>> states_;
 };
 
 /// An eager step beside a replay, operator by operator.
@@ -132,7 +139,19 @@ class Comparison {
   /// So that the eager step finds them where a replay does, and writes the same memory.
   static void bring_gradients_back(const Tape& tape) { tape.gradients_.bring_back(); }
 
-  /// Operator and reason; nothing if all operators do the same. Replays the tape.
+  /// `recorder` follows the generators that the tape draws from.
+  static void trace_generators(const Tape& tape, Recorder& recorder) {
+    for (const Instruction& instruction : tape.instructions_) {
+      if (is_random_one(instruction)) recorder.trace()->begin(generator_in(instruction.arguments), full_name(instruction.op.schema()));
+    }
+  }
+
+  /// Replays the tape with the numbers that the eager step has drawn, so that no generator moves.
+  void replay() const {
+    tape_.run([this](const Instruction& instruction) { run_without_drawing(instruction); });
+  }
+
+  /// Operator and reason; nothing if all operators do the same. Replays the tape, likewise without drawing.
   std::optional<std::pair<std::string, std::string>> first_difference() const {
     const std::size_t numbers = first_other_call();
     std::size_t values = eager_.operators().size();
@@ -149,6 +168,36 @@ class Comparison {
   }
 
  private:
+  static bool is_random_one(const Instruction& instruction) {
+    return instruction.how != Instruction::How::plus_zero && is_random(instruction.op);
+  }
+
+  void run_without_drawing(const Instruction& instruction) const {
+    if (!is_random_one(instruction)) return instruction.call->run();
+    if (take_drawn(instruction)) return;
+    const at::Generator generator = generator_in(instruction.arguments);
+    const at::Tensor state = state_of(generator);
+    instruction.call->run();
+    set_state_of(generator, state);
+  }
+
+  /// False if the eager step has called something else there.
+  bool take_drawn(const Instruction& instruction) const {
+    if (instruction.recorded >= eager_.operators().size()) return false;
+    const RecordedOperator& eager = eager_.operators()[instruction.recorded];
+    std::size_t next = 0;
+    bool alike = eager.op == instruction.op;
+    instruction.for_each_written([&](const at::Tensor& tensor) {
+      alike = alike && next < eager.drawn.size() && eager.drawn[next].sizes() == tensor.sizes() &&
+              eager.drawn[next].scalar_type() == tensor.scalar_type();
+      ++next;
+    });
+    if (!alike || next != eager.drawn.size()) return false;
+    next = 0;
+    instruction.for_each_written([&](const at::Tensor& tensor) { at::Tensor(tensor).copy_(eager.drawn[next++]); });
+    return true;
+  }
+
   // The first operator with another name or other numbers.
   std::size_t first_other_call() const {
     std::size_t i = 0;
@@ -162,6 +211,7 @@ class Comparison {
   std::size_t first_other_values() const {
     std::size_t first = eager_.operators().size();
     tape_.run([&](const Instruction& instruction) {
+      run_without_drawing(instruction);
       if (instruction.how == Instruction::How::plus_zero || instruction.recorded >= first) return;
       Fingerprint fingerprint;
       instruction.for_each_written(fingerprint);
@@ -183,6 +233,12 @@ class Comparison {
     }
     std::size_t k = 0;
     while (then.arguments[k] == now.arguments[k]) ++k;
+    const c10::IValue& value = eager_.operators()[i].arguments[k];
+    if (value.isGenerator()) {
+      return {now.name, now.name + " is given another generator (seed " + std::to_string(value.toGenerator().current_seed()) +
+                            ") than when it was recorded, from which a replay would go on drawing: keep one generator in the "
+                            "model, and seed it in a hook"};
+    }
     return {now.name, now.name + " was recorded with " + then.arguments[k].first + " = " + then.arguments[k].second +
                           " and is now called with " + now.arguments[k].second +
                           ": a number on the host stays what it was, so keep it in a tensor, or leave this part of the "
@@ -203,7 +259,8 @@ class Comparison {
 
 /// Makes one eager step, `step()`, and replays it from the same state. Nothing if the state is the same afterwards, bit
 /// for bit (a NaN equals a NaN of the same bits): then it is that after one step, and the tape may go on. Otherwise what
-/// differs; then the state is that after the eager step. Numbers that `step()` counts on the host count on by one either way.
+/// differs; then the state is that after the eager step. Generators are drawn from once, by `step()`: the replay is given its
+/// numbers. What `step()` counts on the host counts on by one either way.
 template <class Step>
 std::optional<FrozenDifference> verify(const Tape& tape, const FrozenState& named, Step&& step) {
   const bool with_gradients = c10::GradMode::is_enabled();
@@ -211,25 +268,30 @@ std::optional<FrozenDifference> verify(const Tape& tape, const FrozenState& name
   detail::Comparison::bring_gradients_back(tape);
   const FrozenState state = detail::Comparison::with_lasting(tape, named);
   const detail::StateCopy before(state);
-  detail::Recorder eager({});
-  eager.compares = true;
+  auto eager = detail::Recorder::for_comparison();
+  detail::Comparison::trace_generators(tape, eager);
   at::Tensor result;
   {
     const c10::AutoGradMode as_the_caller_has_it(with_gradients);
     const detail::Listening listening(eager);
     result = detail::result_of(step);
   }
+  eager.trace()->end();
   const detail::StateCopy expected(state, result);
   before.restore(state);
-  tape.replay();
-  const detail::StateCopy replayed(state, tape.result());
   const detail::Comparison comparison(tape, eager);
-  std::string tensor = detail::StateCopy::first_difference(state, expected, replayed);
-  if (tensor.empty()) {  // what it writes this time; another call would tell in the next step
-    const auto other = comparison.first_other_operator();
-    if (!other) return std::nullopt;
-    expected.restore(state);
-    return FrozenDifference{"the operators that it calls", other->first, other->second};
+  comparison.replay();
+  const detail::StateCopy replayed(state, tape.result());
+  const std::string tensor = detail::StateCopy::first_difference(state, expected, replayed);
+  if (tensor.empty()) {
+    // What it writes this time; another call would tell in the next step.
+    if (const auto other = comparison.first_other_operator()) {
+      expected.restore(state);
+      return FrozenDifference{"the operators that it calls", other->first, other->second};
+    }
+    const auto& moved = eager.trace()->moved();
+    if (!moved) return std::nullopt;
+    return FrozenDifference{moved->generator, moved->operator_name, moved->reason, moved->is_default};
   }
   before.restore(state);
   const auto where = comparison.first_difference();

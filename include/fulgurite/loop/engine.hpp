@@ -248,7 +248,7 @@ class Engine {
   template <std::size_t I>
   FULGURITE_INLINE void begin_window(OptimizerIndex<I> index, Step& step) {
     open_window(index);
-    auto handle = step.optimizer(index);
+    auto handle = step.handle(index);
     notify<hooks::on_before_zero_grad_hook>(handle, step);
     if constexpr (hooks::present<hooks::optimizer_zero_grad_hook, Model>) {
       hooks::call<hooks::optimizer_zero_grad_hook>(*model_, handle, step);
@@ -306,6 +306,7 @@ class Engine {
     close_windows();
     advance_metric_schedules_after_step();
     notify<hooks::on_train_epoch_end_hook>(edge(Stage::training));
+    if constexpr (freezes) for_each_optimizer([&](auto index) { frozen(index).end_epoch(); });
     if constexpr (has_logger) logbook_.after_epoch(*this, Stage::training);
     if constexpr (follows_metrics) {
       if (completed) detail::advance_metric_schedules_after_epoch(*this);
@@ -743,7 +744,7 @@ class Engine {
   template <std::size_t I, class AnyClosure>
   FULGURITE_INLINE void close_window(OptimizerIndex<I> index, Step& step, AnyClosure& closure) {
     if constexpr (hooks::present<hooks::optimizer_step_hook, Model>) {
-      auto handle = step.optimizer(index);
+      auto handle = step.handle(index);
       hooks::call<hooks::optimizer_step_hook>(*model_, handle, closure, step);
       if (!closure.ran()) {
         throw std::logic_error(
@@ -811,7 +812,7 @@ class Engine {
     if constexpr (manual) {
       [[maybe_unused]] auto guard = backend_.full_precision_guard();
       unscale_gradients(index);
-      notify<hooks::on_before_optimizer_step_hook>(step.optimizer(index), step);
+      notify<hooks::on_before_optimizer_step_hook>(step.handle(index), step);
     } else {
       unscale_gradients(index);
       correct_mean(index, step);
@@ -822,7 +823,7 @@ class Engine {
   /// The window's mean: hooks may look at it, and it is clipped.
   template <std::size_t I>
   FULGURITE_INLINE void offer_gradients(OptimizerIndex<I> index, Step& step) {
-    notify<hooks::on_before_optimizer_step_hook>(step.optimizer(index), step);
+    notify<hooks::on_before_optimizer_step_hook>(step.handle(index), step);
     clip(index, step);
   }
 
@@ -861,7 +862,7 @@ class Engine {
   template <std::size_t I>
   FULGURITE_INLINE void correct_mean(OptimizerIndex<I> index, Step& step) {
     if constexpr (ScalesGradients<OptimizerAt<I>>) {
-      const double correction = window(index, step).take_correction(policies_.accumulation(), step.is_last_batch());
+      const double correction = window(index, step).take_correction(policies_.accumulation(), step.is_last());
       if (correction != 1.0) running(index).optimizer().gradients().scale(correction);
     }
   }
@@ -870,7 +871,7 @@ class Engine {
   FULGURITE_INLINE void clip(OptimizerIndex<I> index, Step& step) {
     const auto& policy = running(index).configured().clipping_or(policies_.clipping());
     if constexpr (hooks::present<hooks::configure_gradient_clipping_hook, Model>) {
-      auto handle = step.optimizer(index);
+      auto handle = step.handle(index);
       hooks::call<hooks::configure_gradient_clipping_hook>(*model_, handle, step);
     } else if constexpr (!std::same_as<std::remove_cvref_t<decltype(policy)>, NoClipping>) {
       auto gradients = running(index).optimizer().gradients();

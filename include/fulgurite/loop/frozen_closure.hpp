@@ -28,18 +28,18 @@ class FrozenClosure {
     if (first) engine_->open_window(index);
     const double divisor = window.divisor();
     window.begin_batch();
+    auto& optimizer = engine_->running(index).optimizer();
     *result_ = engine_->frozen(index).run(
-        engine_->model(), engine_->metrics(), step_->log_place(), *batch_, {first, divisor}, [&](const Batch& batch) {
+        engine_->model(), optimizer, *step_, *batch_, {first, divisor}, [&](const Batch& batch) {
           Loss loss = [&] {
             [[maybe_unused]] auto guard = engine_->backend().forward_guard();
             return engine_->training_step(index, batch, *step_);
           }();
-          if (first) engine_->running(index).optimizer().zero_grad();
+          if (first) optimizer.zero_grad();
           engine_->backend().check_loss(loss);
           engine_->backend().backward(loss, divisor);
           return loss;
         });
-    auto& optimizer = engine_->running(index).optimizer();
     if constexpr (requires { optimizer.begin_anew(); }) {
       if (first) optimizer.begin_anew();  // a replay zeroes gradients without the optimizer
     }

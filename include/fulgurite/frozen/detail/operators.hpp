@@ -2,6 +2,7 @@
 // What has to be known about operators and is not written in their schemas.
 #pragma once
 
+#include <ATen/core/Generator.h>
 #include <ATen/core/Tensor.h>
 #include <ATen/core/dispatch/Dispatcher.h>
 #include <ATen/core/enum_tag.h>
@@ -119,7 +120,9 @@ inline bool has_tensors(const c10::IValue& value) {
 
 /// A value as a listing shows it: tensors by format and shape.
 inline void print_value(std::ostream& out, const c10::IValue& value) {
-  if (value.isTensor()) {
+  if (value.isGenerator()) {
+    out << "generator at " << static_cast<const void*>(value.toGenerator().unsafeGetGeneratorImpl());
+  } else if (value.isTensor()) {
     if (value.toTensor().defined()) {
       out << value.toTensor().scalar_type() << value.toTensor().sizes();
     } else {

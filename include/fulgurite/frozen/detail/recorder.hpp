@@ -25,6 +25,7 @@
 
 #include <fulgurite/frozen/frozen_refusal.hpp>
 #include "fingerprint.hpp"
+#include "generator_trace.hpp"
 #include "operators.hpp"
 #include "out_variants.hpp"
 #include "same_memory.hpp"
@@ -43,7 +44,9 @@ struct RecordedOperator {
   std::vector<c10::IValue> results;
   bool grad_mode = false;               // some kernels keep more if gradients will be asked for
   std::optional<OutVariant> variant{};  // with which a replay writes the results
-  std::uint64_t fingerprint = 0;  // of what it wrote, if the recorder compares
+  // If the recorder compares:
+  std::uint64_t fingerprint = 0;    // of what it wrote
+  std::vector<at::Tensor> drawn{};  // copies of what it wrote, if it is random
 };
 
 /// What a recording keeps of an operator for later: its name and its arguments that are no tensors.
@@ -92,8 +95,17 @@ class Recorder {
     }
   }
 
-  /// Fingerprints what each operator writes, and refuses nothing: to tell where a replay differs.
-  bool compares = false;
+  /// One that refuses nothing and fingerprints what each operator writes, to tell where a replay differs. What random ones
+  /// write it keeps.
+  static Recorder for_comparison() {
+    Recorder recorder({});
+    recorder.trace_.emplace();
+    return recorder;
+  }
+
+  bool compares() const { return trace_.has_value(); }
+  /// Of the generators of the step, if it compares.
+  std::optional<GeneratorTrace>& trace() { return trace_; }
 
   std::vector<RecordedOperator>& operators() { return operators_; }
   std::size_t views() const { return views_; }
@@ -118,11 +130,15 @@ class Recorder {
     const auto count = static_cast<std::ptrdiff_t>(schema.arguments().size());
     std::vector<c10::IValue> arguments(stack->end() - count, stack->end());
     note_refusal([&] {
-      if (!compares) refuse_if_not_replayable(schema, arguments);
+      if (!compares()) refuse_if_not_replayable(schema, arguments);
     });
     {
       const c10::impl::ExcludeDispatchKeyGuard not_within(recorder_key);
+      std::optional<at::Generator> generator;
+      if (compares() && is_random(op)) generator = generator_in(arguments);
+      if (generator) trace_->before_operator(*generator);
       op.redispatchBoxed(below, stack);
+      if (generator) trace_->after_operator(*generator, full_name(schema));
     }
     const auto result_count = static_cast<std::ptrdiff_t>(schema.returns().size());
     if (!refusal_) note_refusal([&] { write_down(op, arguments, {stack->end() - result_count, stack->end()}); });
@@ -234,7 +250,7 @@ class Recorder {
     }
     for (const c10::IValue& result : results) {
       for_each_tensor_in(result, [&](const at::Tensor& tensor) {
-        if (!compares) require_replayable(schema, tensor);
+        if (!compares()) require_replayable(schema, tensor);
       });
     }
     if (only_changes_metadata(op) || is_view(schema, arguments, results)) {
@@ -252,8 +268,14 @@ class Recorder {
     for (const c10::IValue& result : results) recorded.results.push_back(same_memory(result));
     {
       const c10::impl::ExcludeDispatchKeyGuard not_within(recorder_key);
-      if (compares) {
-        recorded.fingerprint = fingerprint_of_written(recorded);
+      if (compares()) {
+        Fingerprint fingerprint;
+        for_each_written(recorded, fingerprint);
+        recorded.fingerprint = fingerprint.value;
+        const c10::NoGradGuard no_grad;
+        if (is_random(op)) {
+          for_each_written(recorded, [&](const at::Tensor& tensor) { recorded.drawn.push_back(tensor.clone()); });
+        }
       } else {
         const c10::NoGradGuard no_grad;
         recorded.variant = usable_out_variant(op, recorded.arguments, recorded.results);
@@ -262,16 +284,16 @@ class Recorder {
     operators_.push_back(std::move(recorded));
   }
 
-  static std::uint64_t fingerprint_of_written(const RecordedOperator& recorded) {
+  /// In the order of Instruction::for_each_written.
+  template <class F>
+  static void for_each_written(const RecordedOperator& recorded, F&& f) {
     const c10::FunctionSchema& schema = recorded.op.schema();
-    Fingerprint fingerprint;
     for (std::size_t i = 0; i < recorded.arguments.size(); ++i) {
-      if (writes(schema, i)) for_each_tensor_in(recorded.arguments[i], fingerprint);
+      if (writes(schema, i)) for_each_tensor_in(recorded.arguments[i], f);
     }
     for (std::size_t i = 0; i < recorded.results.size(); ++i) {
-      if (is_fresh(schema.returns()[i])) for_each_tensor_in(recorded.results[i], fingerprint);
+      if (is_fresh(schema.returns()[i])) for_each_tensor_in(recorded.results[i], f);
     }
-    return fingerprint.value;
   }
 
   // Nothing is written, and every result lies in the memory of an argument.
@@ -324,6 +346,7 @@ class Recorder {
   std::unordered_map<const c10::StorageImpl*, RecordedMemory> memories_;
   std::vector<HostRead> host_reads_;
   std::optional<FrozenRefusal> refusal_;
+  std::optional<GeneratorTrace> trace_;
   std::size_t views_ = 0;
 };
 
