@@ -478,7 +478,7 @@ TEST_CASE("a step that writes its batch is named, since it is given a copy") {
   require_refused_and_equal<WritesBatch>("a batch that it writes");
 }
 
-TEST_CASE("the oldest tape goes when there are more kinds of batches than tapes") {
+TEST_CASE("batches of more kinds than tapes train eagerly") {
   const auto frozen = train<Net>(fg::Frozen{.strict = true, .tapes = 1}, as_it_is);
   require_equal(train<Net>(fg::Eager{}, as_it_is), frozen);
   CHECK(frozen.tapes == 1);
