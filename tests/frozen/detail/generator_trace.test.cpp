@@ -9,7 +9,7 @@
 #include <string>
 #include <vector>
 
-namespace detail = fulgurite::detail;
+namespace fg = fulgurite;
 
 namespace {
 at::mt19937 engine(std::uint64_t seed, int drawn) {
@@ -23,18 +23,18 @@ at::mt19937_data_pod state(std::uint64_t seed, int drawn) { return engine(seed, 
 
 TEST_CASE("a state lies ahead of another if drawing numbers leads there") {
   for (const int from : {0, 1, 623, 624, 625, 2000}) {
-    for (const int more : {0, 1, 2, 600, 623, 624, 625, 1248, 100000}) CHECK(detail::is_ahead(engine(7, from), state(7, from + more)));
+    for (const int more : {0, 1, 2, 600, 623, 624, 625, 1248, 100000}) CHECK(fg::detail::is_ahead(engine(7, from), state(7, from + more)));
   }
-  for (const int less : {1, 2, 622, 623, 624, 1300}) CHECK_FALSE(detail::is_ahead(engine(7, 2000), state(7, 2000 - less)));
-  CHECK_FALSE(detail::is_ahead(engine(7, 3), state(8, 3)));
-  CHECK_FALSE(detail::is_ahead(engine(7, 3), state(7, 0)));  // seeded again
+  for (const int less : {1, 2, 622, 623, 624, 1300}) CHECK_FALSE(fg::detail::is_ahead(engine(7, 2000), state(7, 2000 - less)));
+  CHECK_FALSE(fg::detail::is_ahead(engine(7, 3), state(8, 3)));
+  CHECK_FALSE(fg::detail::is_ahead(engine(7, 3), state(7, 0)));  // seeded again
 }
 
 TEST_CASE("an own generator may be moved by operators alone") {
   auto own = at::detail::createCPUGenerator(3);
   const auto draws = [&] { static_cast<void>(torch::empty({3}).normal_(0, 1, own)); };
   {
-    detail::GeneratorTrace trace;
+    fg::detail::GeneratorTrace trace;
     trace.begin(own, "aten::normal_");
     for (int i = 0; i < 2; ++i) {
       trace.before_operator(own);
@@ -45,7 +45,7 @@ TEST_CASE("an own generator may be moved by operators alone") {
     CHECK_FALSE(trace.moved());
   }
   for (const bool at_end : {false, true}) {
-    detail::GeneratorTrace trace;
+    fg::detail::GeneratorTrace trace;
     trace.begin(own, "aten::normal_");
     if (!at_end) draws();
     trace.before_operator(own);
@@ -62,13 +62,13 @@ TEST_CASE("an own generator may be moved by operators alone") {
 TEST_CASE("the default generator may go forward, as other threads draw from it, and not be set") {
   torch::manual_seed(5);
   {
-    detail::GeneratorTrace trace;
+    fg::detail::GeneratorTrace trace;
     torch::rand({3000});
     trace.end();
     CHECK_FALSE(trace.moved());
   }
   {
-    detail::GeneratorTrace trace;
+    fg::detail::GeneratorTrace trace;
     torch::manual_seed(5);
     trace.end();
     REQUIRE(trace.moved());
@@ -78,6 +78,6 @@ TEST_CASE("the default generator may go forward, as other threads draw from it, 
 
 TEST_CASE("the generator of an operator is the one that it is given, else the default one") {
   const auto own = at::detail::createCPUGenerator(3);
-  CHECK(detail::generator_in({c10::IValue(1.0), c10::IValue(own)}) == own);
-  CHECK(detail::generator_in({c10::IValue(1.0), c10::IValue()}) == at::detail::getDefaultCPUGenerator());
+  CHECK(fg::detail::generator_in({c10::IValue(1.0), c10::IValue(own)}) == own);
+  CHECK(fg::detail::generator_in({c10::IValue(1.0), c10::IValue()}) == at::detail::getDefaultCPUGenerator());
 }
