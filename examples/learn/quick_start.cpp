@@ -35,7 +35,7 @@ int main() {
     // [fit]
     fg::data::TensorBatches train{inputs, targets, {.batch_size = 32, .order = fg::data::Shuffled{.seed = 7}}};
     Classifier model;
-    fg::Trainer trainer{model, fg::Accumulate<4>{}, fg::ClipNorm{.max = 0.5}, fg::Bfloat16Mixed{}, fg::MaxEpochs{20}};
+    fg::Trainer trainer{model, fg::Accumulate<4>{}, fg::ClipNorm{.max = 0.5}, fg::MaxEpochs{20}};
     trainer.fit(train, train);
     // [/fit]
     std::cout << "validation loss: " << *trainer.metric("val_loss") << " (untrained: 2.3)\n";

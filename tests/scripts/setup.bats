@@ -157,6 +157,53 @@ everything_for_test="$everything_for_demo libpng-dev nlohmann-json3-dev valgrind
   [ ! -e "$repository/.deps" ]
 }
 
+@test "--dry-run of a user: by the lists that are there, or not at all" {
+  make_machine debian trixie
+  user_with_sudo free
+  run_setup demo --dry-run
+  refused "run the dry run as root"
+  touch "$machine/lists"
+  run_setup demo --dry-run
+  succeeds
+  says "this is by those that are here"
+  says "libtorch-dev"
+  not_called apt-get
+}
+
+@test "a GPU with a toolkit: the wheel with CUDA, also where the distribution has a LibTorch" {
+  make_machine debian trixie
+  mkdir -p "$system/dev"
+  touch "$system/dev/nvidiactl"
+  stub nvcc <<< 'echo "Cuda compilation tools, release 13.0, V13.0.48"'
+  run_setup demo
+  succeeds
+  says "about 3000 MB to download"
+  called "torch==2.11.0"
+  not_called "--no-deps"
+  [ "$(cat "$repository/.deps/complete")" = "torch 2.11.0 cuda" ]
+  run_setup demo
+  succeeds
+  says "nothing to install"
+}
+
+@test "a GPU with another toolkit, or with --cpu: for CPUs" {
+  make_machine debian bookworm
+  mkdir -p "$system/dev"
+  touch "$system/dev/nvidiactl"
+  stub nvcc <<< 'echo "Cuda compilation tools, release 12.4, V12.4.99"'
+  run_setup demo
+  succeeds
+  says "no CUDA 13 toolkit"
+  has_wheel
+  stub nvcc <<< 'echo "Cuda compilation tools, release 13.0, V13.0.48"'
+  run_setup demo --cpu
+  succeeds
+  says "nothing to install"
+  run_setup demo --cuda --dry-run
+  succeeds
+  says "about 3000 MB to download"
+}
+
 # ------------------------------------------------------------------------------------------- users
 
 @test "sudo without a password; the proxy reaches apt-get" {

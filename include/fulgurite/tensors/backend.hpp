@@ -34,6 +34,7 @@
 #include "guards.hpp"
 #include "number.hpp"
 #include "parameter_toggles.hpp"
+#include "processor.hpp"
 #include "shape.hpp"
 
 namespace fulgurite {
@@ -52,6 +53,8 @@ class TensorBackend {
   static constexpr NumberFormat parameters = PrecisionPolicy::parameters;
   static constexpr NumberFormat autocast = PrecisionPolicy::autocast;
   static constexpr bool converts = parameters != NumberFormat::unchanged;
+  /// The format of the forward pass, if the policy names one.
+  static constexpr NumberFormat forward = autocast != NumberFormat::unchanged ? autocast : parameters;
 
  public:
   template <class>
@@ -62,7 +65,7 @@ class TensorBackend {
   static constexpr bool can_toggle = TellsParameters<Optimizer>;
   using Toggles = ParameterToggles;
 
-  /// Throws std::invalid_argument if the machine has no such device.
+  /// Throws std::invalid_argument if the machine has no such device; says once if its processor has no arithmetic in the format.
   TensorBackend(DevicePlace place, [[maybe_unused]] const PrecisionPolicy& precision)
       : device_(existing(place)), loss_scale_([&] {
           if constexpr (ScalesLoss<PrecisionPolicy>) {
@@ -70,7 +73,11 @@ class TensorBackend {
           } else {
             return detail::Nothing();
           }
-        }()) {}
+        }()) {
+    if constexpr (forward == NumberFormat::bfloat16 || forward == NumberFormat::float16) {
+      if (device_.is_cpu()) detail::notice_slow_format(forward);
+    }
+  }
 
   LossScale& loss_scale()
     requires ScalesLoss<PrecisionPolicy>
