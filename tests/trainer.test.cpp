@@ -3,17 +3,22 @@
 
 #include <catch2/catch_test_macros.hpp>
 #include <catch2/generators/catch_generators.hpp>
+#include <catch2/matchers/catch_matchers.hpp>
+#include <catch2/matchers/catch_matchers_string.hpp>
 
 #include <chrono>
+#include <functional>
 #include <memory>
 #include <ranges>
 #include <stdexcept>
 #include <string>
 #include <vector>
 
+#include "support/notices.hpp"
 #include "support/toy.hpp"
 
 namespace fg = fulgurite;
+using Catch::Matchers::ContainsSubstring;
 using toy::counting;
 
 namespace {
@@ -355,4 +360,97 @@ TEST_CASE("a trainer is set up once, and torn down after each fit") {
   trainer.set_limit(fg::MaxEpochs{2});
   trainer.fit(counting(1));
   CHECK(model.events == "setup configure fit end teardown fit end teardown ");
+}
+
+namespace {
+struct ActsInHook : toy::Model {
+  std::function<void()> act;
+  void validation_step(double, auto&) {}
+  void on_train_batch_end(const auto&, const auto&, auto&) {
+    if (act) act();
+  }
+};
+
+/// What the trainer says in `act`.
+template <class Act>
+std::string said(const Act& act) {
+  const support::Notices notices;
+  act();
+  return notices.text();
+}
+}  // namespace
+
+TEST_CASE("a fit in a hook of a fit is refused as what it is, and the trainer can be used on") {
+  ActsInHook model;
+  fg::Trainer trainer{model, fg::MaxEpochs{1}};
+  model.act = [&] { trainer.fit(counting(1)); };
+  CHECK_THROWS_WITH(trainer.fit(counting(2)), ContainsSubstring("fit was called in a hook of a fit of the same trainer"));
+  model.act = [&] { trainer.set_limit(fg::MaxEpochs{2}); };  // what the message advises
+  trainer.fit(counting(2));
+  CHECK(trainer.progress().epoch == 2);
+}
+
+TEST_CASE("a fit in a hook of the program's own loop names that loop") {
+  ActsInHook model;
+  fg::Trainer trainer{model, fg::MaxEpochs{1}};
+  model.act = [&] { trainer.fit(counting(1)); };
+  auto loop = trainer.loop();
+  CHECK_THROWS_WITH(loop.step(1.0), ContainsSubstring("in the middle of an epoch of the program's own loop"));
+}
+
+TEST_CASE("a validation may be made in a hook of a fit") {
+  ActsInHook model;
+  fg::Trainer trainer{model, fg::MaxEpochs{1}};
+  model.act = [&] { trainer.validate(counting(1)); };
+  trainer.fit(counting(2));
+  CHECK(trainer.progress().batches == 2);
+}
+
+TEST_CASE("a fit that trains nothing says which limit it is, and what raises it") {
+  const auto of = [](auto limit) {
+    return said([&] {
+      toy::Model model;
+      fg::Trainer trainer{model, limit};
+      trainer.fit(counting(2));
+      trainer.fit(counting(2));
+    });
+  };
+  CHECK(of(fg::MaxEpochs{3}) ==
+        "fulgurite: fit trains nothing, since fg::MaxEpochs{3} has been reached: to train longer, "
+        "trainer.set_limit(fg::MaxEpochs{...})\n");
+  CHECK(of(fg::MaxSteps{3}) ==
+        "fulgurite: fit trains nothing, since fg::MaxSteps{3} has been reached: to train longer, "
+        "trainer.set_limit(fg::MaxSteps{...})\n");
+  CHECK_THAT(of(fg::MaxTime{std::chrono::seconds{0}}), ContainsSubstring("since the time of fg::MaxTime has passed"));
+  CHECK_THAT(of(fg::FastDevRun{}), ContainsSubstring("fg::FastDevRun takes the first alone"));
+  CHECK_THAT(of(fg::LimitBatches{.train = fg::Batches{0}}), ContainsSubstring("fg::LimitBatches takes no batch"));
+}
+
+TEST_CASE("limits that a loop of the program's own leaves alone are named once") {
+  const auto of = [](auto... limits) {
+    return said([&] {
+      toy::Model model;
+      fg::Trainer trainer{model, limits...};
+      auto loop = trainer.loop();
+      for (int epoch = 0; epoch < 3; ++epoch) loop.step(1.0), loop.step(2.0, fg::last);
+      trainer.loop().step(1.0);
+    });
+  };
+  CHECK(of() == "");
+  CHECK(of(fg::LogEvery{1}, fg::LimitBatches{.validation = fg::Batches{1}}) == "");
+  CHECK(of(fg::MaxSteps{2}) ==
+        "fulgurite: in a loop of the program's own fg::MaxSteps does nothing: the program ends the loop, by loop.progress() say, and "
+        "validates, by loop.validate(range)\n");
+  CHECK_THAT(of(fg::MaxSteps{2}, fg::ValidateEvery{.interval = fg::Batches{1}}, fg::MaxEpochs{1}),
+             ContainsSubstring("fg::MaxEpochs, fg::MaxSteps and fg::ValidateEvery do nothing"));
+  CHECK_THAT(of(fg::ValidateAcrossEpochs{5}), ContainsSubstring("fg::ValidateAcrossEpochs does nothing"));
+  CHECK_THAT(of(fg::FastDevRun{}), ContainsSubstring("fg::FastDevRun does nothing"));
+}
+
+TEST_CASE("a fit says nothing of limits that it keeps") {
+  CHECK(said([] {
+    toy::Model model;
+    fg::Trainer trainer{model, fg::MaxEpochs{2}, fg::MaxSteps{3}};
+    trainer.fit(counting(2));
+  }) == "");
 }
