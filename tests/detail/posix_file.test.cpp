@@ -1,9 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include <fulgurite/detail/posix_file.hpp>
 
-#include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
