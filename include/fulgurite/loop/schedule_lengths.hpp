@@ -29,9 +29,9 @@ concept HasLength = requires(const Schedule& schedule, std::ostream& out) {
 /// What is known of a fit when it begins.
 struct FitPlan {
   std::int64_t first_epoch = 0;
-  std::optional<std::int64_t> end_epoch;  ///< nothing: no limit
-  std::int64_t batches = 0;               ///< of an epoch
-  std::optional<std::int64_t> steps;      ///< optimizer steps that are left; nothing: no limit
+  std::optional<std::int64_t> end_epoch = std::nullopt;  ///< nothing: no limit
+  std::int64_t batches = 0;                              ///< of an epoch
+  std::optional<std::int64_t> steps = std::nullopt;      ///< optimizer steps that are left; nothing: no limit
 };
 
 /// Calls of `due` that say yes in the fit's epochs. `window(epoch)`: batches per optimizer step.
