@@ -25,7 +25,7 @@ struct SavedTensor {
   std::size_t record = 0;
   at::ScalarType type = at::kFloat;
   std::int64_t offset = 0;  // in values, as strides are
-  std::vector<std::int64_t> sizes, strides;
+  std::vector<std::int64_t> sizes{}, strides{};
 };
 
 /// A value of a pickle. Others are named by their numbers, since a pickle may hold one value at several places, or in itself.
@@ -34,7 +34,7 @@ struct PickledValue {
   Kind kind = Kind::none;
   std::int64_t integer = 0;              // boolean, integer; of a storage its length; of a tensor its place in `tensors`
   double real = 0.0, imaginary = 0.0;
-  std::string text;                      // text, bytes; "module name" of a global and of an object's class
+  std::string text{};                    // text, bytes; "module name" of a global and of an object's class
   std::vector<std::uint32_t> items = {}; // of containers, keys and values in turn; of an object the state that it was given
   std::size_t record = 0;                // storage
   at::ScalarType type = at::kByte;       // storage
