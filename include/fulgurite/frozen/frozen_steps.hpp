@@ -104,7 +104,7 @@ class FrozenSteps {
   std::size_t kinds() const { return entries_.size() + kinds_without_tape_.size(); }
 
  private:
-  // A tape is checked at its first batch of an epoch, and after so many replays, twice as many each time. Where epochs are
+  // A tape is checked at its first batch of an epoch, and after this number of replays, which doubles each time. Where epochs are
   // short, not at each of them after the first ones: the checks would cost more than replays save.
   static constexpr std::size_t first_distance = 64;
   static constexpr std::size_t epochs_always_checked = 32;

@@ -61,7 +61,7 @@ at::Tensor result_of(Step& step) {
 /// recorded. Not thread-safe.
 class Tape {
  public:
-  /// Runs `step()` once, as ever, and writes down the operators that it executes on this thread. `inputs` are the
+  /// Runs `step()` once, eagerly, and writes down the operators that it executes on this thread. `inputs` are the
   /// tensors that batches are copied into. Gradients of `parameters` are where the recorded step left them after each
   /// replay; if it started without gradients, a replay does not look at any. Throws FrozenRefusal for what no replay can
   /// repeat, after the step, which is done then.

@@ -151,7 +151,7 @@ class Comparison {
     tape_.run([this](const Instruction& instruction) { run_without_drawing(instruction); });
   }
 
-  /// Operator and reason; nothing if all operators do the same. Replays the tape, likewise without drawing.
+  /// Operator and reason; std::nullopt if all operators do the same. Replays the tape, without drawing.
   std::optional<std::pair<std::string, std::string>> first_difference() const {
     const std::size_t numbers = first_other_call();
     std::size_t values = eager_.operators().size();
