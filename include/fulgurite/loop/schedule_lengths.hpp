@@ -83,6 +83,18 @@ std::string length_to_mention(const Schedule& schedule, std::int64_t total, bool
   return text.str();
 }
 
+/// The interval of a schedule, its own or the trainer's.
+template <class Attached, class Interval>
+struct DueOf {
+  const Attached& schedule;
+  const Interval& trainers;
+
+  bool due_after_step(const SchedulePoint& point) const { return schedule.due_after_step(trainers, point); }
+  bool due_after_epoch(const SchedulePoint& point) const { return schedule.due_after_epoch(trainers, point); }
+};
+template <class Attached, class Interval>
+DueOf(const Attached&, const Interval&) -> DueOf<Attached, Interval>;
+
 /// Says of each schedule of which it is known when the fit begins that its length is not the fit's.
 template <class Engine>
 void mention_schedule_lengths(Engine& engine, const FitPlan& plan) {
@@ -98,13 +110,7 @@ void mention_schedule_lengths(Engine& engine, const FitPlan& plan) {
     engine.for_each_optimizer([&](auto index) {
       for_each_schedule<false>(engine.running(index), [&](auto& attached) {
         if constexpr (HasLength<std::remove_cvref_t<decltype(attached.schedule())>>) {
-          const auto& trainers = engine.policies().scheduler_interval();
-          struct Due {
-            const std::remove_cvref_t<decltype(attached)>* schedule;
-            const std::remove_cvref_t<decltype(trainers)>* trainers;
-            bool due_after_step(const SchedulePoint& point) const { return schedule->due_after_step(*trainers, point); }
-            bool due_after_epoch(const SchedulePoint& point) const { return schedule->due_after_epoch(*trainers, point); }
-          } due{&attached, &trainers};
+          const DueOf due{attached, engine.policies().scheduler_interval()};
           const bool by_epoch = !due.due_after_step({0, plan.batches, 1}) && due.due_after_epoch({0, plan.batches, 1});
           const std::int64_t total = attached.steps() + planned_advances(own, window, due);
           if (const std::string text = length_to_mention(attached.schedule(), total, by_epoch); !text.empty()) notice(text);
