@@ -6,6 +6,7 @@ load machine
 
 setup() {
   make_machine debian bookworm
+  command -v git > /dev/null || skip "no git, which the script needs"
   local tool
   for tool in git tar realpath sed; do ln -s "$(command -v "$tool")" "$machine/tools/$tool"; done
   git -C "$repository" init --quiet
