@@ -174,6 +174,16 @@ int main() {
     // [/loss-scale]
     (model.loss() * scale).backward();
     adamw.step();
+    adamw.zero_grad();
+    // [scaler]
+    fg::LossScale scaler({.initial_scale = 1024.0});
+    scaler.attach(adamw);  // once
+    scaler.scaled(model.loss()).backward();
+    adamw.gradients().unscale();  // only if something looks at gradients before the step
+    adamw.step();                 // not made if a gradient is not finite
+    scaler.update();
+    // [/scaler]
+    all_fell = all_fell && scaler.growth_tracker() == 1;
   }
   return all_fell ? 0 : 1;
 }

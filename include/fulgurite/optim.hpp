@@ -15,6 +15,7 @@
 #include "optim/gradients.hpp"
 #include "optim/lbfgs.hpp"
 #include "optim/lion.hpp"
+#include "optim/loss_scale.hpp"
 #include "optim/muon.hpp"
 #include "optim/nadam.hpp"
 #include "optim/optimizer.hpp"

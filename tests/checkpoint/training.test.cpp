@@ -252,6 +252,96 @@ TEST_CASE("a trainer of another kind is refused by what differs") {
   require_refused_by<Plain>("loss scale is not used there and used here", fg::Float16Mixed{});
 }
 
+namespace {
+
+struct OtherGamma : Plain {
+  auto configure_optimizers() {
+    return fg::optimizer(fg::AdamW(parameters(), {.lr = 0.01})).with(fg::StepDecay{.step_size = 1, .gamma = 0.25});
+  }
+};
+struct OwnInterval : Plain {
+  auto configure_optimizers() {
+    return fg::optimizer(fg::AdamW(parameters(), {.lr = 0.01}))
+        .with(fg::StepDecay{.step_size = 1, .gamma = 0.5}, fg::EveryStep{.frequency = 2});
+  }
+};
+struct OtherFrequency : Plain {
+  auto configure_optimizers() {
+    return fg::optimizer(fg::AdamW(parameters(), {.lr = 0.01}))
+        .with(fg::StepDecay{.step_size = 1, .gamma = 0.5}, fg::EveryStep{.frequency = 3});
+  }
+};
+struct OtherInterval : Plain {
+  auto configure_optimizers() {
+    return fg::optimizer(fg::AdamW(parameters(), {.lr = 0.01})).with(fg::StepDecay{.step_size = 1, .gamma = 0.5}, fg::EveryBatch{});
+  }
+};
+
+/// A file without what earlier versions did not write: the values of schedules, and when they advance.
+void forget_values(const std::filesystem::path& file) {
+  const std::string bytes = support::text_of(file);
+  auto value = torch::pickle_load({bytes.begin(), bytes.end()});
+  auto training = value.toGenericDict().at("training").toGenericDict();
+  CHECK(training.erase("schedule_interval") == 1);
+  CHECK(training.erase("schedule_interval_frequency") == 1);
+  auto schedule = training.at("optimizer_0").toGenericDict().at("schedules").toGenericDict().at("0").toGenericDict();
+  CHECK(schedule.erase("StepDecay.step_size") == 1);
+  CHECK(schedule.erase("StepDecay.gamma") == 1);
+  write_value(file, value);
+}
+
+}  // namespace
+
+TEST_CASE("a schedule of other values is refused by name, or gets the saved ones when asked for") {
+  require_refused_by<OtherGamma>("StepDecay.gamma is 0.5 in the saved state and 0.25 in the schedule");
+  require_refused_by<Plain>("schedule_interval is EveryEpoch there and EveryStep here", fg::EveryStep{});
+  require_refused_by<Plain>("schedule_interval_frequency is 1 there and 2 here", fg::EveryEpoch{.frequency = 2});
+
+  const Scratch file;
+  Plain plain, same;
+  OtherGamma other;
+  fg::Trainer trainer{plain, fg::EveryStep{}}, expected{same, fg::EveryStep{}};
+  fg::Trainer resumed{other, fg::EveryStep{}};
+  train(trainer, 3);
+  fg::save_checkpoint(trainer, file.path);
+  fg::load_checkpoint(expected, file.path);
+  fg::load_checkpoint(resumed, file.path, fg::ScheduleValues::taken_over);
+  CHECK(resumed.optimizer().lr(0) == trainer.optimizer().lr(0));
+  train(expected, 4);
+  train(resumed, 4);
+  CHECK(resumed.optimizer().lr(0) == expected.optimizer().lr(0));
+  CHECK(torch::equal(other.layer->weight, same.layer->weight));
+}
+
+TEST_CASE("a schedule that advances at other times of its own is refused") {
+  const Scratch file;
+  OwnInterval own;
+  fg::Trainer trainer{own};
+  train(trainer, 3);
+  fg::save_checkpoint(trainer, file.path);
+  OtherFrequency frequency;
+  fg::Trainer other_frequency{frequency};
+  require_refused(other_frequency, file.path, "EveryStep.frequency is 2 in the saved state and 3 in the schedule");
+  OtherInterval interval;
+  fg::Trainer other_interval{interval};
+  require_refused(other_interval, file.path, "the schedule advanced by fg::EveryStep of its own when it was saved");
+  Plain plain;
+  fg::Trainer without{plain};
+  require_refused(without, file.path, "the schedule advanced by fg::EveryStep of its own when it was saved");
+}
+
+TEST_CASE("a file of an earlier version, without the values of schedules, is read") {
+  const Scratch file;
+  Plain plain, same;
+  fg::Trainer trainer{plain}, other{same};
+  train(trainer, 3);
+  fg::save_checkpoint(trainer, file.path);
+  forget_values(file.path);
+  fg::load_checkpoint(other, file.path);
+  CHECK(other.optimizer().lr(0) == trainer.optimizer().lr(0));
+  CHECK(torch::equal(same.layer->weight, plain.layer->weight));
+}
+
 TEST_CASE("another number of optimizers is refused") {
   require_refused_by<TwoOptimizers>("number of optimizers is 1 there and 2 here");
 }

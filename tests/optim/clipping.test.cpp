@@ -3,10 +3,15 @@
 
 #include <torch/torch.h>
 
+#include <catch2/catch_template_test_macros.hpp>
 #include <catch2/catch_test_macros.hpp>
 #include <catch2/generators/catch_generators.hpp>
 #include <catch2/matchers/catch_matchers_string.hpp>
+#include <fulgurite/frozen.hpp>
+#include <fulgurite/fulgurite.hpp>
 
+#include <cmath>
+#include <cstddef>
 #include <limits>
 #include <vector>
 
@@ -24,7 +29,97 @@ std::vector<torch::Tensor> with_gradients() {
   return parameters;
 }
 
+/// Trains with `Storage...`, by a policy or by hand.
+template <class Optimizer, class... Storage>
+struct Net : torch::nn::Module {
+  torch::nn::Sequential net = register_module("net", [] {
+    torch::manual_seed(3);
+    return torch::nn::Sequential{torch::nn::Linear(5, 7), torch::nn::Tanh(), torch::nn::Linear(7, 1)};
+  }());
+
+  torch::Tensor training_step(const fg::Example& batch, auto&) {
+    return torch::nn::functional::mse_loss(net->forward(batch.data), batch.target);
+  }
+  auto configure_optimizers() { return Optimizer(parameters(), {.lr = 0.05}, Storage()...); }
+};
+
+/// Adds to gradients that it has clipped.
+struct Manual : Net<fg::SGD> {
+  double norm = -1.0;
+  void training_step(const fg::Example& batch, auto& step) {
+    auto optimizer = step.optimizers();
+    optimizer.zero_grad();
+    step.manual_backward(100 * torch::nn::functional::mse_loss(net->forward(batch.data), batch.target));
+    step.clip_gradients(optimizer, fg::ClipNorm{.max = 1.0});
+    norm = fg::Gradients(gradients()).norm().template item<double>();
+    step.manual_backward(torch::nn::functional::mse_loss(net->forward(batch.data), batch.target));
+    optimizer.step();
+  }
+  std::vector<torch::Tensor> gradients() const {
+    std::vector<torch::Tensor> all;
+    for (const auto& parameter : parameters()) all.push_back(parameter.grad());
+    return all;
+  }
+};
+
+template <class Model>
+torch::Tensor by_hand(const std::vector<fg::Example>& batches, const fg::ClipNorm& limit, int window) {
+  Model model;
+  auto optimizer = model.configure_optimizers();
+  int place = 0;
+  struct {
+  } step;
+  for (const auto& batch : batches) {
+    if (place == 0) optimizer.zero_grad();
+    (model.training_step(batch, step) / window).backward();
+    if (++place < window) continue;
+    place = 0;
+    fg::clip_norm_(model.parameters(), limit.max, limit.norm_type);
+    optimizer.step();
+  }
+  return torch::nn::utils::parameters_to_vector(model.parameters());
+}
+
+template <class Model>
+torch::Tensor by_trainer(const std::vector<fg::Example>& batches, auto... policies) {
+  Model model;
+  fg::Trainer trainer{model, fg::MaxEpochs{1}, policies...};
+  trainer.fit(batches);
+  return torch::nn::utils::parameters_to_vector(model.parameters());
+}
+
 }  // namespace
+
+TEMPLATE_TEST_CASE("a trainer that clips equals, bit for bit, a loop with clip_norm_", "", (Net<fg::SGD>), (Net<fg::Adam>),
+                   (Net<fg::NAdam>), (Net<fg::AdamW, fg::Contiguous>)) {
+  torch::manual_seed(8);
+  std::vector<fg::Example> batches;
+  for (int i = 0; i < 24; ++i) batches.emplace_back(torch::randn({6, 5}), torch::randn({6, 1}));
+  const fg::ClipNorm limit{.max = 0.1, .norm_type = GENERATE(2.0, 3.0)};
+  const auto expected = by_hand<TestType>(batches, limit, 1);
+  CHECK(by_trainer<TestType>(batches, limit).equal(expected));
+  CHECK(by_trainer<TestType>(batches, limit, fg::Frozen{.strict = true}).equal(expected));
+  CHECK(by_trainer<TestType>(batches, limit, fg::Accumulate<4>{}).equal(by_hand<TestType>(batches, limit, 4)));
+  CHECK_FALSE(by_trainer<TestType>(batches).equal(expected));
+}
+
+TEST_CASE("in manual optimization a gradient is clipped where it is written") {
+  Manual model;
+  const std::vector<fg::Example> batches{{torch::randn({6, 5}), torch::randn({6, 1})}};
+  fg::Trainer trainer{model, fg::ManualOptimization{}, fg::MaxEpochs{1}};
+  trainer.fit(batches);
+  CHECK(std::abs(model.norm - 1.0) < 1e-4);
+
+  Net<fg::SGD> expected;
+  torch::optim::SGD sgd(expected.parameters(), 0.05);
+  const auto loss = [&] { return torch::nn::functional::mse_loss(expected.net->forward(batches[0].data), batches[0].target); };
+  (100 * loss()).backward();
+  torch::nn::utils::clip_grad_norm_(expected.parameters(), 1.0);
+  loss().backward();
+  sgd.step();
+  CHECK(torch::allclose(torch::nn::utils::parameters_to_vector(model.parameters()),
+                        torch::nn::utils::parameters_to_vector(expected.parameters()), 1e-6, 1e-7));
+}
 
 TEST_CASE("clip_norm_ clips any parameters and returns the norm before") {
   const double norm_type = GENERATE(1.0, 2.0, std::numeric_limits<double>::infinity());

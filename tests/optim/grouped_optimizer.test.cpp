@@ -6,11 +6,14 @@
 #include <catch2/catch_test_macros.hpp>
 #include <catch2/matchers/catch_matchers.hpp>
 #include <fulgurite/optim/adamw.hpp>
+#include <fulgurite/optim/lbfgs.hpp>
 #include <fulgurite/optim/nadam.hpp>
 #include <fulgurite/optim/sgd.hpp>
+#include <fulgurite/optim/torch_optimizer.hpp>
 
 #include <cstddef>
 #include <cstdint>
+#include <limits>
 #include <stdexcept>
 #include <string>
 #include <vector>
@@ -128,6 +131,33 @@ TEST_CASE("clipping under a loss scale clips the gradients without it") {
     sgd.step();
     CHECK(torch::allclose(scaled, plain, 1e-6));
   }
+}
+
+TEST_CASE("a rate or momentum that the optimizer could not be made with, or load, is refused, and nothing is changed") {
+  auto p = torch::zeros({1}).requires_grad_();
+  constexpr double nan = std::numeric_limits<double>::quiet_NaN();
+  fg::SGD sgd({p}, {.lr = 1.0, .momentum = 0.9, .nesterov = true});
+  fg::AdamW adamw({p}, {});
+  fg::LBFGS lbfgs({p}, {});
+  fg::TorchOptimizer torchs(torch::optim::Adam({p}, torch::optim::AdamOptions(0.1)));
+  const auto before = torch::pickle_save(sgd.state_dict());
+  CHECK_THROWS_WITH(sgd.set_lr(0, -1.0), "fulgurite: SGD needs a learning rate of 0 or more, and was given -1.000000");
+  CHECK_THROWS_AS(sgd.set_lr(0, nan), std::invalid_argument);
+  CHECK_THROWS_AS(lbfgs.set_lr(0, -1.0), std::invalid_argument);
+  CHECK_THROWS_AS(torchs.set_lr(0, nan), std::invalid_argument);
+  CHECK_THROWS_WITH(sgd.set_momentum(0, -0.5), "fulgurite: SGD needs a momentum of 0 or more, and set_momentum was given -0.500000");
+  CHECK_THROWS_AS(sgd.set_momentum(0, nan), std::invalid_argument);
+  CHECK_THROWS_AS(sgd.set_momentum(0, 0.0), std::invalid_argument);  // nesterov needs one
+  CHECK_THROWS_AS(adamw.set_momentum(0, 1.0), std::invalid_argument);
+  CHECK_THROWS_AS(torchs.set_momentum(0, 1.0), std::invalid_argument);
+  CHECK_THROWS_AS(torchs.set_momentum(0, -0.1), std::invalid_argument);
+  CHECK(torch::pickle_save(sgd.state_dict()) == before);
+  CHECK(adamw.momentum(0) == 0.9);
+  CHECK(torchs.momentum(0) == 0.9);
+  // What a schedule down to 0 leaves by rounding.
+  sgd.set_lr(0, -1e-18);
+  CHECK(sgd.lr(0) == 0.0);
+  sgd.load_state_dict(torch::pickle_load(torch::pickle_save(sgd.state_dict())));
 }
 
 TEST_CASE("options can be set, and must make sense") {

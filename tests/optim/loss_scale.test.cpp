@@ -11,6 +11,7 @@
 #include <cstdint>
 #include <limits>
 #include <optional>
+#include <stdexcept>
 #include <vector>
 
 namespace fg = fulgurite;
@@ -68,6 +69,22 @@ struct Manual : Line<fg::SGD> {
     optimizer.zero_grad();
     step.manual_backward(nn::functional::mse_loss(line->forward(batch.data), batch.target));
     step.clip_gradients(optimizer, fg::ClipValue{.max = 0.1});
+    optimizer.step();
+  }
+};
+
+/// Steps twice in a batch.
+struct Twice : Line<fg::SGD> {
+  bool again = false;
+  void training_step(const fg::Example& batch, auto& step) {
+    auto optimizer = step.optimizers();
+    const auto backward = [&] {
+      line->zero_grad();
+      step.manual_backward(nn::functional::mse_loss(line->forward(batch.data), batch.target));
+    };
+    backward();
+    optimizer.step();
+    if (!again) backward();
     optimizer.step();
   }
 };
@@ -230,6 +247,160 @@ TEST_CASE("the state of a loss scale is saved and loaded, in Python's layout") {
   CHECK(other.growth_tracker() == 1);
   CHECK_THROWS_WITH(other.load_state_dict(optimizer.state_dict()), ContainsSubstring("this is not the state of a loss scale"));
   CHECK(other.scale() == 8.0);
+}
+
+TEMPLATE_TEST_CASE("of each optimizer there is one step, and one unscale() before it, between two updates", "", fg::SGD, fg::NAdam) {
+  const auto w = weight();
+  TestType optimizer({w}, {.lr = 0.1});
+  fg::LossScale scale(small);
+  scale.attach(optimizer);
+  const auto backward = [&] { scale.scaled(w.sum()).backward(); };
+  backward();
+  optimizer.gradients().unscale();
+  CHECK_THROWS_WITH(optimizer.gradients().unscale(), ContainsSubstring("have been unscaled already"));
+  CHECK(w.grad().equal(torch::ones({3}, torch::kDouble)));
+  optimizer.step();
+  const auto once = w.detach().clone();
+  const auto state = torch::pickle_save(optimizer.state_dict());
+  CHECK_THROWS_WITH(optimizer.step(), ContainsSubstring("has stepped on these gradients already"));
+  CHECK_THROWS_WITH(optimizer.gradients().unscale(), ContainsSubstring("their optimizer has stepped on already"));
+  backward();  // added to gradients without the scale: PyTorch refuses it too
+  CHECK_THROWS_AS(optimizer.step(), std::logic_error);
+  CHECK(w.equal(once));
+  CHECK(torch::pickle_save(optimizer.state_dict()) == state);
+  SECTION("update() begins anew") {
+    scale.update();
+    w.mutable_grad().reset();
+  }
+  SECTION("zero_grad() begins anew") { optimizer.zero_grad(); }
+  backward();
+  optimizer.gradients().clip_value(10.0);  // divides too, which is no unscale() of the caller's
+  optimizer.gradients().unscale();
+  CHECK(w.grad().equal(torch::ones({3}, torch::kDouble)));
+  optimizer.step();
+  CHECK_FALSE(w.equal(once));
+}
+
+TEST_CASE("LibTorch's own optimizers step once between two updates too") {
+  const auto w = weight();
+  fg::TorchOptimizer optimizer(torch::optim::SGD({w}, 0.5));
+  fg::LossScale scale(small);
+  scale.attach(optimizer);
+  step(scale, optimizer, w, 1.0);
+  CHECK_THROWS_WITH(optimizer.step(), ContainsSubstring("SGD has stepped on these gradients already"));
+  CHECK(w.equal(torch::full({3}, 0.5, torch::kDouble)));
+}
+
+TEST_CASE("a step without gradients is no step, and a second one is no error") {
+  const auto w = weight();
+  fg::SGD optimizer({w}, {.lr = 1.0});
+  fg::LossScale scale(small);
+  scale.attach(optimizer);
+  optimizer.step();
+  optimizer.step();
+  CHECK(w.equal(torch::ones({3}, torch::kDouble)));
+}
+
+TEST_CASE("update() needs a step that looked for overflow") {
+  fg::LossScale scale(small);
+  CHECK_THROWS_WITH(scale.update(), ContainsSubstring("no optimizer is attached to"));
+  const auto w = weight();
+  fg::SGD optimizer({w}, {.lr = 1.0});
+  scale.attach(optimizer);
+  CHECK_THROWS_WITH(scale.update(), ContainsSubstring("without a step of an optimizer that has gradients since the last one"));
+  step(scale, optimizer, w, 1.0);
+  scale.update();
+  CHECK(scale.growth_tracker() == 1);
+  CHECK_THROWS_AS(scale.update(), std::logic_error);
+  CHECK(scale.growth_tracker() == 1);
+  optimizer.zero_grad();
+  scale.scaled(w.sum()).backward();
+  optimizer.gradients().unscale();  // looks too
+  scale.update();
+  CHECK(scale.scale() == 16.0);
+}
+
+TEST_CASE("update(new_scale) sets the scale, whatever overflowed") {
+  const auto w = weight();
+  fg::SGD optimizer({w}, {.lr = 1.0});
+  fg::LossScale scale(small);
+  scale.attach(optimizer);
+  step(scale, optimizer, w, infinity);
+  scale.update(64.0);
+  CHECK(scale.scale() == 64.0);
+  CHECK_FALSE(scale.skipped());
+  const auto number = torch::full({1}, 32.0f);
+  scale.update(number);
+  number.fill_(1.0f);  // it was copied
+  CHECK(scale.scale() == 32.0);
+  const auto before = w.detach().clone();
+  step(scale, optimizer, w, 1.0);
+  CHECK(w.equal(before - 1.0));
+  CHECK_THROWS_WITH(scale.update(0.0), ContainsSubstring("above 0 and finite"));
+  CHECK_THROWS_WITH(scale.update(infinity), ContainsSubstring("above 0 and finite"));
+  CHECK_THROWS_WITH(scale.update(torch::ones({2})), ContainsSubstring("one element that requires no gradient"));
+  CHECK_THROWS_WITH(scale.update(torch::ones({1}, torch::requires_grad())), ContainsSubstring("requires no gradient"));
+  CHECK(scale.scale() == 32.0);
+}
+
+TEST_CASE("growth and backoff can be set, within the constructor's bounds") {
+  const auto w = weight();
+  fg::SGD optimizer({w}, {.lr = 1.0});
+  fg::LossScale scale(small);
+  scale.attach(optimizer);
+  scale.set_growth_factor(4.0);
+  scale.set_backoff_factor(0.25);
+  scale.set_growth_interval(1);
+  CHECK(scale.growth_factor() == 4.0);
+  CHECK(scale.backoff_factor() == 0.25);
+  CHECK(scale.growth_interval() == 1);
+  step(scale, optimizer, w, 1.0);
+  scale.update();
+  CHECK(scale.scale() == 32.0);
+  step(scale, optimizer, w, infinity);
+  scale.update();
+  CHECK(scale.scale() == 8.0);
+  CHECK_THROWS_WITH(scale.set_growth_factor(1.0), ContainsSubstring("growth_factor above 1"));
+  CHECK_THROWS_WITH(scale.set_backoff_factor(1.0), ContainsSubstring("backoff_factor between 0 and 1"));
+  CHECK_THROWS_WITH(scale.set_growth_interval(0), ContainsSubstring("growth_interval of 1 or more"));
+  CHECK(scale.growth_factor() == 4.0);
+  CHECK(scale.state_dict().toGenericDict().at("growth_factor").toDouble() == 4.0);
+}
+
+TEST_CASE("a loss scale that is not enabled changes nothing, with the same calls") {
+  const auto w = weight();
+  fg::SGD optimizer({w}, {.lr = 1.0});
+  fg::LossScale scale({.initial_scale = 8.0, .enabled = false}), enabled(small);
+  CHECK_FALSE(scale.is_enabled());
+  CHECK(enabled.is_enabled());
+  scale.attach(optimizer);
+  step(scale, optimizer, w, 1.0);
+  optimizer.gradients().unscale();
+  scale.update();
+  CHECK(w.equal(torch::zeros({3}, torch::kDouble)));
+  CHECK(scale.scale() == 1.0);
+  CHECK_FALSE(scale.skipped());
+  scale.update(2.0);
+  scale.load_state_dict(enabled.state_dict());
+  CHECK(scale.scale() == 1.0);
+  CHECK(scale.state_dict().toGenericDict().empty());
+  CHECK_THROWS_WITH(enabled.load_state_dict(scale.state_dict()), ContainsSubstring("saved by one that was not enabled"));
+}
+
+TEST_CASE("in manual optimization a second step on the same gradients is refused, and one on new gradients is not") {
+  const auto data = batches();
+  const auto trained = [&](auto precision) {
+    torch::manual_seed(1);
+    Twice model;
+    fg::Trainer trainer{model, fg::ManualOptimization{}, precision, fg::MaxEpochs{1}};
+    trainer.fit(data);
+    return model.line->weight.detach().clone();
+  };
+  CHECK(trained(ScaledFloat64{}).equal(trained(fg::Float64{})));
+  Twice model;
+  model.again = true;
+  fg::Trainer trainer{model, fg::ManualOptimization{}, ScaledFloat64{}, fg::MaxEpochs{1}};
+  CHECK_THROWS_WITH(trainer.fit(data), ContainsSubstring("SGD has stepped on these gradients already"));
 }
 
 TEST_CASE("a scale that makes no sense is refused") {

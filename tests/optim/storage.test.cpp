@@ -10,6 +10,7 @@
 #include <fulgurite/optim/asgd.hpp>
 #include <fulgurite/optim/sgd.hpp>
 
+#include <limits>
 #include <utility>
 
 #include "optim/support.hpp"
@@ -95,6 +96,26 @@ TEST_CASE("a parameter whose memory was replaced is refused") {
   fg::SGD sgd({a}, {}, fg::Contiguous{});
   a.set_data(torch::ones({2}));
   CHECK_THROWS_WITH(sgd.step(), Catch::Matchers::ContainsSubstring("SGD with fg::Contiguous has lost a parameter"));
+}
+
+TEST_CASE("tensors and groups without elements are stored, trained, saved and loaded like others") {
+  const auto trained = [](auto... storage) {
+    torch::manual_seed(1);
+    auto none = torch::zeros({0, 3}).requires_grad_();
+    auto some = torch::randn({2, 3}).requires_grad_();
+    auto last = torch::randn({4}).requires_grad_();
+    fg::AdamW optimizer({{{none, some}, {.lr = 0.1}}, {{}, {.lr = 0.2}}, {{last}, {.lr = 0.3}}}, storage...);
+    for (int step = 0; step < 3; ++step) {
+      optimizer.zero_grad();
+      (none.sum() + (some * some).sum() + last.sin().sum()).backward();
+      optimizer.gradients().clip_norm(0.5, step == 1 ? std::numeric_limits<double>::infinity() : 2.0);
+      optimizer.step();
+      optimizer.load_state_dict(torch::pickle_load(torch::pickle_save(optimizer.state_dict())));
+    }
+    CHECK(none.grad().sizes() == none.sizes());
+    return torch::cat({some.detach().flatten(), last.detach()});
+  };
+  CHECK(trained(fg::Contiguous{}).equal(trained()));
 }
 
 TEST_CASE("groups have a memory each") {

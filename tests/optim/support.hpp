@@ -8,7 +8,8 @@
 #include <catch2/matchers/catch_matchers.hpp>
 #include <catch2/matchers/catch_matchers_string.hpp>
 
-#include <algorithm>
+#include <cmath>
+#include <cstdint>
 #include <limits>
 #include <map>
 #include <stdexcept>
@@ -50,8 +51,9 @@ double difference(MakeA make_a, MakeB make_b, int steps = 50,
     first.step();
     second.step();
     for (std::size_t i = 0; i < a.parameters.size(); ++i) {
-      const auto distance = (a.parameters[i] - b.parameters[i]).norm() / b.parameters[i].norm();
-      worst = std::max(worst, distance.template item<double>());
+      const double distance = ((a.parameters[i] - b.parameters[i]).norm() / b.parameters[i].norm()).template item<double>();
+      if (!(distance <= worst)) worst = distance;
+      if (std::isnan(worst)) return worst;  // std::max(worst, NaN) would be `worst`
     }
   }
   return worst;

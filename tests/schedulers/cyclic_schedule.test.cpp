@@ -2,6 +2,9 @@
 #include <fulgurite/schedulers/cyclic_schedule.hpp>
 
 #include <catch2/catch_test_macros.hpp>
+#include <fulgurite/schedulers/chained_schedules.hpp>
+#include <fulgurite/schedulers/constant_schedule.hpp>
+#include <fulgurite/schedulers/sequential_schedule.hpp>
 
 #include <cmath>
 #include <cstdint>
@@ -66,4 +69,18 @@ TEST_CASE("cycles that make no sense are refused") {
   CHECK(fg::CyclicSchedule{.max_lr = 1.0, .steps_up = 0}.problem() != nullptr);
   CHECK(fg::CyclicSchedule{.max_lr = 1.0, .steps_down = -1}.problem() != nullptr);
   CHECK(fg::CyclicSchedule{.max_lr = 1.0, .gamma = -1.0}.problem() != nullptr);
+}
+
+TEST_CASE("in a chain, step 0 has the optimizer's initial rate, as in PyTorch; all others are the cycle's") {
+  const fg::CyclicSchedule cycle{.base_lr = 0.1, .max_lr = 0.9, .steps_up = 2, .momentum_range = std::nullopt};
+  // ChainedScheduler([ConstantLR(optimizer, 0.5, 2), CyclicLR(optimizer, 0.1, 0.9, 2, cycle_momentum=False)])
+  toy::check_same(toy::rates(fg::ChainedSchedules{fg::ConstantSchedule{.factor = 0.5, .steps = 2}, cycle}, 4),
+                  {1.0, 0.5, 0.9, 0.5, 0.1});
+  // The cycle first: its base_lr is the initial rate of all.
+  toy::check_same(toy::rates(fg::ChainedSchedules{cycle, fg::ConstantSchedule{.factor = 0.5, .steps = 4}}, 2), {0.05, 0.5, 0.9});
+  // SequentialLR([ConstantLR(optimizer, 0.5, 9), CyclicLR(optimizer, 0.1, 0.9, 2, cycle_momentum=False)], [2])
+  toy::check_same(toy::rates(fg::SequentialSchedule({2}, fg::ConstantSchedule{.factor = 0.5, .steps = 9}, cycle), 4),
+                  {0.5, 0.5, 0.1, 0.5, 0.9});
+  // And as the first of a sequence, whose parts begin after all were attached.
+  toy::check_same(toy::rates(fg::SequentialSchedule({2}, cycle, fg::ConstantSchedule{.factor = 0.5, .steps = 9}), 1), {0.1, 0.5});
 }

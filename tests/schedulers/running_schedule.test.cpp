@@ -3,8 +3,13 @@
 
 #include <catch2/catch_test_macros.hpp>
 #include <catch2/matchers/catch_matchers.hpp>
+#include <catch2/matchers/catch_matchers_string.hpp>
 
+#include <cstdint>
+#include <optional>
 #include <stdexcept>
+#include <string>
+#include <tuple>
 #include <vector>
 
 #include "support/rates.hpp"
@@ -26,6 +31,7 @@ TEST_CASE("several schedules on one optimizer start from the same rates, and act
   CHECK(second.steps() == 1);
 }
 
+// As in PyTorch, whose CyclicLR computes its step 0 with the optimizer's initial rate, and all others with its base_lr.
 TEST_CASE("a schedule that sets the rate before it starts gives it to those after it only if it is the first") {
   const fg::CyclicSchedule cyclic{.base_lr = 0.25, .max_lr = 0.5};
   for (const bool is_first : {true, false}) {
@@ -34,7 +40,7 @@ TEST_CASE("a schedule that sets the rate before it starts gives it to those afte
     fg::RunningSchedule<fg::StepDecay> before(fg::StepDecay{});
     if (!is_first) before.attach(optimizer, initial_lrs);
     fg::RunningSchedule<fg::CyclicSchedule>(cyclic).attach(optimizer, initial_lrs);
-    CHECK(optimizer.lr(0) == 0.25);
+    CHECK(optimizer.lr(0) == (is_first ? 0.25 : 1.0));
     CHECK(initial_lrs[0] == (is_first ? 0.25 : 1.0));
   }
 }
@@ -56,4 +62,130 @@ TEST_CASE("a state of another kind or of other groups is refused and changes not
   const auto chained = chain.state();
   CHECK_THROWS_AS(chain.load_state(short_chain.state()), std::invalid_argument);
   CHECK(chain.state() == chained);
+}
+
+namespace {
+
+/// Whether a state that was saved by `saved` is refused by `other`, which differs in `name` only; and taken over.
+template <class Schedule>
+void check_values(const Schedule& saved, const Schedule& other, const std::string& name) {
+  INFO(name);
+  const auto advance = [](auto& schedule, int step) {
+    if constexpr (fg::MetricScheduler<Schedule>) {
+      schedule.step(1.0 + step);
+    } else {
+      schedule.step();
+    }
+  };
+  toy::MomentumRates straight{{{0.5, 0.25}}}, resumed{{{0.5, 0.25}}};
+  auto first = fg::schedule(straight, saved);
+  for (int step = 0; step < 3; ++step) advance(first, step);
+  auto second = fg::schedule(resumed, other);
+  const auto before = second.state();
+  CHECK_THROWS_WITH(second.load_state(first.state()), Catch::Matchers::ContainsSubstring("fulgurite: " + name + " is ") &&
+                                                          Catch::Matchers::ContainsSubstring("in the saved state and "));
+  CHECK(second.state() == before);
+  second.take_over(first.state());
+  resumed = straight;
+  CHECK(second.state() == first.state());
+  for (int step = 3; step < 9; ++step) {
+    advance(first, step);
+    advance(second, step);
+    CHECK(resumed.lrs == straight.lrs);
+    CHECK(resumed.momenta == straight.momenta);
+  }
+}
+
+/// The state as an earlier version saved it: without values.
+fg::ScheduleState without_values(const fg::ScheduleState& state) {
+  fg::ScheduleState old;
+  for (const auto& entry : state.entries()) {
+    const bool is_value = entry.name.find('.') != std::string::npos && !entry.name.ends_with("last_epoch") &&
+                          !entry.name.ends_with("_lrs") && !entry.name.ends_with("_last_lr");
+    if (!is_value) old.set(entry.name, entry.values);
+  }
+  return old;
+}
+
+}  // namespace
+
+TEST_CASE("a state that was saved with another value of the schedule is refused by name, or its values are taken over") {
+  check_values(fg::StepDecay{.step_size = 2}, fg::StepDecay{.step_size = 3}, "StepDecay.step_size");
+  check_values(fg::StepDecay{.gamma = 0.5}, fg::StepDecay{.gamma = 0.25}, "StepDecay.gamma");
+  check_values(fg::MultiStepDecay{.milestones = {2, 4}}, fg::MultiStepDecay{.milestones = {4}}, "MultiStepDecay.milestones");
+  check_values(fg::ExponentialDecay{.gamma = 0.5}, fg::ExponentialDecay{.gamma = 0.25}, "ExponentialDecay.gamma");
+  check_values(fg::ConstantSchedule{.factor = 0.5}, fg::ConstantSchedule{.factor = 0.25}, "ConstantSchedule.factor");
+  check_values(fg::LinearSchedule{.steps = 4}, fg::LinearSchedule{.steps = 6}, "LinearSchedule.steps");
+  check_values(fg::LinearWarmup{.steps = 4}, fg::LinearWarmup{.steps = 6}, "LinearWarmup.steps");
+  check_values(fg::PolynomialDecay{.power = 2.0}, fg::PolynomialDecay{.power = 1.0}, "PolynomialDecay.power");
+  check_values(fg::CosineAnnealing{.period = 7}, fg::CosineAnnealing{.period = 8}, "CosineAnnealing.period");
+  check_values(fg::CosineWarmRestarts{.period = 3, .multiplier = 2}, fg::CosineWarmRestarts{.period = 3},
+               "CosineWarmRestarts.multiplier");
+  check_values(fg::AnnealTo{.target = {0.1, 0.2}}, fg::AnnealTo{.target = 0.1}, "AnnealTo.target");
+  check_values(fg::OneCycle{.max_lr = 1.0, .total_steps = 20}, fg::OneCycle{.max_lr = 1.0, .total_steps = 30},
+               "OneCycle.total_steps");
+  check_values(fg::OneCycle{.max_lr = 1.0, .total_steps = 20, .momentum_range = fg::MomentumRange{.base = {0.5, 0.6}}},
+               fg::OneCycle{.max_lr = 1.0, .total_steps = 20}, "OneCycle.momentum_range");
+  check_values(fg::OneCycle{.max_lr = 1.0, .total_steps = 20, .momentum_range = std::nullopt},
+               fg::OneCycle{.max_lr = 1.0, .total_steps = 20}, "OneCycle.momentum_range");
+  const fg::CyclicSchedule cyclic{.base_lr = 0.1, .max_lr = 1.0, .steps_up = 2};
+  fg::CyclicSchedule other = cyclic;
+  other.steps_down = 5;
+  check_values(cyclic, other, "CyclicSchedule.steps_down");
+  check_values(other, cyclic, "CyclicSchedule.steps_down");
+  const double height = 0.5;
+  const auto function = [height](std::int64_t) { return height; };
+  check_values(cyclic.scaled_by(function), other.scaled_by(function), "CyclicSchedule.steps_down");
+  check_values(fg::Plateau<"loss">{.patience = 1}, fg::Plateau<"loss">{.patience = 2}, "Plateau.patience");
+}
+
+TEST_CASE("so are values of the parts of a chain or sequence, and milestones") {
+  const auto chain = [](double gamma) {
+    return fg::ChainedSchedules{fg::ConstantSchedule{.factor = 0.5}, fg::ExponentialDecay{.gamma = gamma}};
+  };
+  check_values(chain(0.5), chain(0.25), "ExponentialDecay.gamma");
+  const double factor = 0.5;
+  const auto sequence = [factor](std::int64_t milestone, std::int64_t period) {
+    return fg::SequentialSchedule({milestone}, fg::LambdaSchedule{[factor](std::int64_t) { return factor; }},
+                                  fg::CosineAnnealing{.period = period});
+  };
+  const auto straight = sequence(5, 7), later = sequence(6, 7), longer = sequence(5, 8);
+  toy::MomentumRates optimizer, fresh;
+  auto saved = fg::schedule(optimizer, straight);
+  for (int step = 0; step < 6; ++step) saved.step();
+  const auto refused = [&](const auto& schedule, const char* name) {
+    toy::MomentumRates rates;
+    auto resumed = fg::schedule(rates, schedule);
+    const auto before = resumed.state();
+    CHECK_THROWS_WITH(resumed.load_state(saved.state()), Catch::Matchers::ContainsSubstring(name));
+    CHECK(resumed.state() == before);
+    resumed.take_over(saved.state());
+    CHECK(resumed.state() == saved.state());
+    CHECK(resumed.schedule().milestones()[0] == 5);
+    CHECK(std::get<1>(resumed.schedule().schedules()).period == 7);
+  };
+  refused(later, "SequentialSchedule.milestones is 5 in the saved state and 6");
+  refused(longer, "CosineAnnealing.period is 7 in the saved state and 8");
+}
+
+TEST_CASE("a state of an earlier version, without values, is taken as it is; an invalid value is not") {
+  toy::MomentumRates optimizer, other;
+  auto saved = fg::schedule(optimizer, fg::ChainedSchedules{fg::StepDecay{.step_size = 2}, fg::CosineAnnealing{.period = 9}});
+  saved.step();
+  auto old = without_values(saved.state());
+  CHECK_FALSE(old == saved.state());
+  old.nest("_schedulers.0.", without_values(saved.state().part("_schedulers.0.")));
+  old.nest("_schedulers.1.", without_values(saved.state().part("_schedulers.1.")));
+  auto resumed = fg::schedule(other, fg::ChainedSchedules{fg::StepDecay{.step_size = 3}, fg::CosineAnnealing{.period = 9}});
+  resumed.load_state(old);
+  CHECK(resumed.steps() == 1);
+
+  auto decay = fg::schedule(other, fg::StepDecay{});
+  auto broken = decay.state();
+  broken.set("StepDecay.step_size", 0.0);
+  const auto before = decay.state();
+  CHECK_THROWS_WITH(decay.take_over(broken), Catch::Matchers::ContainsSubstring("StepDecay.step_size must be 1 or more"));
+  broken.set("StepDecay.step_size", std::vector<double>{1.0, 2.0});
+  CHECK_THROWS_WITH(decay.take_over(broken), Catch::Matchers::ContainsSubstring("StepDecay.step_size in the saved state is of another kind"));
+  CHECK(decay.state() == before);
 }

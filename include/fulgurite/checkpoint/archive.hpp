@@ -213,8 +213,8 @@ class CheckpointReader {
   static constexpr bool loads = true;
 
   /// `place`: what messages call it, "optimizer_0.".
-  explicit CheckpointReader(c10::IValue entries, std::string place = "")
-      : entries_(std::move(entries)), place_(std::move(place)) {
+  explicit CheckpointReader(c10::IValue entries, std::string place = "", ScheduleValues schedules = ScheduleValues::must_match)
+      : entries_(std::move(entries)), place_(std::move(place)), schedules_(schedules) {
     if (!entries_.isGenericDict()) refuse(place_, "is of another kind");
   }
 
@@ -246,7 +246,7 @@ class CheckpointReader {
   /// Reads a part: `f(archive)`.
   template <class F>
   void part(const std::string& name, F&& f) const {
-    CheckpointReader inner(entry(name), place_ + name + ".");
+    CheckpointReader inner(entry(name), place_ + name + ".", schedules_);
     f(inner);
   }
 
@@ -269,7 +269,7 @@ class CheckpointReader {
   }
 
   template <class T>
-  static void take(const c10::IValue& from, T& value, const std::string& place) {
+  void take(const c10::IValue& from, T& value, const std::string& place) const {
     const auto require = [&](bool fits) {
       if (!fits) refuse(place, "is of another kind");
     };
@@ -306,7 +306,7 @@ class CheckpointReader {
         value.push_back(std::move(one));
       }
     } else if constexpr (detail::HasState<T>) {
-      CheckpointReader inner(from, place + ".");
+      CheckpointReader inner(from, place + ".", schedules_);
       value.state(inner);
     } else if constexpr (detail::HasStateDict<T>) {
       value.load_state_dict(from);
@@ -317,6 +317,9 @@ class CheckpointReader {
         std::vector<double> values;
         take(each.value(), values, place);
         state.set(each.key().toStringRef(), std::move(values));
+      }
+      if constexpr (requires { value.take_over(state); }) {
+        if (schedules_ == ScheduleValues::taken_over) return value.take_over(state);
       }
       value.load_state(state);
     } else if constexpr (detail::HasArchives<T>) {
@@ -345,6 +348,7 @@ class CheckpointReader {
 
   c10::IValue entries_;
   std::string place_;
+  ScheduleValues schedules_;
 };
 
 }  // namespace fulgurite

@@ -6,7 +6,7 @@
 //   fulgurite_checkpoint     version of this format
 //   epoch, global_step, hyper_parameters
 //   state_dict               parameters and buffers by name
-//   gradients                of an open window, in the same order; else None
+//   gradients                of an open window, in the same order (a sparse one by its parts); else None
 //   random                   states of the random generators: the host's, the device's
 //   training                 counters, optimizers, schedules, metrics, …: Engine::state in loop/engine.hpp
 //   callbacks, model         what their on_save_checkpoint gave
@@ -16,9 +16,11 @@
 #include <ATen/core/Tensor.h>
 #include <ATen/core/ivalue.h>
 #include <ATen/core/jit_type.h>
+#include <ATen/ops/sparse_coo_tensor.h>
 #include <c10/core/GradMode.h>
 #include <c10/core/ScalarType.h>
 #include <c10/util/Exception.h>
+#include <c10/util/StringUtil.h>
 
 #include <boost/hana/for_each.hpp>
 
@@ -28,6 +30,7 @@
 #include <exception>
 #include <filesystem>
 #include <mutex>
+#include <optional>
 #include <stdexcept>
 #include <string>
 #include <string_view>
@@ -119,15 +122,48 @@ inline std::vector<at::Tensor> loaded_weights(const std::vector<NamedWeight>& we
   return loaded;
 }
 
+/// A sparse one by its parts, as they are: added up, they would round otherwise than the optimizer does.
+inline c10::IValue saved_gradient(const at::Tensor& gradient) {
+  if (!gradient.defined()) return {};
+  if (gradient.layout() == at::kStrided) return gradient.detach();
+  if (gradient.layout() != at::kSparse) {
+    throw std::runtime_error("a gradient of layout " + c10::str(gradient.layout()) + " cannot be saved: save after a step, when "
+                             "no gradients are needed, or make it dense");
+  }
+  auto parts = new_dict(c10::StringType::get());
+  parts.insert("indices", gradient._indices().detach());
+  parts.insert("values", gradient._values().detach());
+  parts.insert("coalesced", gradient.is_coalesced());
+  return parts;
+}
+
 template <class Engine>
 c10::IValue saved_gradients(Engine& engine, const std::vector<NamedWeight>& weights) {
   if (!engine.keeps_gradients()) return {};
   auto gradients = new_list();
   for (const NamedWeight& weight : weights) {
-    const at::Tensor& gradient = weight.tensor.unsafeGetTensorImpl()->grad();
-    gradients.push_back(gradient.defined() ? c10::IValue(gradient.detach()) : c10::IValue());
+    gradients.push_back(saved_gradient(weight.tensor.unsafeGetTensorImpl()->grad()));
   }
   return gradients;
+}
+
+/// The gradient that `saved_gradient` wrote, for a weight; undefined if it does not fit.
+inline at::Tensor loaded_gradient(const c10::IValue& saved, const at::Tensor& weight) {
+  const auto fits = [&](const at::Tensor& gradient) {
+    return gradient.scalar_type() == weight.scalar_type() && gradient.sizes() == weight.sizes();
+  };
+  if (saved.isTensor()) return fits(saved.toTensor()) ? saved.toTensor().to(weight.device()) : at::Tensor();
+  const auto indices = find(saved, "indices"), values = find(saved, "values"), coalesced = find(saved, "coalesced");
+  if (!indices || !values || !coalesced) return {};
+  if (!indices->isTensor() || !values->isTensor() || !coalesced->isBool()) return {};
+  try {
+    const at::Tensor gradient = at::sparse_coo_tensor(indices->toTensor().to(weight.device()), values->toTensor().to(weight.device()),
+                                                      weight.sizes(), std::nullopt, std::nullopt, std::nullopt, std::nullopt,
+                                                      coalesced->toBool());
+    return fits(gradient) ? gradient : at::Tensor();
+  } catch (const c10::Error&) {  // indices beyond the weight, or of another number than values
+    return {};
+  }
 }
 
 /// The gradients of a file, in the order of the model's weights; undefined ones where it has none. Throws std::runtime_error for
@@ -140,10 +176,10 @@ inline std::vector<at::Tensor> gradients_in(const c10::IValue& saved, const std:
   for (std::size_t i = 0; i < values.size(); ++i) {
     if (values[i].isNone()) continue;
     const auto& [name, weight] = weights[i];
-    const bool fits = values[i].isTensor() && values[i].toTensor().sizes() == weight.sizes() &&
-                      values[i].toTensor().scalar_type() == weight.scalar_type();
-    if (!fits) throw std::runtime_error("its gradient of " + name + " has not the shape and number format of " + name);
-    gradients[i] = values[i].toTensor().to(weight.device());
+    gradients[i] = loaded_gradient(values[i], weight);
+    if (!gradients[i].defined()) {
+      throw std::runtime_error("its gradient of " + name + " has not the shape and number format of " + name);
+    }
   }
   return gradients;
 }
@@ -240,9 +276,9 @@ c10::IValue training_state(Engine& engine) {
 }
 
 template <class Engine>
-void load_training_state(Engine& engine, const c10::IValue& saved) {
+void load_training_state(Engine& engine, const c10::IValue& saved, ScheduleValues schedules) {
   using Model = std::remove_cvref_t<decltype(engine.model())>;
-  const CheckpointReader whole(saved);
+  const CheckpointReader whole(saved, "", schedules);
   whole.part("training", [&](auto& training) { engine.state(training); });
   whole.part("callbacks", [&](auto& callbacks) {
     std::vector<std::string> left = callbacks.names();
@@ -345,7 +381,7 @@ inline c10::IValue read_checkpoint(const std::filesystem::path& path) {
 }
 
 template <class Engine>
-void load_checkpoint_of(Engine& engine, const c10::IValue& file) {
+void load_checkpoint_of(Engine& engine, const c10::IValue& file, ScheduleValues schedules) {
   const c10::NoGradGuard no_grad;
   const CheckpointReader reader(file);
   const auto entry = [&](const char* name) {
@@ -367,11 +403,11 @@ void load_checkpoint_of(Engine& engine, const c10::IValue& file) {
   const auto generators = engine.backend().generators();
   const c10::IValue random_before = random_states(generators);
   try {
-    load_training_state(engine, file);
+    load_training_state(engine, file, schedules);
     set_random_states(generators, random);
   } catch (...) {
     try {
-      load_training_state(engine, before);
+      load_training_state(engine, before, ScheduleValues::taken_over);
     } catch (...) {  // a hook that takes nothing: the first exception says so
     }
     engine.stop_requested() = stop_before;
@@ -436,9 +472,12 @@ void save_checkpoint(Host& host, const std::filesystem::path& path) {
 /// from there, in the middle of an epoch too; `fit` then walks over the batches that were trained before. Every weight stays
 /// where it lies in memory.
 ///
+/// `schedules`: what becomes of a schedule that was made with other values than the one that was saved.
+///
 /// Throws std::runtime_error that names the file and what does not fit; nothing is changed then.
 template <class Trainer>
-void load_checkpoint(Trainer& trainer, const std::filesystem::path& path) {
+void load_checkpoint(Trainer& trainer, const std::filesystem::path& path,
+                     ScheduleValues schedules = ScheduleValues::must_match) {
   if constexpr (detail::can_be_saved<Trainer>()) {
     auto& engine = detail::EngineAccess::of(trainer);
     if (engine.clock().runs()) {
@@ -446,7 +485,7 @@ void load_checkpoint(Trainer& trainer, const std::filesystem::path& path) {
     }
     std::string problem;
     try {
-      return detail::load_checkpoint_of(engine, detail::read_checkpoint(path));
+      return detail::load_checkpoint_of(engine, detail::read_checkpoint(path), schedules);
     } catch (const c10::Error& error) {
       problem = error.what_without_backtrace();
     } catch (const std::exception& error) {

@@ -375,10 +375,7 @@ class FrozenSteps {
     try {
       entry.update.emplace(FrozenUpdate{recorder_->record(without_result(update), changing, {}), std::move(gradients)});
     } catch (const FrozenRefusal& refusal) {
-      if (!recorder_->makes_refused_steps()) {
-        if constexpr (requires { optimizer.begin_anew(); }) optimizer.begin_anew();  // a clipping that was never computed
-        update();
-      }
+      if (!recorder_->makes_refused_steps()) update();
       give_up(refusal);
     }
   }
@@ -472,7 +469,7 @@ class FrozenSteps {
     std::size_t next = 0;
     for_each_tensor(batch, [&](const at::Tensor& tensor) {
       const at::Tensor& input = inputs[next++];
-      if (!tensor.defined()) return;
+      if (!tensor.defined() || tensor.numel() == 0) return;
       if (tensor.is_cpu() && tensor.is_contiguous() && input.is_contiguous()) {  // of one shape and format: the signature's
         std::memcpy(input.mutable_data_ptr(), tensor.const_data_ptr(), tensor.nbytes());
       } else {

@@ -6,6 +6,8 @@
 #include <cstdint>
 #include <optional>
 #include <stdexcept>
+#include <string>
+#include <string_view>
 #include <type_traits>
 #include <utility>
 #include <vector>
@@ -13,6 +15,7 @@
 #include <fulgurite/logging/metrics.hpp>
 #include <fulgurite/policies/policy.hpp>
 #include <fulgurite/policies/scheduler_interval.hpp>
+#include <fulgurite/schedulers/detail/fields.hpp>
 #include <fulgurite/schedulers/running_schedule.hpp>
 #include <fulgurite/schedulers/schedule_state.hpp>
 #include <fulgurite/schedulers/scheduler.hpp>
@@ -94,18 +97,49 @@ class AttachedSchedule {
   /// What a checkpoint keeps of it. `metric_count` belongs to the metrics: leave it out where those are not restored.
   ScheduleState state() const {
     ScheduleState saved = running_.state();
+    detail::save_fields(interval_, saved);
     if constexpr (follows_metric) saved.set("metric_count", static_cast<double>(metric_count_));
     return saved;
   }
-  /// Throws std::invalid_argument if the state is another kind's or of another number of groups, and changes nothing then.
+  /// Throws std::invalid_argument if the state is another kind's, of another number of groups or of a schedule with other
+  /// values, and changes nothing then.
   void load_state(const ScheduleState& saved) {
-    running_.load_state(saved);
+    load(saved, [&] { running_.load_state(saved); });
+  }
+  /// As load_state, but the schedule gets the values that it was saved with.
+  void take_over(const ScheduleState& saved) {
+    load(saved, [&] {
+      if constexpr (requires { running_.take_over(saved); }) {
+        running_.take_over(saved);
+      } else {
+        running_.load_state(saved);
+      }
+    });
+  }
+
+ private:
+  /// As fields whose values differ; an interval of another class has a field of another name.
+  void require_same_interval(const ScheduleState& saved) const {
+    detail::require_same_fields(interval_, saved);
+    ScheduleState own;
+    detail::save_fields(interval_, own);
+    for (const char* name : {"EveryStep.frequency", "EveryBatch.frequency", "EveryEpoch.frequency"}) {
+      if (!saved.has(name) || own.has(name)) continue;
+      const std::string there(name, std::string_view(name).find('.'));
+      throw std::invalid_argument("fulgurite: the schedule advanced by fg::" + there + " of its own when it was saved, and does "
+                                  "not now: give .with(schedule, interval) the interval that it had");
+    }
+  }
+
+  template <class Load>
+  void load(const ScheduleState& saved, Load load_running) {
+    require_same_interval(saved);
+    load_running();
     if constexpr (follows_metric) {
       metric_count_ = saved.has("metric_count") ? static_cast<std::int64_t>(saved.number("metric_count")) : 0;
     }
   }
 
- private:
   template <class Default>
   const auto& interval_or(const Default& trainers) const {
     if constexpr (has_interval) {

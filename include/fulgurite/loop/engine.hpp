@@ -255,6 +255,12 @@ class Engine {
     } else {
       running(index).optimizer().zero_grad();
     }
+    note_backward();
+  }
+
+  /// New gradients come: the optimizers may step on them.
+  FULGURITE_INLINE void note_backward() {
+    if constexpr (scales_loss) backend_.loss_scale().begin_backward();
   }
 
   /// Whether a loss is to be differentiated: false leaves it out, as the non-finite policy says. Throws for a loss that is no
@@ -349,6 +355,7 @@ class Engine {
     archive("progress", progress_);
     archive("metrics", metrics_);
     if constexpr (scales_loss) archive("loss_scale", backend_.loss_scale());
+    if constexpr (Facts::have_schedules) schedule_interval_state(archive);
     for_each_optimizer([&](auto index) { archive("optimizer_" + std::to_string(index), running(index)); });
     if (has_open_window()) {
       if constexpr (accumulates) {
@@ -522,6 +529,21 @@ class Engine {
   void suspend_schedules() { schedules_suspended_ = true; }
   bool schedules_suspended() const { return schedules_suspended_; }
   std::optional<std::int64_t>& epoch_size() { return epoch_size_; }
+
+ private:
+  /// The interval of schedules that have none of their own; files of earlier versions do not say it.
+  template <class Archive>
+  void schedule_interval_state(Archive& archive) const {
+    const auto& interval = policies_.scheduler_interval();
+    constexpr const char* fix = "give the trainer the interval of schedules that it had";
+    if constexpr (Archive::loads) {
+      if (!archive.has("schedule_interval")) return;
+    }
+    archive.same_class("schedule_interval", interval, fix);
+    if constexpr (requires { interval.frequency; }) {
+      archive.same("schedule_interval_frequency", std::to_string(interval.frequency), fix);
+    }
+  }
 
  private:
   /// Applies the policy; true goes on as if nothing had happened.
@@ -837,7 +859,7 @@ class Engine {
   FULGURITE_INLINE void unscale_gradients([[maybe_unused]] OptimizerIndex<I> index) {
     if constexpr (scales_loss) {
       const auto gradients = running(index).optimizer().gradients();
-      gradients.unscale();
+      gradients.divide_by_scale();
       loss_scale_due_ |= !gradients.tensors().empty();
     }
   }

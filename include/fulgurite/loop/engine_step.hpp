@@ -86,6 +86,7 @@ class EngineStep : public Step<Model> {
       [[maybe_unused]] auto guard = engine_->backend().full_precision_guard();
       if (!engine_->usable(std::as_const(loss))) return false;
       engine_->template notify<hooks::on_before_backward_hook>(std::as_const(loss), *this);
+      engine_->note_backward();
       engine_->backend().backward(loss, 1);
       engine_->template notify<hooks::on_after_backward_hook>(*this);
     }

@@ -40,9 +40,6 @@ class FrozenClosure {
           engine_->backend().backward(loss, divisor);
           return loss;
         });
-    if constexpr (requires { optimizer.begin_anew(); }) {
-      if (first) optimizer.begin_anew();  // a replay zeroes gradients without the optimizer
-    }
     window.add_batch();
     if constexpr (Engine::checks_finite) {
       const std::optional<double> value = engine_->backend().host_value(**result_);

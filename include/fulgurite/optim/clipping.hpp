@@ -20,7 +20,7 @@ Gradients gradients_to_clip(const std::vector<at::Tensor>& parameters, const Pol
   require_sensible(policy);
   std::vector<at::Tensor> gradients;
   for (const at::Tensor& parameter : parameters) {
-    if (parameter.grad().defined()) gradients.push_back(parameter.grad());
+    if (at::Tensor values = gradient_values(parameter); values.defined()) gradients.push_back(std::move(values));
   }
   return Gradients(std::move(gradients));
 }
@@ -30,7 +30,7 @@ Gradients gradients_to_clip(const std::vector<at::Tensor>& parameters, const Pol
 /// Scales the gradients of `parameters` down together, so that their p-norm is at most `max`; infinity is the largest
 /// absolute value. Returns the norm before: a tensor of no dimension, not read back. Parameters without gradient are
 /// left out. Throws NonFiniteGradient, before anything is clipped, if `error_if_nonfinite` and the norm is NaN or infinite.
-/// torch.nn.utils.clip_grad_norm_ (Pascanu et al., 2013).
+/// torch.nn.utils.clip_grad_norm_ (Pascanu et al., 2013), with the bits of `ClipNorm` in a trainer.
 inline at::Tensor clip_norm_(const std::vector<at::Tensor>& parameters, double max, double norm_type = 2.0,
                              bool error_if_nonfinite = false) {
   const ClipNorm policy{max, norm_type, error_if_nonfinite};

@@ -3,9 +3,6 @@
 #pragma once
 
 #include <ATen/core/Tensor.h>
-#include <ATen/ops/_foreach_norm.h>
-#include <ATen/ops/linalg_vector_norm.h>
-#include <ATen/ops/stack.h>
 #include <c10/core/GradMode.h>
 
 #include <charconv>
@@ -14,6 +11,8 @@
 #include <string>
 #include <utility>
 #include <vector>
+
+#include "gradients.hpp"
 
 namespace fulgurite {
 
@@ -41,14 +40,14 @@ std::vector<std::pair<std::string, at::Tensor>> gradient_norms(const Model& mode
   std::vector<std::pair<std::string, at::Tensor>> norms;
   std::vector<at::Tensor> gradients;
   for (const auto& parameter : model.named_parameters()) {
-    const at::Tensor& gradient = parameter.value().grad();
-    if (!gradient.defined()) continue;
-    gradients.push_back(gradient);
+    at::Tensor values = detail::gradient_values(parameter.value());
+    if (!values.defined()) continue;
+    gradients.push_back(std::move(values));
     norms.emplace_back(prefix + "/" + parameter.key(), at::Tensor());
   }
   if (gradients.empty()) return norms;
-  std::vector<at::Tensor> values = at::_foreach_norm(gradients, p);
-  at::Tensor total = at::linalg_vector_norm(at::stack(values), p);
+  std::vector<at::Tensor> values = detail::norms_of(gradients, p);
+  at::Tensor total = detail::norm_of_norms(values, p);
   for (std::size_t i = 0; i < values.size(); ++i) norms[i].second = std::move(values[i]);
   norms.emplace_back(prefix + "_total", std::move(total));
   return norms;

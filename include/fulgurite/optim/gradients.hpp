@@ -13,9 +13,14 @@
 #include <ATen/ops/stack.h>
 #include <ATen/ops/zeros.h>
 #include <c10/core/GradMode.h>
+#include <c10/util/StringUtil.h>
 
+#include <algorithm>
 #include <cmath>
 #include <cstddef>
+#include <memory>
+#include <stdexcept>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -23,61 +28,123 @@ namespace fulgurite {
 
 namespace detail {
 
+/// What has become of an optimizer's gradients under a loss scale. Shared with the `LossScale`, whose update() resets it.
+struct GradientStage {
+  bool divided = false;   // by the loss scale
+  bool unscaled = false;  // by a call of unscale()
+  bool stepped = false;   // the optimizer has stepped on them
+  bool checked = false;   // found_inf was written since the last update()
+
+  void begin_anew() { divided = unscaled = stepped = false; }
+};
+
 /// What the next update divides gradients by, and whether it happens.
 struct GradientScale {
   at::Tensor loss_scale;  // the loss was multiplied by it: float32, of no dimension; undefined: 1
   at::Tensor found_inf;   // 1: some gradient is not finite, and the update does nothing; undefined: 0
-  at::Tensor clipping;    // divisor that clipping asks for; undefined: 1
-  bool unscaled = false;  // these gradients have been divided by the loss scale already
-  bool folds = false;     // the optimizer's kernel divides by the clipping's divisor in passing
+  std::shared_ptr<GradientStage> stage = std::make_shared<GradientStage>();
+  bool in_turn = false;   // a LossScale updates the scale after each step: one step and one unscale() in between
 
-  bool scaled() const { return loss_scale.defined() && !unscaled; }
+  /// `shared`: of the LossScale that owns the tensors; nullptr if somebody else does.
+  void set(at::Tensor scale, at::Tensor found, std::shared_ptr<GradientStage> shared) {
+    loss_scale = std::move(scale);
+    found_inf = std::move(found);
+    in_turn = shared != nullptr;
+    stage = shared ? std::move(shared) : std::make_shared<GradientStage>();
+  }
 
-  /// The update may have to be skipped, and nobody has looked yet.
+  bool scaled() const { return loss_scale.defined() && !stage->divided; }
+
+  /// The update may have to be skipped, and nothing has looked at the gradients yet.
   bool must_be_checked() const { return scaled() && found_inf.defined(); }
 
   /// The update has to be skipped. On a GPU this waits for the gradients.
   bool skips() const { return found_inf.defined() && found_inf.item<double>() != 0.0; }
 
-  /// All of it in one tensor; undefined: 1.
-  at::Tensor divisor() const {
-    if (!scaled()) return clipping;
-    return clipping.defined() ? clipping.mul(loss_scale) : loss_scale;
+  /// Undefined: 1.
+  at::Tensor divisor() const { return scaled() ? loss_scale : at::Tensor(); }
+
+  /// Throws std::logic_error for a second step on the same gradients.
+  void begin_step(const char* optimizer) const {
+    if (!in_turn || !stage->stepped) return;
+    throw std::logic_error("fulgurite: " + std::string(optimizer) + " has stepped on these gradients already, and a second step "
+                           "would divide them by the loss scale once more: call update() of the fg::LossScale after each step, "
+                           "or zero_grad() and backward before the next one");
+  }
+  /// The update was made or skipped.
+  void end_step() {
+    const bool divided = stage->divided;  // else there were no gradients
+    stage->begin_anew();
+    stage->stepped = in_turn && divided;
   }
 
-  /// The next update is not like others.
-  bool is_pending() const { return clipping.defined() || unscaled; }
-
-  /// For a checkpoint: what was asked of the next update alone.
+  /// For a checkpoint.
   template <class Archive>
   void state(Archive& archive) {
-    archive("clipping", clipping);
-    archive("unscaled", unscaled);
-  }
-
-  /// After an update, or for new gradients. The loss scale stays.
-  void begin_anew() {
-    clipping.reset();
-    unscaled = false;
+    if constexpr (Archive::loads) {
+      if (archive.has("clipping") && !archive.empty("clipping")) {
+        archive.refuse("gradients", "were to be clipped by the next update, which this version of the library does at once: save "
+                                    "the training after a step, or go on with the version that saved it");
+      }
+      stage->begin_anew();
+    }
+    archive("unscaled", stage->divided);
   }
 };
 
+/// The tensor that holds the numbers of a parameter's gradient: itself, or the values of a sparse one, in which entries of
+/// the same place have been added up. Undefined if there is no gradient.
+inline at::Tensor gradient_values(const at::Tensor& parameter) {
+  at::Tensor& gradient = parameter.unsafeGetTensorImpl()->mutable_grad();
+  if (!gradient.defined() || gradient.layout() == at::kStrided) return gradient;
+  if (gradient.layout() != at::kSparse) {
+    throw std::invalid_argument("fulgurite: a gradient of layout " + c10::str(gradient.layout()) + " can be neither measured nor "
+                                "clipped: make it dense, or sparse by coordinates (to_sparse())");
+  }
+  const c10::NoGradGuard no_grad;
+  if (!gradient.is_coalesced()) gradient = gradient.coalesce();
+  return gradient._values();
+}
+
+/// The p-norm of each tensor. That of no elements is 0, the largest absolute value too.
+inline std::vector<at::Tensor> norms_of(const std::vector<at::Tensor>& tensors, double p) {
+  if (tensors.empty()) return {};
+  const auto is_empty = [](const at::Tensor& tensor) { return tensor.numel() == 0; };
+  if (!std::isinf(p) || std::none_of(tensors.begin(), tensors.end(), is_empty)) return at::_foreach_norm(tensors, p);
+  std::vector<at::Tensor> norms;
+  for (const at::Tensor& tensor : tensors) {
+    norms.push_back(is_empty(tensor) ? at::zeros({}, tensor.options().requires_grad(false)) : at::linalg_vector_norm(tensor, p));
+  }
+  return norms;
+}
+
+/// The p-norm of all numbers behind these norms, in the order of torch::nn::utils::clip_grad_norm_.
+inline at::Tensor norm_of_norms(std::vector<at::Tensor> norms, double p) {
+  if (norms.empty()) return at::zeros({});
+  for (at::Tensor& norm : norms) {
+    if (norm.device() != norms.front().device()) norm = norm.to(norms.front().device());
+  }
+  return at::linalg_vector_norm(at::stack(norms), p);
+}
+
 }  // namespace detail
 
-/// The gradients that exist, by reference: what is done here is done to the parameters' own. An optimizer whose kernel
-/// divides by a factor anyway takes the clipping coefficient into it and saves a pass. Under a loss scale, norms and
-/// limits are those of the gradients without it.
+/// The gradients that exist, by reference: what is done here is done at once, to the parameters' own. Of a sparse gradient
+/// its values are meant. Under a loss scale, norms and limits are those of the gradients without it.
 class Gradients {
  public:
   explicit Gradients(std::vector<at::Tensor> gradients, detail::GradientScale* scale = nullptr)
       : gradients_(std::move(gradients)), scale_(scale) {}
+  /// `gradients` in memory that holds several of them each, which is changed in their stead.
+  Gradients(std::vector<at::Tensor> memory, std::vector<at::Tensor> gradients, detail::GradientScale* scale)
+      : gradients_(std::move(memory)), parts_(std::move(gradients)), scale_(scale) {}
 
   const std::vector<at::Tensor>& tensors() const { return gradients_; }
 
-  /// The p-norm of all gradients together: a tensor of no dimension, not read back.
+  /// The p-norm of all gradients together: a tensor of no dimension, not read back. 0 if there are none.
   at::Tensor norm(double norm_type = 2.0) const {
     const c10::NoGradGuard no_grad;
-    at::Tensor total = at::linalg_vector_norm(at::stack(at::_foreach_norm(gradients_, norm_type)), norm_type);
+    at::Tensor total = detail::norm_of_norms(detail::norms_of(parts_.empty() ? gradients_ : parts_, norm_type), norm_type);
     const at::Tensor divisor = scale_ ? scale_->divisor() : at::Tensor();
     return divisor.defined() ? total.div_(divisor) : total;
   }
@@ -88,25 +155,22 @@ class Gradients {
     return std::isfinite(norm(norm_type).item<double>());
   }
 
-  /// g *= min(1, max / (norm + 1e-6)), as torch.nn.utils.clip_grad_norm_. Returns the norm before, as `norm` does.
+  /// g /= max(1, (norm + 1e-6) / max), the formula of torch.nn.utils.clip_grad_norm_ as a division: fused kernels divide by the
+  /// same number. Returns the norm before, as `norm` does.
   at::Tensor clip_norm(double max, double norm_type = 2.0) const {
     if (gradients_.empty()) return at::zeros({});
     const c10::NoGradGuard no_grad;
+    divide_by_scale();
     at::Tensor total = norm(norm_type);
-    if (scale_ && scale_->folds) {
-      at::Tensor divisor = total.add(1e-6).div_(max).clamp_min_(1.0);
-      scale_->clipping = scale_->clipping.defined() ? divisor.mul_(scale_->clipping) : std::move(divisor);
-    } else {
-      at::_foreach_mul_(gradients_, total.add(1e-6).reciprocal_().mul_(max).clamp_max_(1.0));
-    }
+    divide(total.add(1e-6).div_(max).clamp_min_(1.0));
     return total;
   }
 
-  /// Clamps each element into [-max, max], as torch.nn.utils.clip_grad_value_.
+  /// Clamps each element into [-max, max], as torch::nn::utils::clip_grad_value_.
   void clip_value(double max) const {
     if (gradients_.empty()) return;
     const c10::NoGradGuard no_grad;
-    unscale();
+    divide_by_scale();
     at::_foreach_clamp_min_(gradients_, -max);
     at::_foreach_clamp_max_(gradients_, max);
   }
@@ -118,27 +182,45 @@ class Gradients {
     at::_foreach_mul_(gradients_, factor);
   }
 
-  /// Divides every gradient by the loss scale and by what clipping has asked for, now instead of in the update; and finds
-  /// out, without reading it, whether one of them is not finite.
+  /// Divides every gradient by the loss scale, now instead of in the update, and finds out, without reading it, whether one
+  /// of them is not finite. Throws std::logic_error if an fg::LossScale drives the scale and it has been called since the last
+  /// update(), or the optimizer has stepped since.
   void unscale() const {
-    if (!scale_ || gradients_.empty()) return;
-    const c10::NoGradGuard no_grad;
-    if (const at::Tensor divisor = scale_->divisor(); divisor.defined()) {
-      if (scale_->must_be_checked()) {
-        divide_and_check(divisor);
-      } else {
-        at::_foreach_div_(gradients_, divisor);
-      }
+    if (!scale_) return;
+    if (scale_->in_turn && (scale_->stage->unscaled || scale_->stage->stepped)) {
+      throw std::logic_error(std::string("fulgurite: unscale() of gradients that ") +
+                             (scale_->stage->stepped ? "their optimizer has stepped on" : "have been unscaled") +
+                             " already: it is called once, between backward and the step; update() of the fg::LossScale begins "
+                             "anew");
     }
-    scale_->begin_anew();
-    scale_->unscaled = true;
+    divide_by_scale();
+    scale_->stage->unscaled = true;
+  }
+
+  /// What unscale() does, if it has not been done.
+  void divide_by_scale() const {
+    if (!scale_ || gradients_.empty() || scale_->stage->divided) return;
+    const c10::NoGradGuard no_grad;
+    if (scale_->must_be_checked()) {
+      divide_and_check();
+    } else if (scale_->scaled()) {
+      at::_foreach_div_(gradients_, scale_->loss_scale);
+    }
+    scale_->stage->divided = true;
   }
 
  private:
-  void divide_and_check(const at::Tensor& divisor) const {
+  void divide(const at::Tensor& divisor) const {
+    const auto is_there = [&](const at::Tensor& gradient) { return gradient.device() == divisor.device(); };
+    if (std::all_of(gradients_.begin(), gradients_.end(), is_there)) return at::_foreach_div_(gradients_, divisor);
+    for (at::Tensor gradient : gradients_) gradient.div_(divisor.to(gradient.device()));
+  }
+
+  void divide_and_check() const {
     scale_->found_inf.zero_();
+    scale_->stage->checked = true;
     // In double, as torch.amp.GradScaler does: the reciprocal of a scale near float32's largest value is a denormal.
-    const at::Tensor factor = divisor.to(at::kDouble).reciprocal_().to(at::kFloat);
+    const at::Tensor factor = scale_->loss_scale.to(at::kDouble).reciprocal_().to(at::kFloat);
     // One call for gradients of one kind: the kernel takes no mixture.
     std::vector<at::Tensor> rest = gradients_, alike, others;
     while (!rest.empty()) {
@@ -154,7 +236,8 @@ class Gradients {
   }
 
   std::vector<at::Tensor> gradients_;
-  detail::GradientScale* scale_;  // of the optimizer that they belong to; nullptr: it has none
+  std::vector<at::Tensor> parts_;  // empty: gradients_
+  detail::GradientScale* scale_;   // of the optimizer that they belong to; nullptr: it has none
 };
 
 }  // namespace fulgurite

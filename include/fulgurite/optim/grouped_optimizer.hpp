@@ -19,6 +19,7 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <stdexcept>
 #include <string>
@@ -135,17 +136,20 @@ class GroupedOptimizer {
   void step() {
     const c10::NoGradGuard no_grad;
     const LetGo let_go{*this};
-    if (scale_.must_be_checked()) gradients().unscale();
+    scale_.begin_step(Derived::name);
+    if (scale_.must_be_checked()) gradients().divide_by_scale();
     bool steady = true;
     for (Group& group : groups_) steady &= gather(group);
     // Only a fused kernel heeds found_inf by itself, and it cannot take back a state that was made for it.
-    if (!(Derived::fused && steady) && scale_.skips()) return;
-    const at::Tensor divisor = scale_.divisor();
-    bring_rates();
-    for (Group& group : groups_) {
-      if (group.stale) arrange(group);
-      for (Part& part : group.parts) update(group, part, divisor);
+    if ((Derived::fused && steady) || !scale_.skips()) {
+      const at::Tensor divisor = scale_.divisor();
+      bring_rates();
+      for (Group& group : groups_) {
+        if (group.stale) arrange(group);
+        for (Part& part : group.parts) update(group, part, divisor);
+      }
     }
+    scale_.end_step();
   }
 
   /// Forgets all gradients.
@@ -158,16 +162,13 @@ class GroupedOptimizer {
         for (at::Tensor& parameter : group.parameters) parameter.mutable_grad().reset();
       }
     }
-    begin_anew();
+    scale_.stage->begin_anew();
   }
-  /// Forgets what was asked of the next update alone (a clipping coefficient that it was to take in), as zero_grad() does. For
-  /// who zeroes gradients by other means.
-  void begin_anew() { scale_.begin_anew(); }
 
   /// From now on the loss is multiplied by `scale`, so a step divides gradients by it. It writes into `found_inf` whether a
   /// gradient is not finite (1, else 0), and does nothing then. Both stay where they lie: float32, one element. An undefined
-  /// tensor: none.
-  void set_loss_scale(const at::Tensor& scale, const at::Tensor& found_inf) {
+  /// tensor: none. An fg::LossScale, which calls this, also gives the `stage` that it shares.
+  void set_loss_scale(const at::Tensor& scale, const at::Tensor& found_inf, std::shared_ptr<GradientStage> stage = nullptr) {
     for (const at::Tensor& tensor : {scale, found_inf}) {
       if (tensor.defined() && (tensor.numel() != 1 || tensor.scalar_type() != at::kFloat)) {
         throw std::invalid_argument("fulgurite: " + std::string(Derived::name) + " takes a loss scale and a found_inf of one "
@@ -176,22 +177,29 @@ class GroupedOptimizer {
       }
     }
     const auto number = [](const at::Tensor& tensor) { return tensor.defined() ? tensor.view(at::IntArrayRef{}) : tensor; };
-    scale_.loss_scale = number(scale);  // views, since the operators want no dimension
-    scale_.found_inf = number(found_inf);
+    scale_.set(number(scale), number(found_inf), std::move(stage));  // views, since the operators want no dimension
     revision_ = next_revision();
   }
 
+  /// Throws std::invalid_argument for a sparse gradient, which step() would refuse.
   Gradients gradients() {
     const c10::NoGradGuard no_grad;
-    std::vector<at::Tensor> all;
+    std::vector<at::Tensor> all, flat;
     for (Group& group : groups_) {
-      if (group.flat) group.flat->fetch(Derived::name);
-      all.reserve(all.size() + group.parameters.size());
-      for (const at::Tensor& parameter : group.parameters) {
-        if (const at::Tensor& gradient = gradient_of(parameter); gradient.defined()) all.push_back(gradient);
+      if (group.flat) {
+        require_usable_gradients(group);
+        group.flat->fetch(Derived::name);
+        for (const at::Tensor& memory : group.flat->flats()) flat.push_back(gradient_of(memory));
+      }
+      all.reserve(all.size() + group.given.size());
+      for (std::size_t i = 0; i < group.given.size(); ++i) {
+        const at::Tensor& gradient = gradient_of(group.given[i]);
+        if (!gradient.defined()) continue;
+        if (gradient.layout() != at::kStrided) refuse(gradient, group.given[i], group.number(i));
+        all.push_back(gradient);
       }
     }
-    return Gradients(std::move(all), &scale_);
+    return flat.empty() ? Gradients(std::move(all), &scale_) : Gradients(std::move(flat), std::move(all), &scale_);
   }
 
   std::int64_t group_count() const { return static_cast<std::int64_t>(groups_.size()); }
@@ -236,13 +244,14 @@ class GroupedOptimizer {
   }
 
   /// Another number after whatever makes updates other ones, but for the step and for a learning rate that lies in a tensor where
-  /// the kernels run. What was asked of the next update alone (gradients that were clipped or unscaled before) makes it one that
-  /// no other update has.
-  std::uint64_t revision() const { return scale_.is_pending() ? next_revision() : revision_; }
+  /// the kernels run.
+  std::uint64_t revision() const { return revision_; }
 
   double lr(std::int64_t group) const { return at(group).options.lr; }
+  /// Throws std::invalid_argument for a rate that the optimizer could not be made with.
   void set_lr(std::int64_t group, double lr) {
     Group& changed = at(group);
+    lr = valid_lr(Derived::name, lr);
     changed.options.lr = lr;
     double& rate = *changed.lr.template mutable_data_ptr<double>();
     if (std::exchange(rate, lr) == lr) return;
@@ -269,11 +278,18 @@ class GroupedOptimizer {
   {
     return momentum_of(at(group).options);
   }
+  /// Throws std::invalid_argument for a momentum that the optimizer could not be made with.
   void set_momentum(std::int64_t group, double momentum)
     requires(HasBetas<Options> || HasMomentumOption<Options>)
   {
     double& current = momentum_of(at(group).options);
     if (current == momentum) return;
+    Options changed = at(group).options;
+    momentum_of(changed) = momentum;
+    if (const char* problem = changed.problem()) {
+      throw std::invalid_argument("fulgurite: " + std::string(Derived::name) + " " + problem + ", and set_momentum was given " +
+                                  std::to_string(momentum));
+    }
     at(group).stale |= (current == 0.0) != (momentum == 0.0);  // a momentum needs a buffer
     revision_ = next_revision();
     current = momentum;
@@ -377,7 +393,6 @@ class GroupedOptimizer {
       for (Group& group : optimizer.groups_) {
         for (Part& part : group.parts) part.gradients.let_go();
       }
-      optimizer.scale_.begin_anew();
     }
   };
 
@@ -389,7 +404,6 @@ class GroupedOptimizer {
       first += groups_.back().given.size();
       for (std::size_t i = 0; i < groups_.back().given.size(); ++i) require_suitable(groups_.back(), i);
     }
-    scale_.folds = Derived::fused;
     const c10::NoGradGuard no_grad;
     for (Group& group : groups_) {
       if (contiguous) group.flat.emplace(group.given);
@@ -397,8 +411,6 @@ class GroupedOptimizer {
       group.lr = at::scalar_tensor(group.options.lr, at::kDouble);
       group.state.resize(group.parameters.size());
       for (std::size_t i = 0; i < group.parameters.size(); ++i) {
-        // The kernels take the divisor in float32 only: too coarse for float64, and not the type of bfloat16 norms.
-        scale_.folds &= group.parameters[i].scalar_type() == at::kFloat;
         if constexpr (Derived::eager) make_missing_state(group, i);
       }
     }

@@ -121,7 +121,7 @@ class LBFGS {
   Gradients gradients() const {
     std::vector<at::Tensor> all;
     for (const at::Tensor& parameter : parameters_) {
-      if (parameter.grad().defined()) all.push_back(parameter.grad());
+      if (at::Tensor values = detail::gradient_values(parameter); values.defined()) all.push_back(std::move(values));
     }
     return Gradients(std::move(all));
   }
@@ -132,7 +132,8 @@ class LBFGS {
 
   std::int64_t group_count() const { return 1; }
   double lr(std::int64_t) const { return options_.lr; }
-  void set_lr(std::int64_t, double lr) { options_.lr = lr; }
+  /// Throws std::invalid_argument for a rate that the optimizer could not be made with.
+  void set_lr(std::int64_t, double lr) { options_.lr = detail::valid_lr(name, lr); }
   const std::vector<at::Tensor>& parameters(std::int64_t = 0) const { return parameters_; }
   /// Calls f(parameter) for each.
   template <class F>
@@ -232,7 +233,7 @@ class LBFGS {
 
   static Number number(const at::Tensor& tensor) { return {tensor.item<double>(), tensor.scalar_type()}; }
   static Number dot(const at::Tensor& a, const at::Tensor& b) { return number(a.dot(b)); }
-  static Number largest(const at::Tensor& tensor) { return number(tensor.abs().max()); }
+  static Number largest(const at::Tensor& tensor) { return tensor.numel() == 0 ? Number(0.0) : number(tensor.abs().max()); }
 
   /// -(inverse Hessian) * gradient, by the two loops over what is remembered.
   at::Tensor direction(const at::Tensor& gradient) const {

@@ -11,7 +11,11 @@
 #include <c10/core/Device.h>
 #include <c10/core/GradMode.h>
 
+#include <algorithm>
+#include <cmath>
+#include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <stdexcept>
 #include <string>
 #include <vector>
@@ -19,6 +23,7 @@
 #include <fulgurite/policies/policy.hpp>
 #include <fulgurite/policies/precision.hpp>
 #include <fulgurite/tensors/number.hpp>
+#include "gradients.hpp"
 #include "state_dict.hpp"
 
 namespace fulgurite {
@@ -33,12 +38,15 @@ namespace fulgurite {
 ///     optimizer.gradients().unscale();              // only if something looks at gradients before the step
 ///     optimizer.step();                             // not made if a gradient is not finite
 ///     scale.update();
+///
+/// Of each optimizer there is one step, and at most one unscale() before it, between two calls of update(), or of its
+/// zero_grad(): another one throws std::logic_error, as it would divide the gradients twice.
 class LossScale {
  public:
-  /// Throws std::invalid_argument for options that make no sense.
+  /// Throws std::invalid_argument for invalid options.
   explicit LossScale(const LossScaleOptions& options = {}, at::Device device = at::kCPU)
       : options_(options),
-        scale_(at::full({}, options.initial_scale, at::TensorOptions(device).dtype(at::kFloat))),
+        scale_(at::full({}, options.enabled ? options.initial_scale : 1.0, at::TensorOptions(device).dtype(at::kFloat))),
         growth_tracker_(at::zeros({}, at::TensorOptions(device).dtype(at::kInt))) {
     detail::require_sensible(options);
   }
@@ -46,35 +54,89 @@ class LossScale {
   /// From now on `optimizer` divides its gradients by the scale, and skips a step whose gradients overflowed.
   template <class Optimizer>
   void attach(Optimizer& optimizer) {
-    overflows_.push_back(at::zeros({}, scale_.options()));
-    optimizer.set_loss_scale(scale_, overflows_.back());
+    if (!options_.enabled) return;
+    Attached& attached = attached_.emplace_back(Attached{at::zeros({}, scale_.options()), nullptr});
+    if constexpr (requires { optimizer.set_loss_scale(scale_, attached.overflow, attached.stage); }) {
+      attached.stage = std::make_shared<detail::GradientStage>();
+      optimizer.set_loss_scale(scale_, attached.overflow, attached.stage);
+    } else {
+      optimizer.set_loss_scale(scale_, attached.overflow);
+    }
   }
 
-  /// The loss, multiplied by the scale.
-  at::Tensor scaled(const at::Tensor& loss) const { return loss.mul(scale_); }
+  /// False: losses are not multiplied, and all other calls do nothing.
+  bool is_enabled() const { return options_.enabled; }
 
-  /// The factor as it lies on its device: float32, no dimension.
+  /// The loss, multiplied by the scale.
+  at::Tensor scaled(const at::Tensor& loss) const { return options_.enabled ? loss.mul(scale_) : loss; }
+
+  /// The factor on its device: float32, no dimension.
   const at::Tensor& factor() const { return scale_; }
 
   /// Whether the last step of the `index`-th optimizer attached was skipped. On a GPU this waits for the step.
-  bool skipped(std::size_t index = 0) const { return read_number(overflows_.at(index)) != 0.0; }
+  bool skipped(std::size_t index = 0) const {
+    return options_.enabled && read_number(attached_.at(index).overflow) != 0.0;
+  }
 
-  /// Once a batch, after all steps: lets the scale fall or grow.
+  /// Once per batch, after all steps: lets the scale fall or grow. Throws std::logic_error if no optimizer has checked
+  /// gradients for overflow since the last update().
   void update() {
+    if (!options_.enabled) return;
+    require_checks();
     const c10::NoGradGuard no_grad;
-    const at::Tensor overflow = overflows_.size() == 1 ? overflows_.front() : at::stack(overflows_).amax();
+    std::vector<at::Tensor> overflows;
+    for (const Attached& attached : attached_) overflows.push_back(attached.overflow);
+    const at::Tensor overflow = overflows.size() == 1 ? overflows.front() : at::stack(overflows).amax();
     at::_amp_update_scale_(scale_, growth_tracker_, overflow, options_.growth_factor, options_.backoff_factor,
                            options_.growth_interval);
-    for (at::Tensor& found : overflows_) found.zero_();
+    begin_anew();
+  }
+  /// Once per batch, after all steps: the scale becomes `new_scale`, whatever overflowed. Throws std::invalid_argument unless
+  /// it is above 0 and finite.
+  void update(double new_scale) {
+    if (!options_.enabled) return;
+    if (!(new_scale > 0.0 && std::isfinite(new_scale))) {
+      throw std::invalid_argument("fulgurite: a loss scale is above 0 and finite, and update was given " +
+                                  std::to_string(new_scale));
+    }
+    scale_.fill_(new_scale);
+    begin_anew();
+  }
+  /// Once per batch, after all steps: the scale becomes the number in `new_scale`, which is not read on the host. Throws
+  /// std::invalid_argument unless it is one element that requires no gradient, on the scale's device.
+  void update(const at::Tensor& new_scale) {
+    if (!options_.enabled) return;
+    if (!new_scale.defined() || new_scale.numel() != 1 || new_scale.requires_grad() || new_scale.device() != scale_.device()) {
+      throw std::invalid_argument("fulgurite: update takes a new loss scale of one element that requires no gradient, on " +
+                                  scale_.device().str());
+    }
+    scale_.copy_(new_scale.view(at::IntArrayRef{}));
+    begin_anew();
   }
 
   double scale() const { return read_number(scale_); }
   /// Steps since the scale last changed.
   std::int64_t growth_tracker() const { return growth_tracker_.item<std::int64_t>(); }
 
-  /// In the layout of Python's `GradScaler.state_dict()`.
+  double growth_factor() const { return options_.growth_factor; }
+  double backoff_factor() const { return options_.backoff_factor; }
+  std::int64_t growth_interval() const { return options_.growth_interval; }
+  // Each throws std::invalid_argument for what the constructor refuses.
+  void set_growth_factor(double factor) { set(&LossScaleOptions::growth_factor, factor); }
+  void set_backoff_factor(double factor) { set(&LossScaleOptions::backoff_factor, factor); }
+  void set_growth_interval(std::int64_t interval) { set(&LossScaleOptions::growth_interval, interval); }
+
+  /// New gradients have come: each optimizer may step on its own again before the next update(). For a trainer, which knows it.
+  void begin_backward() {
+    for (const Attached& attached : attached_) {
+      if (attached.stage) attached.stage->stepped = false;
+    }
+  }
+
+  /// In the layout of Python's `GradScaler.state_dict()`: empty if it is not enabled.
   c10::IValue state_dict() const {
     auto dict = detail::new_dict(c10::StringType::get());
+    if (!options_.enabled) return dict;
     dict.insert("scale", scale());
     dict.insert("growth_factor", options_.growth_factor);
     dict.insert("backoff_factor", options_.backoff_factor);
@@ -83,9 +145,14 @@ class LossScale {
     return dict;
   }
 
-  /// Takes what `state_dict()` gave here or in Python. Throws std::invalid_argument before anything is changed.
+  /// Takes what `state_dict()` gave here or in Python; does nothing if it is not enabled. Throws std::invalid_argument before
+  /// anything is changed.
   void load_state_dict(const c10::IValue& state_dict) {
+    if (!options_.enabled) return;
     const c10::NoGradGuard no_grad;
+    if (state_dict.isGenericDict() && state_dict.toGenericDict().empty()) {
+      throw std::invalid_argument("fulgurite: this state of a loss scale is empty: it was saved by one that was not enabled");
+    }
     const auto number = [&](const char* key) {
       if (state_dict.isGenericDict()) {
         const auto dict = state_dict.toGenericDict();
@@ -96,8 +163,10 @@ class LossScale {
       throw std::invalid_argument(std::string("fulgurite: this is not the state of a loss scale: it has no number `") + key +
                                   "`");
     };
-    const LossScaleOptions options{number("scale"), number("growth_factor"), number("backoff_factor"),
-                                   static_cast<std::int64_t>(number("growth_interval"))};
+    const LossScaleOptions options{.initial_scale = number("scale"),
+                                   .growth_factor = number("growth_factor"),
+                                   .backoff_factor = number("backoff_factor"),
+                                   .growth_interval = static_cast<std::int64_t>(number("growth_interval"))};
     const double tracker = number("_growth_tracker");
     detail::require_sensible(options);
     options_ = options;
@@ -106,10 +175,39 @@ class LossScale {
   }
 
  private:
+  struct Attached {
+    at::Tensor overflow;                          // 1 if a gradient was not finite
+    std::shared_ptr<detail::GradientStage> stage;  // nullptr: the optimizer does not say what it has done
+  };
+
+  template <class Number>
+  void set(Number LossScaleOptions::*field, Number value) {
+    LossScaleOptions options = options_;
+    options.*field = value;
+    detail::require_sensible(options);
+    options_ = options;
+  }
+
+  void require_checks() const {
+    const auto has_checked = [](const Attached& attached) { return !attached.stage || attached.stage->checked; };
+    if (std::any_of(attached_.begin(), attached_.end(), has_checked)) return;
+    throw std::logic_error(std::string("fulgurite: update() of a loss scale ") +
+                           (attached_.empty() ? "that no optimizer is attached to: call attach(optimizer) once, before training"
+                                              : "without a step of an optimizer that has gradients since the last one: call "
+                                                "update() after the step"));
+  }
+
+  void begin_anew() {
+    for (const Attached& attached : attached_) {
+      attached.overflow.zero_();
+      if (attached.stage) *attached.stage = {};
+    }
+  }
+
   LossScaleOptions options_;
   at::Tensor scale_;
-  at::Tensor growth_tracker_;          // steps since the scale last changed: int32
-  std::vector<at::Tensor> overflows_;  // one an optimizer: 1 if a gradient was not finite
+  at::Tensor growth_tracker_;  // steps since the scale last changed: int32
+  std::vector<Attached> attached_;
 };
 
 }  // namespace fulgurite

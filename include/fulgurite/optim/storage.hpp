@@ -15,7 +15,7 @@
 
 namespace fulgurite {
 
-/// Parameters and gradients of a group lie in one memory each: one norm, one update, one write, whatever their number.
+/// Parameters and gradients of a group are stored in one memory each: one update and one write, whatever their number.
 /// Given to an optimizer as its last argument: `fg::AdamW(parameters, options, fg::Contiguous{})`. A parameter without
 /// gradient then has a gradient of 0, so weight decay and momenta go on moving it. Without this, gradients lie where
 /// autograd leaves them.
@@ -70,7 +70,7 @@ class FlatStorage {
   /// parameter has left its place.
   void fetch(const std::string& optimizer) {
     for (std::size_t i = 0; i < parameters_.size(); ++i) {
-      if (parameters_[i].const_data_ptr() != address(flats_[slices_[i].flat], i)) {
+      if (!is_there(parameters_[i], flats_[slices_[i].flat], i)) {
         throw std::invalid_argument("fulgurite: " + optimizer + " with fg::Contiguous has lost a parameter, whose memory "
                                     "was replaced: move the model to its device and number format before the optimizer "
                                     "is made");
@@ -79,7 +79,7 @@ class FlatStorage {
     for (std::size_t i = 0; i < parameters_.size(); ++i) {
       at::Tensor& gradient = parameters_[i].mutable_grad();
       const at::Tensor& flat = flats_[slices_[i].flat].grad();
-      if (gradient.defined() && gradient.const_data_ptr() == address(flat, i)) continue;
+      if (gradient.defined() && is_there(gradient, flat, i)) continue;
       const at::Tensor place = slices_[i].of(flat, parameters_[i]);
       if (gradient.defined()) {
         place.copy_(gradient);
@@ -102,9 +102,11 @@ class FlatStorage {
     return a.device() == b.device() && a.scalar_type() == b.scalar_type();
   }
 
-  const void* address(const at::Tensor& flat, std::size_t i) const {
-    return static_cast<const char*>(flat.const_data_ptr()) +
-           slices_[i].offset * static_cast<std::int64_t>(flat.element_size());
+  /// A tensor without elements has no address.
+  bool is_there(const at::Tensor& tensor, const at::Tensor& flat, std::size_t i) const {
+    return tensor.numel() == 0 ||
+           tensor.const_data_ptr() == static_cast<const char*>(flat.const_data_ptr()) +
+                                          slices_[i].offset * static_cast<std::int64_t>(flat.element_size());
   }
 
   std::vector<at::Tensor> parameters_;

@@ -13,6 +13,7 @@
 
 #include <concepts>
 #include <cstdint>
+#include <memory>
 #include <stdexcept>
 #include <string>
 #include <typeinfo>
@@ -48,9 +49,10 @@ class TorchOptimizer {
   void step()
     requires(!needs_closure)
   {
-    if (scale_.must_be_checked()) gradients().unscale();
+    scale_.begin_step(name.c_str());
+    if (scale_.must_be_checked()) gradients().divide_by_scale();
     if (!scale_.skips()) optimizer_.step();
-    scale_.begin_anew();
+    scale_.end_step();
   }
 
   /// `closure()` is the loss. Throws std::logic_error if it gives none: LibTorch's LBFGS could not go on.
@@ -67,22 +69,21 @@ class TorchOptimizer {
 
   void zero_grad() {
     optimizer_.zero_grad();
-    scale_.begin_anew();
+    scale_.stage->begin_anew();
   }
 
   /// As of the optimizers of this library: a step divides gradients by `scale`, writes into `found_inf` whether one of them is
   /// not finite, and does nothing then.
-  void set_loss_scale(at::Tensor scale, at::Tensor found_inf)
+  void set_loss_scale(at::Tensor scale, at::Tensor found_inf, std::shared_ptr<detail::GradientStage> stage = nullptr)
     requires(!needs_closure)
   {
-    scale_.loss_scale = std::move(scale);
-    scale_.found_inf = std::move(found_inf);
+    scale_.set(std::move(scale), std::move(found_inf), std::move(stage));
   }
 
   Gradients gradients() {
     std::vector<at::Tensor> all;
     for_each_parameter([&](const at::Tensor& parameter) {
-      if (parameter.grad().defined()) all.push_back(parameter.grad());
+      if (at::Tensor values = detail::gradient_values(parameter); values.defined()) all.push_back(std::move(values));
     });
     return Gradients(std::move(all), &scale_);
   }

@@ -15,6 +15,7 @@
 #include <tuple>
 
 #include <fulgurite/schedulers/driven_schedule.hpp>
+#include "parameters.hpp"
 
 namespace fulgurite {
 
@@ -26,7 +27,8 @@ class TorchRates {
 
   std::int64_t group_count() const { return static_cast<std::int64_t>(optimizer_->param_groups().size()); }
   double lr(std::int64_t group) const { return options(group).get_lr(); }
-  void set_lr(std::int64_t group, double lr) { options(group).set_lr(lr); }
+  /// Throws std::invalid_argument for a rate that no optimizer can be made with.
+  void set_lr(std::int64_t group, double lr) { options(group).set_lr(detail::valid_lr("the optimizer", lr)); }
 
   /// 0 if the optimizer has none.
   double momentum(std::int64_t group) const {
@@ -40,10 +42,15 @@ class TorchRates {
     });
     return momentum;
   }
-  /// Throws std::invalid_argument if the optimizer has none.
+  /// Throws std::invalid_argument if the optimizer has none, and for one that it could not be made with.
   void set_momentum(std::int64_t group, double momentum) {
     const bool found = visit_momentum(group, [&](auto& of) {
-      if constexpr (requires { of.betas(); }) {
+      constexpr bool is_beta = requires { of.betas(); };
+      if (!(momentum >= 0.0) || (is_beta && momentum >= 1.0)) {
+        throw std::invalid_argument("fulgurite: the optimizer needs a momentum of 0 or more (a beta below 1), and set_momentum was "
+                                    "given " + std::to_string(momentum));
+      }
+      if constexpr (is_beta) {
         of.betas({momentum, std::get<1>(of.betas())});
       } else {
         of.momentum(momentum);

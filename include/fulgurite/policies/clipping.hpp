@@ -36,7 +36,7 @@ class NonFiniteGradient : public std::runtime_error {
 };
 
 /// Scales all gradients of the optimizer down together, so that their norm is at most `max`:
-/// g *= min(1, max / (norm + 1e-6)), as torch.nn.utils.clip_grad_norm_ does.
+/// g /= max(1, (norm + 1e-6) / max), the formula of torch.nn.utils.clip_grad_norm_.
 struct ClipNorm {
   using slot = slots::Clipping;
   static constexpr bool repeats = true;

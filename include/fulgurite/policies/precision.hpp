@@ -63,8 +63,10 @@ struct LossScaleOptions {
   double growth_factor = 2.0;           ///< of the scale, after `growth_interval` steps without overflow; above 1
   double backoff_factor = 0.5;          ///< of the scale, after an overflow; between 0 and 1
   std::int64_t growth_interval = 2000;  ///< steps without overflow, at least 1
+  bool enabled = true;                  ///< false: losses are not multiplied, and no step is skipped
 
   constexpr const char* problem() const {
+    if (!enabled) return nullptr;
     if (!(initial_scale > 0.0)) return "a loss scale needs an initial_scale above 0";
     if (!(growth_factor > 1.0)) return "a loss scale needs a growth_factor above 1";
     if (!(backoff_factor > 0.0 && backoff_factor < 1.0)) return "a loss scale needs a backoff_factor between 0 and 1";
@@ -89,7 +91,10 @@ struct Float16Mixed {
   std::int64_t growth_interval = 2000;  ///< steps without overflow, at least 1
 
   constexpr LossScaleOptions loss_scale() const {
-    return {initial_scale, growth_factor, backoff_factor, growth_interval};
+    return {.initial_scale = initial_scale,
+            .growth_factor = growth_factor,
+            .backoff_factor = backoff_factor,
+            .growth_interval = growth_interval};
   }
   constexpr const char* problem() const { return loss_scale().problem(); }
 

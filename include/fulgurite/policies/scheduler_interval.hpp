@@ -34,6 +34,9 @@ struct EveryStep {
     return frequency >= 1 ? nullptr : "EveryStep.frequency must be 1 or more";
   }
 
+  /// Calls f("EveryStep.frequency", interval.frequency): for the state of a schedule that advances so.
+  static constexpr void for_each_field(auto& interval, auto&& f) { f("EveryStep.frequency", interval.frequency); }
+
   friend constexpr bool operator==(EveryStep, EveryStep) = default;
   friend std::ostream& operator<<(std::ostream& out, EveryStep policy) {
     return detail::print(out, "EveryStep", detail::field("frequency", policy.frequency));
@@ -53,6 +56,9 @@ struct EveryBatch {
     return frequency >= 1 ? nullptr : "EveryBatch.frequency must be 1 or more";
   }
 
+  /// Calls f("EveryBatch.frequency", interval.frequency): for the state of a schedule that advances so.
+  static constexpr void for_each_field(auto& interval, auto&& f) { f("EveryBatch.frequency", interval.frequency); }
+
   friend constexpr bool operator==(EveryBatch, EveryBatch) = default;
   friend std::ostream& operator<<(std::ostream& out, EveryBatch policy) {
     return detail::print(out, "EveryBatch", detail::field("frequency", policy.frequency));
@@ -71,6 +77,9 @@ struct EveryEpoch {
   constexpr const char* problem() const {
     return frequency >= 1 ? nullptr : "EveryEpoch.frequency must be 1 or more";
   }
+
+  /// Calls f("EveryEpoch.frequency", interval.frequency): for the state of a schedule that advances so.
+  static constexpr void for_each_field(auto& interval, auto&& f) { f("EveryEpoch.frequency", interval.frequency); }
 
   friend constexpr bool operator==(EveryEpoch, EveryEpoch) = default;
   friend std::ostream& operator<<(std::ostream& out, EveryEpoch policy) {

@@ -38,6 +38,13 @@ struct AnnealTo {
     return period >= 0 ? nullptr : "AnnealTo.period must be 0 or more: the steps until the target";
   }
 
+  /// Calls f("AnnealTo.target", schedule.target) and so on: for the schedule's state.
+  static constexpr void for_each_field(auto& schedule, auto&& f) {
+    f("AnnealTo.target", schedule.target);
+    f("AnnealTo.period", schedule.period);
+    f("AnnealTo.anneal", schedule.anneal);
+  }
+
   friend bool operator==(const AnnealTo&, const AnnealTo&) = default;
   friend std::ostream& operator<<(std::ostream& out, const AnnealTo& schedule) {
     return detail::print(out, "AnnealTo", detail::field("target", schedule.target), detail::field("period", schedule.period),

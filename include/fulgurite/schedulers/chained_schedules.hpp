@@ -9,6 +9,7 @@
 #include <vector>
 
 #include <fulgurite/detail/print.hpp>
+#include "detail/fields.hpp"
 #include "detail/parts.hpp"
 #include "running_schedule.hpp"
 #include "schedule_state.hpp"
@@ -30,6 +31,7 @@ class ChainedSchedules {
   explicit ChainedSchedules(Schedules... schedules) : schedules_(std::move(schedules)...) {}
 
   const std::tuple<Schedules...>& schedules() const { return schedules_; }
+  std::tuple<Schedules...>& schedules() { return schedules_; }
 
   friend bool operator==(const ChainedSchedules&, const ChainedSchedules&) = default;
   friend std::ostream& operator<<(std::ostream& out, const ChainedSchedules& schedule) {
@@ -92,20 +94,30 @@ class ChainedSchedules {
       parts_.save(saved);
       return saved;
     }
+    /// Throws std::invalid_argument if the state is another kind's, or was saved with other values of a schedule.
     void load_state(const ScheduleState& saved) {
-      const auto steps = static_cast<std::int64_t>(saved.number("last_epoch"));
-      const auto& initial_lrs = saved.list("base_lrs", initial_lrs_.size());
-      const auto& last_lrs = saved.list("_last_lr", initial_lrs_.size());
-      parts_.load(saved);
-      steps_ = steps;
-      initial_lrs_ = initial_lrs;
-      last_lrs_ = last_lrs;
+      load(saved, [&] { parts_.load(saved); });
+    }
+    /// As load_state, but takes the values of the schedules over as well.
+    void take_over(const ScheduleState& saved) {
+      detail::with_fields_of(saved, schedule_, [&](const ChainedSchedules&) { load(saved, [&] { parts_.take_over(saved); }); });
     }
 
     std::int64_t steps() const { return steps_; }
     const ChainedSchedules& schedule() const { return schedule_; }
 
    private:
+    template <class LoadParts>
+    void load(const ScheduleState& saved, LoadParts load_parts) {
+      const auto steps = static_cast<std::int64_t>(saved.number("last_epoch"));
+      const auto& initial_lrs = saved.list("base_lrs", initial_lrs_.size());
+      const auto& last_lrs = saved.list("_last_lr", initial_lrs_.size());
+      load_parts();
+      steps_ = steps;
+      initial_lrs_ = initial_lrs;
+      last_lrs_ = last_lrs;
+    }
+
     detail::Parts<Schedules...> parts_;
     ChainedSchedules schedule_;
     std::int64_t steps_ = 0;

@@ -26,6 +26,12 @@ struct ConstantSchedule {
     return steps >= 1 ? nullptr : "ConstantSchedule.steps must be 1 or more";
   }
 
+  /// Calls f("ConstantSchedule.factor", schedule.factor) and so on: for the schedule's state.
+  static constexpr void for_each_field(auto& schedule, auto&& f) {
+    f("ConstantSchedule.factor", schedule.factor);
+    f("ConstantSchedule.steps", schedule.steps);
+  }
+
   friend constexpr bool operator==(ConstantSchedule, ConstantSchedule) = default;
   friend std::ostream& operator<<(std::ostream& out, ConstantSchedule schedule) {
     return detail::print(out, "ConstantSchedule", detail::field("factor", schedule.factor),

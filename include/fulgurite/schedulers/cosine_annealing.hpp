@@ -37,6 +37,12 @@ struct CosineAnnealing {
   constexpr std::int64_t length() const { return period; }
   static constexpr bool throws_beyond_length = false;
 
+  /// Calls f("CosineAnnealing.period", schedule.period) and so on: for the schedule's state.
+  static constexpr void for_each_field(auto& schedule, auto&& f) {
+    f("CosineAnnealing.period", schedule.period);
+    f("CosineAnnealing.min_lr", schedule.min_lr);
+  }
+
   friend constexpr bool operator==(CosineAnnealing, CosineAnnealing) = default;
   friend std::ostream& operator<<(std::ostream& out, CosineAnnealing schedule) {
     return detail::print(out, "CosineAnnealing", detail::field("period", schedule.period),

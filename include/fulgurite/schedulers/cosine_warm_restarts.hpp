@@ -38,6 +38,13 @@ struct CosineWarmRestarts {
     return min_lr >= 0.0 ? nullptr : "CosineWarmRestarts.min_lr must be 0 or more";
   }
 
+  /// Calls f("CosineWarmRestarts.period", schedule.period) and so on: for the schedule's state.
+  static constexpr void for_each_field(auto& schedule, auto&& f) {
+    f("CosineWarmRestarts.period", schedule.period);
+    f("CosineWarmRestarts.multiplier", schedule.multiplier);
+    f("CosineWarmRestarts.min_lr", schedule.min_lr);
+  }
+
   friend constexpr bool operator==(CosineWarmRestarts, CosineWarmRestarts) = default;
   friend std::ostream& operator<<(std::ostream& out, CosineWarmRestarts schedule) {
     return detail::print(out, "CosineWarmRestarts", detail::field("period", schedule.period),

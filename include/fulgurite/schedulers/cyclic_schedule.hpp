@@ -62,7 +62,8 @@ struct CyclicSchedule {
     return ScaledCyclicSchedule<Scale>(*this, std::move(function), by);
   }
 
-  /// What a group's rate is set to before anything else.
+  /// What a group's rate is set to when it is attached. As in PyTorch, step 0 then has the initial rate of the optimizer,
+  /// which is this one if no other schedule was attached before.
   double start_lr(std::int64_t group) const { return base_lr.at(group); }
 
   void require_groups(std::int64_t count) const {
@@ -77,6 +78,17 @@ struct CyclicSchedule {
     if (steps_up < 1) return "CyclicSchedule.steps_up must be 1 or more";
     if (steps_down && *steps_down < 0) return "CyclicSchedule.steps_down must be 0 or more";
     return gamma >= 0.0 ? nullptr : "CyclicSchedule.gamma must be 0 or more";
+  }
+
+  /// Calls f("CyclicSchedule.base_lr", schedule.base_lr) and so on: for the schedule's state.
+  static constexpr void for_each_field(auto& schedule, auto&& f) {
+    f("CyclicSchedule.base_lr", schedule.base_lr);
+    f("CyclicSchedule.max_lr", schedule.max_lr);
+    f("CyclicSchedule.steps_up", schedule.steps_up);
+    f("CyclicSchedule.steps_down", schedule.steps_down);
+    f("CyclicSchedule.mode", schedule.mode);
+    f("CyclicSchedule.gamma", schedule.gamma);
+    f("CyclicSchedule.momentum_range", schedule.momentum_range);
   }
 
   friend bool operator==(const CyclicSchedule&, const CyclicSchedule&) = default;
@@ -141,6 +153,12 @@ class ScaledCyclicSchedule {
   double start_lr(std::int64_t group) const { return cycle_.start_lr(group); }
   void require_groups(std::int64_t count) const { cycle_.require_groups(count); }
   const char* problem() const { return cycle_.problem(); }
+
+  /// Those of the cycle, and what the function is called with; the function itself cannot be compared.
+  static constexpr void for_each_field(auto& schedule, auto&& f) {
+    CyclicSchedule::for_each_field(schedule.cycle_, f);
+    f("CyclicSchedule.by", schedule.by_);
+  }
 
   friend std::ostream& operator<<(std::ostream& out, const ScaledCyclicSchedule& schedule) {
     return out << schedule.cycle_ << " scaled by " << (schedule.by_ == ScaleBy::cycle ? "cycle" : "step");

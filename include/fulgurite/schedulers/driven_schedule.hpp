@@ -48,8 +48,11 @@ class DrivenSchedule {
 
   /// What another run needs to go on. The optimizer's own rates are part of the optimizer's state, as in PyTorch.
   ScheduleState state() const { return running_.state(); }
-  /// Throws std::invalid_argument if the state is another kind's or of another number of groups, and changes nothing then.
+  /// Throws std::invalid_argument if the state is another kind's, of another number of groups or of a schedule with other
+  /// values, and changes nothing then.
   void load_state(const ScheduleState& saved) { running_.load_state(saved); }
+  /// As load_state, but the schedule gets the values that it was saved with.
+  void take_over(const ScheduleState& saved) { running_.take_over(saved); }
 
  private:
   Rates rates_;

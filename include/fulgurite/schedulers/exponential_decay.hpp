@@ -26,6 +26,11 @@ struct ExponentialDecay {
     return gamma > 0.0 ? nullptr : "ExponentialDecay.gamma must be above 0: the factor of every step, such as 0.95";
   }
 
+  /// Calls f("ExponentialDecay.gamma", schedule.gamma) and so on: for the schedule's state.
+  static constexpr void for_each_field(auto& schedule, auto&& f) {
+    f("ExponentialDecay.gamma", schedule.gamma);
+  }
+
   friend constexpr bool operator==(ExponentialDecay, ExponentialDecay) = default;
   friend std::ostream& operator<<(std::ostream& out, ExponentialDecay schedule) {
     return detail::print(out, "ExponentialDecay", detail::field("gamma", schedule.gamma));

@@ -37,6 +37,13 @@ struct LinearSchedule {
   constexpr std::int64_t length() const { return steps; }
   static constexpr bool throws_beyond_length = false;
 
+  /// Calls f("LinearSchedule.start_factor", schedule.start_factor) and so on: for the schedule's state.
+  static constexpr void for_each_field(auto& schedule, auto&& f) {
+    f("LinearSchedule.start_factor", schedule.start_factor);
+    f("LinearSchedule.end_factor", schedule.end_factor);
+    f("LinearSchedule.steps", schedule.steps);
+  }
+
   friend constexpr bool operator==(LinearSchedule, LinearSchedule) = default;
   friend std::ostream& operator<<(std::ostream& out, LinearSchedule schedule) {
     return detail::print(out, "LinearSchedule", detail::field("start_factor", schedule.start_factor),

@@ -38,6 +38,12 @@ struct LinearWarmup {
   constexpr std::int64_t length() const { return steps; }
   static constexpr bool throws_beyond_length = false;
 
+  /// Calls f("LinearWarmup.steps", schedule.steps) and so on: for the schedule's state.
+  static constexpr void for_each_field(auto& schedule, auto&& f) {
+    f("LinearWarmup.steps", schedule.steps);
+    f("LinearWarmup.start_factor", schedule.start_factor);
+  }
+
   friend constexpr bool operator==(LinearWarmup, LinearWarmup) = default;
   friend std::ostream& operator<<(std::ostream& out, LinearWarmup schedule) {
     return detail::print(out, "LinearWarmup", detail::field("steps", schedule.steps),

@@ -34,6 +34,12 @@ struct MultiStepDecay {
     return nullptr;
   }
 
+  /// Calls f("MultiStepDecay.milestones", schedule.milestones) and so on: for the schedule's state.
+  static constexpr void for_each_field(auto& schedule, auto&& f) {
+    f("MultiStepDecay.milestones", schedule.milestones);
+    f("MultiStepDecay.gamma", schedule.gamma);
+  }
+
   friend bool operator==(const MultiStepDecay&, const MultiStepDecay&) = default;
   friend std::ostream& operator<<(std::ostream& out, const MultiStepDecay& schedule) {
     return detail::print(out, "MultiStepDecay", detail::field("milestones", detail::Listed{schedule.milestones}),

@@ -74,6 +74,20 @@ struct OneCycle {
   std::int64_t length() const { return steps(); }
   static constexpr bool throws_beyond_length = true;
 
+  /// Calls f("OneCycle.max_lr", schedule.max_lr) and so on: for the schedule's state.
+  static constexpr void for_each_field(auto& schedule, auto&& f) {
+    f("OneCycle.max_lr", schedule.max_lr);
+    f("OneCycle.total_steps", schedule.total_steps);
+    f("OneCycle.epochs", schedule.epochs);
+    f("OneCycle.steps_per_epoch", schedule.steps_per_epoch);
+    f("OneCycle.rising", schedule.rising);
+    f("OneCycle.div_factor", schedule.div_factor);
+    f("OneCycle.final_div_factor", schedule.final_div_factor);
+    f("OneCycle.anneal", schedule.anneal);
+    f("OneCycle.three_phase", schedule.three_phase);
+    f("OneCycle.momentum_range", schedule.momentum_range);
+  }
+
   friend bool operator==(const OneCycle&, const OneCycle&) = default;
   friend std::ostream& operator<<(std::ostream& out, const OneCycle& schedule) {
     return detail::print(out, "OneCycle", detail::field("max_lr", schedule.max_lr),

@@ -24,6 +24,8 @@ class PerGroup {
   /// The value of a group.
   double at(std::int64_t group) const { return values_[listed_ ? static_cast<std::size_t>(group) : 0]; }
 
+  const std::vector<double>& values() const { return values_; }
+
   /// `holds(value)` for each of them.
   template <class Predicate>
   bool all(Predicate holds) const {

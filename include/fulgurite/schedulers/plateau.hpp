@@ -114,6 +114,18 @@ struct Plateau {
     return nullptr;
   }
 
+  /// Calls f("Plateau.mode", schedule.mode) and so on: for the schedule's state.
+  static constexpr void for_each_field(auto& schedule, auto&& f) {
+    f("Plateau.mode", schedule.mode);
+    f("Plateau.factor", schedule.factor);
+    f("Plateau.patience", schedule.patience);
+    f("Plateau.threshold", schedule.threshold);
+    f("Plateau.threshold_mode", schedule.threshold_mode);
+    f("Plateau.cooldown", schedule.cooldown);
+    f("Plateau.min_lr", schedule.min_lr);
+    f("Plateau.eps", schedule.eps);
+  }
+
   friend bool operator==(const Plateau&, const Plateau&) = default;
   friend std::ostream& operator<<(std::ostream& out, const Plateau& schedule) {
     out << "Plateau<\"" << monitor();

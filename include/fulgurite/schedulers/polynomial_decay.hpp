@@ -32,6 +32,12 @@ struct PolynomialDecay {
   constexpr std::int64_t length() const { return steps; }
   static constexpr bool throws_beyond_length = false;
 
+  /// Calls f("PolynomialDecay.steps", schedule.steps) and so on: for the schedule's state.
+  static constexpr void for_each_field(auto& schedule, auto&& f) {
+    f("PolynomialDecay.steps", schedule.steps);
+    f("PolynomialDecay.power", schedule.power);
+  }
+
   friend constexpr bool operator==(PolynomialDecay, PolynomialDecay) = default;
   friend std::ostream& operator<<(std::ostream& out, PolynomialDecay schedule) {
     return detail::print(out, "PolynomialDecay", detail::field("steps", schedule.steps),

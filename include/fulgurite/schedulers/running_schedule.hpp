@@ -13,6 +13,7 @@
 
 #include <fulgurite/optim/optimizer.hpp>
 #include <fulgurite/policies/policy.hpp>
+#include "detail/fields.hpp"
 #include "schedule_state.hpp"
 #include "scheduler.hpp"
 
@@ -60,7 +61,8 @@ class RunningPure : public LastRates {
   void attach(Optimizer& optimizer, std::vector<double>& initial_lrs) {
     const std::int64_t groups = optimizer.group_count();
     if constexpr (requires { schedule_.require_groups(groups); }) schedule_.require_groups(groups);
-    if constexpr (requires { schedule_.start_lr(groups); }) {  // CyclicSchedule writes its own before all else
+    constexpr bool starts_anew = requires { schedule_.start_lr(groups); };
+    if constexpr (starts_anew) {  // CyclicSchedule writes its own before all else
       for (std::int64_t group = 0; group < groups; ++group) optimizer.set_lr(group, schedule_.start_lr(group));
     }
     take_initial_lrs(optimizer, initial_lrs);
@@ -76,6 +78,10 @@ class RunningPure : public LastRates {
     }
     step_ = 0;
     write(optimizer, Arrival::attached);
+    if constexpr (starts_anew) {
+      set_lrs(optimizer, base_lrs_);
+      read_last_lrs(optimizer);
+    }
   }
 
   /// One step on.
@@ -108,15 +114,26 @@ class RunningPure : public LastRates {
     saved.set("last_epoch", static_cast<double>(step_));
     saved.set("base_lrs", base_lrs_);
     saved.set("_last_lr", last_lrs_);
+    save_fields(schedule_, saved);
     return saved;
   }
+  /// Throws std::invalid_argument if the state is another kind's, or was saved with other values of the schedule.
   void load_state(const ScheduleState& saved) {
+    require_same_fields(schedule_, saved);
     const auto step = static_cast<std::int64_t>(saved.number("last_epoch"));
     const auto& base_lrs = saved.list("base_lrs", base_lrs_.size());
     const auto& last_lrs = saved.list("_last_lr", base_lrs_.size());
     step_ = step;
     base_lrs_ = base_lrs;
     last_lrs_ = last_lrs;
+  }
+  /// As load_state, but takes the values of the schedule over as well.
+  void take_over(const ScheduleState& saved) {
+    with_fields_of(saved, schedule_, [&](const Schedule& taken) {
+      const auto groups = static_cast<std::int64_t>(base_lrs_.size());
+      if constexpr (requires { taken.require_groups(groups); }) taken.require_groups(groups);
+      load_state(saved);
+    });
   }
 
   std::int64_t steps() const { return step_; }
@@ -188,9 +205,12 @@ class RunningOnMetric : public LastRates {
     saved.set("last_epoch", static_cast<double>(step_));
     schedule_.save(state_, saved);
     saved.set("_last_lr", last_lrs_);
+    save_fields(schedule_, saved);
     return saved;
   }
+  /// Throws std::invalid_argument if the state is another kind's, or was saved with other values of the schedule.
   void load_state(const ScheduleState& saved) {
+    require_same_fields(schedule_, saved);
     const auto step = static_cast<std::int64_t>(saved.number("last_epoch"));
     const auto& last_lrs = saved.list("_last_lr", last_lrs_.size());
     auto state = state_;
@@ -198,6 +218,14 @@ class RunningOnMetric : public LastRates {
     state_ = state;
     step_ = step;
     last_lrs_ = last_lrs;
+  }
+  /// As load_state, but takes the values of the schedule over as well.
+  void take_over(const ScheduleState& saved) {
+    with_fields_of(saved, schedule_, [&](const Schedule& taken) {
+      const auto groups = static_cast<std::int64_t>(last_lrs_.size());
+      if constexpr (requires { taken.require_groups(groups); }) taken.require_groups(groups);
+      load_state(saved);
+    });
   }
 
   std::int64_t steps() const { return step_; }
@@ -227,7 +255,8 @@ struct running_of<Schedule> {
 }  // namespace detail
 
 /// A schedule with its progress on one optimizer: `attach(optimizer, initial_lrs)`, then `advance(optimizer)` or, for one
-/// that follows a metric, `advance(optimizer, metric)`; `state()` and `load_state(state)` carry it over to another run.
+/// that follows a metric, `advance(optimizer, metric)`; `state()` and `load_state(state)` carry it over to another run whose
+/// schedule has the same values, `take_over(state)` the values as well.
 template <Scheduler Schedule>
 using RunningSchedule = typename detail::running_of<Schedule>::type;
 

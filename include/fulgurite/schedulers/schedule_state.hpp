@@ -11,6 +11,12 @@
 
 namespace fulgurite {
 
+/// What becomes of a schedule whose values (a period, a factor) are not those that it was saved with.
+enum class ScheduleValues {
+  must_match,  ///< it is refused, with the value that differs
+  taken_over,  ///< it gets those that it was saved with
+};
+
 /// Named numbers, with the names of PyTorch's state_dict (`last_epoch`, `base_lrs`, `_last_lr`, `best`, …). A single
 /// number is a list of one; the parts of a sequence or chain have names like `_schedulers.0.last_epoch`.
 class ScheduleState {

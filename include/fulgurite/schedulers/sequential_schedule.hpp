@@ -12,6 +12,7 @@
 #include <vector>
 
 #include <fulgurite/detail/print.hpp>
+#include "detail/fields.hpp"
 #include "detail/parts.hpp"
 #include "running_schedule.hpp"
 #include "schedule_state.hpp"
@@ -36,12 +37,16 @@ class SequentialSchedule {
   }
 
   const std::tuple<Schedules...>& schedules() const { return schedules_; }
+  std::tuple<Schedules...>& schedules() { return schedules_; }
   const auto& milestones() const { return milestones_; }
 
   const char* problem() const {
     if (!std::is_sorted(milestones_.begin(), milestones_.end())) return "SequentialSchedule's milestones must ascend";
     return milestones_.front() >= 0 ? nullptr : "SequentialSchedule's milestones must be 0 or more";
   }
+
+  /// Calls f("SequentialSchedule.milestones", …): for the schedule's state, which has those of its parts beside it.
+  static constexpr void for_each_field(auto& schedule, auto&& f) { f("SequentialSchedule.milestones", schedule.milestones_); }
 
   friend bool operator==(const SequentialSchedule&, const SequentialSchedule&) = default;
   friend std::ostream& operator<<(std::ostream& out, const SequentialSchedule& schedule) {
@@ -54,7 +59,7 @@ class SequentialSchedule {
   class Running : public detail::LastRates {
    public:
     explicit Running(SequentialSchedule schedule)
-        : milestones_(schedule.milestones_), parts_(schedule.schedules_), schedule_(std::move(schedule)) {
+        : parts_(schedule.schedules_), schedule_(std::move(schedule)) {
       detail::require_sensible(schedule_);
     }
 
@@ -72,9 +77,10 @@ class SequentialSchedule {
     template <class Optimizer>
     void advance(Optimizer& optimizer) {
       ++steps_;
-      const auto passed = std::upper_bound(milestones_.begin(), milestones_.end(), steps_) - milestones_.begin();
+      const auto& milestones = schedule_.milestones_;
+      const auto passed = std::upper_bound(milestones.begin(), milestones.end(), steps_) - milestones.begin();
       const auto now = static_cast<std::size_t>(passed);
-      const bool takes_over = now > 0 && milestones_[now - 1] == steps_;
+      const bool takes_over = now > 0 && milestones[now - 1] == steps_;
       parts_.visit(now, [&](auto& part) { takes_over ? part.restart(optimizer) : part.advance(optimizer); });
       read_last_lrs(optimizer);
     }
@@ -104,24 +110,35 @@ class SequentialSchedule {
       saved.set("last_epoch", static_cast<double>(steps_));
       saved.set("base_lrs", initial_lrs_);
       saved.set("_last_lr", last_lrs_);
+      detail::save_fields(schedule_, saved);
       parts_.save(saved);
       return saved;
     }
+    /// Throws std::invalid_argument if the state is another kind's, or was saved with other values of a schedule.
     void load_state(const ScheduleState& saved) {
-      const auto steps = static_cast<std::int64_t>(saved.number("last_epoch"));
-      const auto& initial_lrs = saved.list("base_lrs", initial_lrs_.size());
-      const auto& last_lrs = saved.list("_last_lr", initial_lrs_.size());
-      parts_.load(saved);
-      steps_ = steps;
-      initial_lrs_ = initial_lrs;
-      last_lrs_ = last_lrs;
+      detail::require_same_fields(schedule_, saved);
+      load(saved, [&] { parts_.load(saved); });
+    }
+    /// As load_state, but takes the values of the schedules over as well.
+    void take_over(const ScheduleState& saved) {
+      detail::with_fields_of(saved, schedule_, [&](const SequentialSchedule&) { load(saved, [&] { parts_.take_over(saved); }); });
     }
 
     std::int64_t steps() const { return steps_; }
     const SequentialSchedule& schedule() const { return schedule_; }
 
    private:
-    std::array<std::int64_t, sizeof...(Schedules) - 1> milestones_;
+    template <class LoadParts>
+    void load(const ScheduleState& saved, LoadParts load_parts) {
+      const auto steps = static_cast<std::int64_t>(saved.number("last_epoch"));
+      const auto& initial_lrs = saved.list("base_lrs", initial_lrs_.size());
+      const auto& last_lrs = saved.list("_last_lr", initial_lrs_.size());
+      load_parts();
+      steps_ = steps;
+      initial_lrs_ = initial_lrs;
+      last_lrs_ = last_lrs;
+    }
+
     detail::Parts<Schedules...> parts_;
     SequentialSchedule schedule_;
     std::int64_t steps_ = 0;

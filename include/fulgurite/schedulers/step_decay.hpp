@@ -26,6 +26,12 @@ struct StepDecay {
     return nullptr;
   }
 
+  /// Calls f("StepDecay.step_size", schedule.step_size) and so on: for the schedule's state.
+  static constexpr void for_each_field(auto& schedule, auto&& f) {
+    f("StepDecay.step_size", schedule.step_size);
+    f("StepDecay.gamma", schedule.gamma);
+  }
+
   friend constexpr bool operator==(StepDecay, StepDecay) = default;
   friend std::ostream& operator<<(std::ostream& out, StepDecay schedule) {
     return detail::print(out, "StepDecay", detail::field("step_size", schedule.step_size),

@@ -28,6 +28,7 @@
 #include <fulgurite/detail/nothing.hpp>
 #include <fulgurite/logging/notice.hpp>
 #include <fulgurite/loop/backend.hpp>
+#include <fulgurite/optim/gradients.hpp>
 #include <fulgurite/optim/loss_scale.hpp>
 #include <fulgurite/optim/parameters.hpp>
 #include "for_each_tensor.hpp"
@@ -272,8 +273,8 @@ class TensorBackend {
   std::string first_non_finite_gradient(Model& model) const {
     if constexpr (requires { model.named_parameters(); }) {
       for (const auto& parameter : model.named_parameters()) {
-        const at::Tensor& gradient = parameter.value().grad();
-        if (gradient.defined() && !at::isfinite(gradient).all().template item<bool>()) return parameter.key();
+        const at::Tensor values = detail::gradient_values(parameter.value());
+        if (values.defined() && !at::isfinite(values).all().template item<bool>()) return parameter.key();
       }
     }
     return {};

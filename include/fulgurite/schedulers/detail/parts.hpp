@@ -11,6 +11,7 @@
 #include <fulgurite/schedulers/running_schedule.hpp>
 #include <fulgurite/schedulers/schedule_state.hpp>
 #include <fulgurite/schedulers/scheduler.hpp>
+#include "fields.hpp"
 
 namespace fulgurite::detail {
 
@@ -46,28 +47,43 @@ class Parts {
 
   void save(ScheduleState& saved) const {
     std::size_t at = 0;
-    const auto save_one = [&](const auto& part) { saved.nest(prefix(at++), part.state()); };
+    const auto save_one = [&](const auto& part) { saved.nest(prefix_of_part(at++), part.state()); };
     std::apply([&](const auto&... part) { (save_one(part), ...); }, parts_);
   }
   /// Loads all or, if one of them throws, none.
   void load(const ScheduleState& saved) {
+    all_or_none(saved, [](auto& part, const ScheduleState& state) { part.load_state(state); });
+  }
+  /// Loads all with the values of their schedules or, if one of them throws, none.
+  void take_over(const ScheduleState& saved) { all_or_none(saved, take_over_one); }
+
+ private:
+  // A schedule of the program's own that is made of others need not have take_over.
+  static constexpr auto take_over_one = [](auto& part, const ScheduleState& state) {
+    if constexpr (requires { part.take_over(state); }) {
+      part.take_over(state);
+    } else {
+      part.load_state(state);
+    }
+  };
+
+  template <class Load>
+  void all_or_none(const ScheduleState& saved, Load load) {
     ScheduleState before;
     save(before);
     try {
-      load_each(saved);
+      each_with_state(saved, load);
     } catch (...) {
-      load_each(before);
+      each_with_state(before, take_over_one);
       throw;
     }
   }
 
- private:
-  void load_each(const ScheduleState& saved) {
+  template <class Load>
+  void each_with_state(const ScheduleState& saved, Load load) {
     std::size_t at = 0;
-    each([&](auto& part) { part.load_state(saved.part(prefix(at++))); });
+    each([&](auto& part) { load(part, saved.part(prefix_of_part(at++))); });
   }
-
-  static std::string prefix(std::size_t at) { return "_schedulers." + std::to_string(at) + "."; }
 
   std::tuple<RunningSchedule<Schedules>...> parts_;
 };
