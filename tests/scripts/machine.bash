@@ -4,8 +4,8 @@
 # reaches nothing else. What the stubs are asked is in $machine/calls; what they answer is in files beside it:
 #
 #   uid             who calls                         sudo            free, password, refuses (no file: there is none)
-#   mirror_fails    so many updates fail              install_fails   so many installations fail
-#   index_fails     so many downloads of pip fail     index_stops     pip is killed in the middle of a download
+#   mirror_fails    this many updates fail            install_fails   this many installations fail
+#   index_fails     this many downloads of pip fail   index_stops     pip is killed in the middle of a download
 #   available       packages and versions             slow            apt-cache writes slowly, more than a pipe holds
 #   free            megabytes on the disk             grep            fast or slow
 

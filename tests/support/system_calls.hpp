@@ -234,7 +234,7 @@ class UnsafeDisk {
  private:
   struct File {
     std::string now;         // as the process sees it
-    std::size_t synced = 0;  // so many of these bytes are on the disk
+    std::size_t synced = 0;  // how many of these bytes are on the disk
   };
   using Entries = std::map<std::string, std::shared_ptr<File>>;
   struct Change {
