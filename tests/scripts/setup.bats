@@ -252,6 +252,17 @@ everything_for_test="$everything_for_demo libpng-dev nlohmann-json3-dev valgrind
   says "(g++ cmake ninja-build libboost-dev librange-v3-dev libcli11-dev)"
 }
 
+@test "neither root nor sudo, and only Catch2 or the means to fetch LibTorch are missing: what is missing is named" {
+  make_machine debian bookworm
+  echo 1000 > "$machine/uid"
+  "$machine/bin/provide" $everything_for_demo
+  run_setup demo
+  refused "packages have to be installed (python3-venv), but this is not root and there is no sudo"
+  "$machine/bin/provide" $everything_for_test
+  run_setup test
+  refused "packages have to be installed (catch2), but this is not root and there is no sudo"
+}
+
 @test "neither root nor sudo, but only LibTorch is missing: the wheel needs no root" {
   make_machine debian trixie
   echo 1000 > "$machine/uid"
