@@ -69,6 +69,25 @@ TEST_CASE("manual optimization goes on where it was saved, with gradients and a 
   require_resumes_anywhere<ByHand>([](auto& model) { return fg::Trainer{model, fg::ManualOptimization{}, fg::MaxEpochs{3}}; });
 }
 
+/// Unscales gradients in one batch, and steps on them in the next.
+struct UnscalesEarly : resume::Net {
+  void training_step(const fg::Example& batch, auto& step) {
+    auto optimizer = step.optimizers();
+    if (step.progress().batches % 2 != 0) return optimizer.step();
+    optimizer.zero_grad();
+    step.manual_backward(torch::mse_loss(forward(batch.data), batch.target));
+    optimizer.gradients().unscale();
+  }
+  auto configure_optimizers() { return fg::Adam(parameters(), {.lr = 0.01}); }
+};
+
+TEST_CASE("gradients that were unscaled before a checkpoint, some of which overflowed, are stepped on or skipped after it") {
+  require_resumes_anywhere<UnscalesEarly>([](auto& model) {
+    return fg::Trainer{model, fg::ManualOptimization{}, fg::MaxEpochs{3},
+                       fg::Float16Mixed{.initial_scale = 65536.0 * 65536.0, .backoff_factor = 0.25, .growth_interval = 2}};
+  });
+}
+
 struct KeepsGradients : resume::Net {
   void optimizer_zero_grad(auto& optimizer, auto& step) {
     if (step.progress().batches % 2 == 0) optimizer.zero_grad();

@@ -45,7 +45,7 @@ struct GradientScale {
   std::shared_ptr<GradientStage> stage = std::make_shared<GradientStage>();
   bool in_turn = false;   // a LossScale updates the scale after each step: one step and one unscale() in between
 
-  /// `shared`: of the LossScale that owns the tensors; nullptr if somebody else does.
+  /// `shared`: of the LossScale that owns the tensors; nullptr if the program owns them.
   void set(at::Tensor scale, at::Tensor found, std::shared_ptr<GradientStage> shared) {
     loss_scale = std::move(scale);
     found_inf = std::move(found);
@@ -89,6 +89,15 @@ struct GradientScale {
       stage->begin_anew();
     }
     archive("unscaled", stage->divided);
+    bool overflows = stage->divided && skips();
+    if constexpr (Archive::loads) {
+      stage->checked = stage->divided;  // what divided them has checked them
+      if (!archive.has("overflows")) return;  // older files
+    }
+    archive("overflows", overflows);
+    if constexpr (Archive::loads) {
+      if (stage->divided && found_inf.defined()) found_inf.fill_(overflows ? 1.0 : 0.0);
+    }
   }
 };
 
@@ -155,8 +164,8 @@ class Gradients {
     return std::isfinite(norm(norm_type).item<double>());
   }
 
-  /// g /= max(1, (norm + 1e-6) / max), the formula of torch.nn.utils.clip_grad_norm_ as a division: fused kernels divide by the
-  /// same number. Returns the norm before, as `norm` does.
+  /// g /= max(1, (norm + 1e-6) / max), the formula of torch.nn.utils.clip_grad_norm_ as a division, so that the
+  /// last bit may differ from its product. Returns the norm before, as `norm` does.
   at::Tensor clip_norm(double max, double norm_type = 2.0) const {
     if (gradients_.empty()) return at::zeros({});
     const c10::NoGradGuard no_grad;
