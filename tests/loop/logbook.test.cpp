@@ -222,6 +222,12 @@ struct FailsOnce : toy::Model {
     step.log("val", batch);
   }
 };
+struct LogsInVain : toy::Model {
+  void validation_step(double batch, auto& step) {
+    CHECK_THROWS_AS(step.log("both", batch, fg::epoch_sum | fg::epoch_min), std::invalid_argument);
+    step.log("val", batch);
+  }
+};
 struct WritesInValidation {
   using slot = fg::slots::Callback;
   void on_validation_epoch_end(auto& step) {
@@ -237,6 +243,12 @@ TEST_CASE("the prefix ends with its validation, also by an exception, and holds 
   CHECK_THROWS_WITH(trainer.validate(toy::Range{1.0, -1.0}, "test_"), "broken batch");
   trainer.validate(toy::Range{2.0});
   CHECK(trainer.metric("val") == 2.0);
+
+  LogsInVain in_vain;
+  fg::Trainer refused{in_vain};
+  refused.validate(toy::Range{2.0}, "test_");  // goes on with the prefix after a log that is refused
+  CHECK(refused.metric("test_val") == 2.0);
+  CHECK_FALSE(refused.metric("val"));
 
   const Memory<> memory;
   fg::Trainer logged{model, memory, WritesInValidation{}};

@@ -93,12 +93,20 @@ class LogPrefix {
   }
 
  private:
+  /// The metrics take what is logged meanwhile; afterwards the prefix is back, even if they refused it.
+  struct Paused {
+    LogPrefix& prefix;
+    explicit Paused(LogPrefix& of) : prefix(of) { prefix.metrics_->set_listener(nullptr); }
+    Paused(const Paused&) = delete;
+    Paused& operator=(const Paused&) = delete;
+    ~Paused() { prefix.metrics_->set_listener(&prefix.listener_); }
+  };
+
   static void log_again(void* self, const LogCall& call) {
     LogPrefix& prefix = *static_cast<LogPrefix*>(self);
-    prefix.metrics_->set_listener(nullptr);
+    const Paused paused{prefix};
     const std::string name = std::string(prefix.listener_.prefix) + std::string(call.name);
     prefix.metrics_->log(name, call.number, call.weight, call.flags, call.stage, call.place);
-    prefix.metrics_->set_listener(&prefix.listener_);
   }
 
   Metrics* metrics_;
