@@ -248,9 +248,9 @@ class AveragedWeights {
       }
     }
     const c10::NoGradGuard no_grad;
-    const bool knows_written = archive.try_read("written", written) && written.isList();  // older files don't
+    const bool has_written = archive.try_read("written", written) && written.isList();  // older files don't
     for (Weight& weight : weights_) {
-      *weight.written = knows_written && std::ranges::any_of(written.toListRef(), [&](const c10::IValue& name) {
+      *weight.written = has_written && std::ranges::any_of(written.toListRef(), [&](const c10::IValue& name) {
         return name.isString() && name.toStringRef() == weight.name;
       });
     }

@@ -69,6 +69,8 @@ class [[nodiscard]] SwappedWeights {
   }
 
   static bool is_same(const at::Tensor& tensor, const at::Tensor& value) {
+    // Of another kind since: comparing them would throw.
+    if (tensor.device() != value.device() || tensor.scalar_type() != value.scalar_type()) return false;
     if (at::equal(tensor, value)) return true;
     return tensor.sizes() == value.sizes() && at::allclose(tensor, value, 0.0, 0.0, /*equal_nan=*/true);
   }

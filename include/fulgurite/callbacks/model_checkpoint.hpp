@@ -44,8 +44,8 @@ struct SavedCheckpoint {
 /// It saves once an epoch, when it is over; where `ValidateEvery` has validations at other times, after each of them; or after
 /// every so many optimizer steps. Never twice at the same `global_step`.
 ///
-/// Then `fit` throws std::invalid_argument for a metric that nobody logged (if `strict`), and std::runtime_error if the checkpoint
-/// cannot be saved or an old one not be removed.
+/// Then `fit` throws std::invalid_argument for a metric that has not been logged (if `strict`), and std::runtime_error if the
+/// checkpoint cannot be saved or an old one cannot be removed.
 template <detail::FixedString Metric = "">
 struct ModelCheckpoint {
   using slot = slots::Callback;

@@ -114,7 +114,7 @@ at::Tensor archived(const T& value) {
 /// Throws std::runtime_error that says what is wrong, and LibTorch's errors.
 template <HasArchives T>
 void load_archived(const at::Tensor& bytes, T& value) {
-  if (bytes.scalar_type() != at::kByte || bytes.dim() != 1 || !bytes.is_contiguous()) throw std::runtime_error("it is no archive");
+  if (bytes.scalar_type() != at::kByte || bytes.dim() != 1 || !bytes.is_contiguous()) throw std::runtime_error("it is not an archive");
   const std::string_view memory(static_cast<const char*>(bytes.const_data_ptr()), static_cast<std::size_t>(bytes.numel()));
   TorchFile(InputBytes(memory)).tensors({});  // LibTorch trusts what an archive says of itself
   torch::serialize::InputArchive archive;

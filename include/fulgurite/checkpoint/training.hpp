@@ -20,7 +20,6 @@
 #include <c10/core/GradMode.h>
 #include <c10/core/ScalarType.h>
 #include <c10/util/Exception.h>
-#include <c10/util/StringUtil.h>
 
 #include <boost/hana/for_each.hpp>
 
@@ -122,13 +121,14 @@ inline std::vector<at::Tensor> loaded_weights(const std::vector<NamedWeight>& we
   return loaded;
 }
 
-/// A sparse one by its parts, as they are: added up, they would round otherwise than the optimizer does.
+/// A gradient for the file; a sparse one by its parts, as they are: added up, they would round otherwise than the optimizer
+/// does. Throws c10::Error for one of another layout.
 inline c10::IValue saved_gradient(const at::Tensor& gradient) {
   if (!gradient.defined()) return {};
   if (gradient.layout() == at::kStrided) return gradient.detach();
   if (gradient.layout() != at::kSparse) {
-    throw std::runtime_error("a gradient of layout " + c10::str(gradient.layout()) + " cannot be saved: save after a step, when "
-                             "no gradients are needed, or make it dense");
+    TORCH_CHECK(false, "a gradient of layout ", gradient.layout(), " cannot be saved: save after a step, when no gradients are "
+                "needed, or make it dense");
   }
   auto parts = new_dict(c10::StringType::get());
   parts.insert("indices", gradient._indices().detach());
@@ -216,7 +216,7 @@ class TrainingArchive : public Archive {
   /// The model that is trained.
   Model& model() const { return *model_; }
 
-  /// For a callback that had asked to stop: asks again, as step.stop() does. What it was asked for is no part of a checkpoint by itself.
+  /// For a callback that had asked to stop: asks again, as step.stop() does. The checkpoint itself does not keep such a request.
   void stop() const
     requires Archive::loads
   {

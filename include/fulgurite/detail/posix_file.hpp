@@ -232,7 +232,7 @@ class NewFile {
     throw_file_error(ELOOP, "cannot follow the symbolic link ", path);
   }
 
-  /// Of the file that is to be replaced, which must be one that can be; 0 if there is none.
+  /// Permissions of the file that is to be replaced; 0 if there is none. Throws FileError for what a file cannot replace.
   static mode_t permissions_of(const std::string& path) {
     struct ::stat status {};
     if (uninterrupted(system_calls.stat, path.c_str(), &status) != 0) {

@@ -141,7 +141,7 @@ class Metrics {
 
   /// What takes the calls of `log`; nullptr: the metrics themselves.
   void set_listener(const LogListener* listener) { listener_ = listener; }
-  /// What stands before the names of everything that is logged at present.
+  /// The prefix of all names that are logged at present; empty if there is none.
   std::string_view prefix() const { return listener_ ? listener_->prefix : std::string_view(); }
 
   /// Waits for the values on a device that have not been read yet, if there are any.

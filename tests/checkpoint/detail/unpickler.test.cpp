@@ -78,8 +78,8 @@ TEST_CASE("a tensor must be within its record") {
         tensor(four, 0, {2}, {1, 1}), tensor(four, -1, {1}, {1}), tensor(four, 0, std::vector<std::int64_t>(65, 1), std::vector<std::int64_t>(65, 1))}) {
     require_refused(wrong, "a tensor reaches beyond its record data/0");
   }
-  require_refused(tensor(four, 0, {-1}, {1}), "a tensor has a size or stride that is no number from 0 on");
-  require_refused(tensor(four, 0, {2}, {-1}), "a tensor has a size or stride that is no number from 0 on");
+  require_refused(tensor(four, 0, {-1}, {1}), "a tensor has a size or stride that is not a number from 0 on");
+  require_refused(tensor(four, 0, {2}, {-1}), "a tensor has a size or stride that is not a number from 0 on");
   require_refused(tensor(storage("FloatStorage", "0", 5), 0, {1}, {1}), "a tensor needs 5 values in the record data/0, which has 16 bytes");
   require_refused(tensor(storage("FloatStorage", "0", -4), 0, {1}, {1}), "a tensor needs -4 values");
   require_refused(tensor(storage("FloatStorage", "1", 4), 0, {1}, {1}), "a tensor is in a record data/1, which the file does not have");
@@ -92,7 +92,7 @@ TEST_CASE("nothing that a pickle names is run: it is named") {
   require_refused("cbuiltins\nexec\n(" + text("1") + "tR", "it holds the Python object builtins.exec");
   require_refused("cposix\nsystem\n", "it holds the Python object posix.system");
   require_refused("c__main__\nNet\n)\x81}b"s, "it holds the Python object __main__.Net");
-  require_refused(number(1) + ")R", "something is called that is no class or function");
+  require_refused(number(1) + ")R", "something is called that is neither a class nor a function");
   require_refused("(" + text("module") + "tQ", "it refers to something else than a tensor's memory");
 }
 
@@ -104,9 +104,9 @@ TEST_CASE("pickles that are cut short, unknown, or do not add up") {
   require_refused("S'text'\n", "it has an unknown instruction, 83");
   require_refused("\x82\x01"s, "it has an unknown instruction, 130");
   require_refused("\x80\x01N"s, "it has protocol 1");
-  require_refused("", "it ends with values that belong to none");
-  require_refused("NN", "it ends with values that belong to none");
-  require_refused("(N", "it ends with values that belong to none");
+  require_refused("", "it does not end with exactly one value");
+  require_refused("NN", "it does not end with exactly one value");
+  require_refused("(N", "it does not end with exactly one value");
   require_refused("t", "a mark is missing");
   require_refused("N(\x86", "a value is missing");
   require_refused("h\x05", "it refers to a value that it does not have");

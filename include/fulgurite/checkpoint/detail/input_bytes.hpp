@@ -30,7 +30,7 @@ class InputBytes {
  public:
   /// Memory that outlives this.
   explicit InputBytes(std::string_view memory) : memory_(memory), size_(memory.size()) {}
-  /// A file. Throws UnreadableFile if there is none, or something else of that name.
+  /// A file. Throws UnreadableFile if it does not exist, cannot be opened or is not a regular file.
   static InputBytes of_file(const std::string& path) {
     InputBytes bytes{std::string_view()};
     bytes.file_ = opened(path, O_RDONLY | O_NONBLOCK);  // a pipe is not waited for

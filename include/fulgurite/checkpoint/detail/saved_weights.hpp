@@ -31,7 +31,7 @@ std::vector<NamedWeight> weights_of(const Model& model) {
   return weights;
 }
 
-/// A weight of a file. Of what is no tensor only the name is kept.
+/// A weight in a file. Of an entry that is not a tensor only the name is kept.
 struct SavedWeight {
   std::string name;
   bool is_tensor = false;
@@ -78,7 +78,7 @@ WeightComparison compare_weights(const std::vector<NamedWeight>& weights, const 
     const SavedWeight& one = saved[found->second];
     places.erase(found);
     if (!one.is_tensor) {
-      comparison.misfits.push_back(name + " is no tensor there");
+      comparison.misfits.push_back(name + " is not a tensor there");
     } else if (!weight.sizes().equals(one.sizes)) {
       comparison.misfits.push_back(name + " is " + shape_of(one.sizes) + " there and " + shape_of(weight) + " in the model");
     } else if (std::string wrong = misfit(one, weight); !wrong.empty()) {

@@ -56,7 +56,7 @@ class Unpickler {
   const std::vector<SavedTensor>& tensors() const { return tensors_; }
   const SavedTensor& tensor(const PickledValue& value) const { return tensors_[static_cast<std::size_t>(value.integer)]; }
 
-  /// The value of a dictionary's entry; null if it is no dictionary, or has no such entry.
+  /// The value of a dictionary's entry; null if it is not a dictionary, or has no such entry.
   const PickledValue* find(const PickledValue& dict, std::string_view key) const {
     if (dict.kind != Kind::dict) return nullptr;
     for (std::size_t i = dict.items.size(); i > 0; i -= 2) {  // the last one counts
@@ -150,7 +150,7 @@ class Unpickler {
           break;
         case 0x95: number(8); break;  // FRAME
         case '.':                     // STOP
-          if (stack_.size() != 1 || !marks_.empty()) refuse("it ends with values that belong to none");
+          if (stack_.size() != 1 || !marks_.empty()) refuse("it does not end with exactly one value");
           return stack_.back();
         case '(': marks_.push_back(stack_.size()); break;
         case '0':  // POP
@@ -224,7 +224,7 @@ class Unpickler {
         }
         case 0x93: {  // STACK_GLOBAL
           const std::uint32_t name = pop(), module = pop();
-          if (values_[name].kind != Kind::text || values_[module].kind != Kind::text) refuse("a name is no text");
+          if (values_[name].kind != Kind::text || values_[module].kind != Kind::text) refuse("a name is not a text");
           push(Kind::global, values_[module].text + ' ' + values_[name].text);
           break;
         }
@@ -279,9 +279,9 @@ class Unpickler {
   }
 
   std::uint32_t call(std::uint32_t what, std::uint32_t given) {
-    if (values_[given].kind != Kind::tuple) refuse("arguments are no tuple");
+    if (values_[given].kind != Kind::tuple) refuse("arguments are not a tuple");
     if (values_[what].kind != Kind::global) {
-      if (values_[what].kind != Kind::object) refuse("something is called that is no class or function");
+      if (values_[what].kind != Kind::object) refuse("something is called that is neither a class nor a function");
       return add(PickledValue{.kind = Kind::object, .text = values_[what].text});
     }
     const std::string name = values_[what].text;
@@ -334,7 +334,7 @@ class Unpickler {
     for (std::size_t i = 0; i < utf8.size(); ++i) {
       auto byte = static_cast<unsigned char>(utf8[i]);
       if (byte >= 0x80) {
-        if ((byte & 0xfcU) != 0xc0 || i + 1 == utf8.size()) refuse("bytes are no bytes");
+        if ((byte & 0xfcU) != 0xc0 || i + 1 == utf8.size()) refuse("a text of bytes has a character beyond 255");
         byte = static_cast<unsigned char>((byte & 3U) << 6U | (static_cast<unsigned char>(utf8[++i]) & 0x3fU));
       }
       bytes += static_cast<char>(byte);
@@ -397,7 +397,7 @@ class Unpickler {
   std::vector<std::int64_t> numbers(const PickledValue& tuple) const {
     std::vector<std::int64_t> values;
     for (const std::uint32_t each : tuple.items) {
-      if (values_[each].kind != Kind::integer || values_[each].integer < 0) refuse("a tensor has a size or stride that is no number from 0 on");
+      if (values_[each].kind != Kind::integer || values_[each].integer < 0) refuse("a tensor has a size or stride that is not a number from 0 on");
       values.push_back(values_[each].integer);
     }
     return values;

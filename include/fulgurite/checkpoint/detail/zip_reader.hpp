@@ -42,7 +42,7 @@ class ZipReader {
   /// In the order of the file.
   const std::vector<ZipRecord>& records() const { return records_; }
 
-  /// The number of the record of that name; that of no record if there is none.
+  /// The number of the record of that name; `records().size()` if there is none.
   std::size_t find(std::string_view name) const {
     const auto found = std::lower_bound(by_name_.begin(), by_name_.end(), name,
                                         [&](std::size_t number, std::string_view wanted) { return records_[number].name < wanted; });
@@ -167,7 +167,7 @@ class ZipReader {
       const Fields fields(rest);
       const std::size_t name_size = fields.u16(28), extra_size = fields.u16(30);
       if (fields.u32(0) != entry_mark || fields.u16(32) != 0 || fields.u16(34) != 0 || rest.size() - entry_size < name_size + extra_size) {
-        refuse_damaged("an entry of its directory is none");
+        refuse_damaged("its directory has an invalid entry");
       }
       std::string name(rest.substr(entry_size, name_size));
       const auto slash = name.find('/');

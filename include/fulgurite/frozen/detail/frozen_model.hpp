@@ -23,7 +23,7 @@ namespace fulgurite::detail {
 class FrozenModel {
  public:
   template <class Model, class Optimizer>
-  FrozenModel(Model& model, Optimizer& optimizer) : knows_zeroed_(TellsParameters<Optimizer>), self_(&model) {
+  FrozenModel(Model& model, Optimizer& optimizer) : zeroed_are_known_(TellsParameters<Optimizer>), self_(&model) {
     std::unordered_set<const at::TensorImpl*> zeroed;
     if constexpr (TellsParameters<Optimizer>) {
       optimizer.for_each_parameter([&](const at::Tensor& parameter) { zeroed.insert(parameter.unsafeGetTensorImpl()); });
@@ -48,11 +48,11 @@ class FrozenModel {
                            [all](const at::Tensor& parameter) { return all || parameter.requires_grad(); });
     };
     add(zeroed_, begins_window);
-    add(others_, !knows_zeroed_);
+    add(others_, !zeroed_are_known_);
     return written;
   }
 
-  /// Another number if a tensor lies elsewhere, another parameter requires gradients, or a module changed its mode.
+  /// Another number if a tensor has another address, another parameter requires gradients, or a module changed its mode.
   std::size_t modes() const {
     std::size_t hash = 0;
     for (const auto& [name, tensor] : state_.tensors) {
@@ -76,12 +76,12 @@ class FrozenModel {
 
   void mix_gradients(std::size_t& hash, const std::vector<at::Tensor>& parameters) const {
     for (const at::Tensor& parameter : parameters) {
-      mix(hash, (parameter.requires_grad() || !knows_zeroed_) && parameter.grad().defined() ? 4 : 5);
+      mix(hash, (parameter.requires_grad() || !zeroed_are_known_) && parameter.grad().defined() ? 4 : 5);
     }
   }
 
   FrozenState state_;
-  bool knows_zeroed_;                // which parameters the optimizer has; if not, all are `others_`
+  bool zeroed_are_known_;                // which parameters the optimizer has; if not, all are `others_`
   std::vector<at::Tensor> zeroed_;   // parameters whose gradients the optimizer forgets when a window begins
   std::vector<at::Tensor> others_;
   const torch::nn::Module* self_;

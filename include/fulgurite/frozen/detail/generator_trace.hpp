@@ -125,7 +125,7 @@ class GeneratorTrace {
     traced.state = now;
   }
 
-  /// What lies in a state of a generator of the CPU.
+  /// The engine in the state of a CPU generator.
   static at::mt19937 engine_in(const at::Tensor& state) {
     at::Generator reader = at::detail::createCPUGenerator();
     set_state_of(reader, state);

@@ -57,8 +57,8 @@ class StepNotes final : public StepWatcher {
     if (!tensor) {
       refuse(log_of(call.name), "a number on the host would stay what it was: log a tensor, or log it in on_train_batch_end");
     } else if (call.weight && !is_size(*call.weight)) {
-      refuse(log_of(call.name), "its fg::Weight is a number on the host that is no size of the batch, and would stay what it "
-                                "was: leave it out (the batch size is taken), or log in on_train_batch_end");
+      refuse(log_of(call.name), "its fg::Weight is a number on the host that is not a size of the batch, and would stay what "
+                                "it was: leave it out (the batch size is taken), or log in on_train_batch_end");
     } else {
       calls_.push_back({std::string(call.name), *tensor, tensor->_version(), call.weight, call.flags});
     }
