@@ -242,6 +242,16 @@ struct Manual : Plain {
   void training_step(const fg::Example&, auto&) {}
 };
 
+TEST_CASE("a gradient of a layout that files do not hold is refused with the file's name") {
+  const Scratch file;
+  Manual model;
+  fg::Trainer trainer{model, fg::ManualOptimization{}};
+  model.layer->weight.mutable_grad() = torch::ones({2, 4}).to_sparse_csr();
+  CHECK_THROWS_WITH(fg::save_checkpoint(trainer, file.path),
+                    StartsWith("fulgurite: cannot save a checkpoint to " + file.path.string() + ": a gradient of layout SparseCsr"));
+  CHECK_FALSE(std::filesystem::exists(file.path));
+}
+
 TEST_CASE("a trainer of another kind is refused by what differs") {
   require_refused_by<OtherOptimizer>("optimizer_0.class is AdamW there and SGD here");
   require_refused_by<TwoGroups>("AdamW cannot load this state: it has 1 parameter group(s), and the optimizer has 2");
