@@ -440,6 +440,6 @@ TEST_CASE("steps by hand without zero_grad are mentioned once; gradients that ar
   CHECK(notices_of(false, true).empty());
   const auto missing = notices_of(false, false);
   REQUIRE(missing.size() == 1);
-  CHECK(missing[0] == "fulgurite: SGD steps again on gradients that were not zeroed since its last step, so that they add up: call "
-                      "optimizer.zero_grad() before the backward pass");
+  CHECK(missing[0] == "fulgurite: SGD steps again without its zero_grad() since its last step, so that gradients add up unless they are set "
+                      "to 0 in place: call optimizer.zero_grad() before the backward pass");
 }

@@ -596,8 +596,8 @@ class Engine {
   __attribute__((noinline, cold)) void look_at_zeroing(OptimizerIndex<I> index) {
     auto& optimizer = running(index).optimizer();
     if (running(index).look_at_zeroing() == Zeroing::missing && backend_.has_same_gradient(I, optimizer)) {
-      notice("fulgurite: " + optimizer_name(optimizer) + " steps again on gradients that were not zeroed since its last step, so "
-             "that they add up: call optimizer.zero_grad() before the backward pass");
+      notice("fulgurite: " + optimizer_name(optimizer) + " steps again without its zero_grad() since its last step, so that "
+             "gradients add up unless they are set to 0 in place: call optimizer.zero_grad() before the backward pass");
     }
     backend_.note_gradient(I, optimizer);
   }
