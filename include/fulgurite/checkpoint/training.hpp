@@ -213,6 +213,15 @@ class TrainingArchive : public Archive {
  public:
   TrainingArchive(Archive archive, Model& model, bool& stop) : Archive(std::move(archive)), model_(&model), stop_(&stop) {}
 
+  /// Writes or reads a part: `f(archive)`, with an archive that offers the same as this one.
+  template <class F>
+  void part(const std::string& name, F&& f) {
+    Archive::part(name, [&](const Archive& entries) {  // copies share their entries
+      TrainingArchive inner(entries, *model_, *stop_);
+      f(inner);
+    });
+  }
+
   /// The model that is trained.
   Model& model() const { return *model_; }
 
