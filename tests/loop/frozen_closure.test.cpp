@@ -43,6 +43,9 @@ struct Tapes {
 struct Sgd : toy::Sgd {
   template <class>
   using backend = Backend;
+
+  int windows = 0;
+  void mark_gradients_new() { ++windows; }
 };
 
 struct Model {
@@ -72,6 +75,13 @@ TEST_CASE("a frozen pass is told its place in the window, and all else goes on a
   CHECK(model.steps == 2);
   CHECK(trainer.frozen().places == std::vector<Place>{{true, 2}, {false, 2}, {true, 1}});
   CHECK(trainer.frozen().epochs == 1);
+}
+
+TEST_CASE("gradients are marked as new at the first batch of each window, since a replay zeroes them without the optimizer") {
+  Model model;
+  fg::Trainer trainer{model, fg::Frozen{}, fg::Accumulate<2>{}, fg::MaxEpochs{1}};
+  trainer.fit(toy::Range{1.0, 3.0, 7.0});
+  CHECK(trainer.optimizer().windows == 2);
 }
 
 TEST_CASE("without accumulation each frozen pass makes a step") {

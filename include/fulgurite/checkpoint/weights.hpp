@@ -19,6 +19,7 @@
 #include <initializer_list>
 #include <stdexcept>
 #include <string>
+#include <system_error>
 #include <type_traits>
 #include <utility>
 #include <vector>
@@ -160,7 +161,8 @@ void save_weights(const Model& model, const std::filesystem::path& path) {
 /// model's weights are then as they were.
 template <class Model>
 IncompatibleKeys load_weights(Model& model, const std::filesystem::path& path, const LoadWeightsOptions& options = {}) {
-  if (!std::filesystem::exists(path)) {
+  std::error_code unknown;  // where a folder may not be read, the reader says why
+  if (!std::filesystem::exists(path, unknown) && !unknown) {
     throw std::runtime_error("fulgurite: there is no weights file " + path.string());
   }
   std::string problem;

@@ -40,6 +40,9 @@ class FrozenClosure {
           engine_->backend().backward(loss, divisor);
           return loss;
         });
+    if constexpr (requires { optimizer.mark_gradients_new(); }) {
+      if (first) optimizer.mark_gradients_new();
+    }
     window.add_batch();
     if constexpr (Engine::checks_finite) {
       const std::optional<double> value = engine_->backend().host_value(**result_);

@@ -162,8 +162,11 @@ class GroupedOptimizer {
         for (at::Tensor& parameter : group.parameters) parameter.mutable_grad().reset();
       }
     }
-    scale_.stage->begin_anew();
+    mark_gradients_new();
   }
+  /// Marks the gradients as new ones, which the loss scale has not divided, as zero_grad() does. For a replay, which zeroes
+  /// gradients without the optimizer.
+  void mark_gradients_new() { scale_.stage->begin_anew(); }
 
   /// From now on the loss is multiplied by `scale`, so a step divides gradients by it. It writes into `found_inf` whether a
   /// gradient is not finite (1, else 0), and does nothing then. Both stay where they lie: float32, one element. An undefined

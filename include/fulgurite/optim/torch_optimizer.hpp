@@ -69,8 +69,10 @@ class TorchOptimizer {
 
   void zero_grad() {
     optimizer_.zero_grad();
-    scale_.stage->begin_anew();
+    mark_gradients_new();
   }
+  /// As of the optimizers of this library: for a replay, which zeroes gradients without the optimizer.
+  void mark_gradients_new() { scale_.stage->begin_anew(); }
 
   /// As of the optimizers of this library: a step divides gradients by `scale`, writes into `found_inf` whether one of them is
   /// not finite, and does nothing then.
