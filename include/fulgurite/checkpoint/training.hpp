@@ -440,8 +440,8 @@ concept OfHook = requires { &Host::when_at_rest; };
 template <class Host>
 consteval bool can_be_saved() {
   static_assert(EngineAccess::knows<Host>,
-                "fg::save_checkpoint and fg::load_checkpoint take a trainer, and fg::save_checkpoint also the `auto& step` or "
-                "`auto& run` of a hook (fg::Step<Model>& and fg::Run& do not know the trainer). See docs/errors/checkpoint-host.md");
+                "fg::save_checkpoint and fg::load_checkpoint take a trainer, and fg::save_checkpoint also the `auto& step` of a "
+                "hook, or the `auto& run` of one around a fit (fg::Step<Model>& and fg::Run& do not know the trainer). See docs/errors/checkpoint-host.md");
   return EngineAccess::knows<Host>;
 }
 
