@@ -69,23 +69,29 @@ TEST_CASE("manual optimization goes on where it was saved, with gradients and a 
   require_resumes_anywhere<ByHand>([](auto& model) { return fg::Trainer{model, fg::ManualOptimization{}, fg::MaxEpochs{3}}; });
 }
 
-/// Unscales gradients in one batch, and steps on them in the next.
+/// Steps in the last batch of a few, on the gradients of the one before. Those of the first `Unscaled` ones are unscaled at once;
+/// the first one's are larger and overflow more often.
+template <int Batches, int Unscaled>
 struct UnscalesEarly : resume::Net {
   void training_step(const fg::Example& batch, auto& step) {
     auto optimizer = step.optimizers();
-    if (step.progress().batches % 2 != 0) return optimizer.step();
+    const std::int64_t place = step.progress().batches % Batches;
+    if (place == Batches - 1) return optimizer.step();
     optimizer.zero_grad();
-    step.manual_backward(torch::mse_loss(forward(batch.data), batch.target));
-    optimizer.gradients().unscale();
+    step.manual_backward(torch::mse_loss(forward(batch.data), batch.target) * (place == 0 ? 256.0 : 1.0));
+    if (place < Unscaled) optimizer.gradients().unscale();
   }
   auto configure_optimizers() { return fg::Adam(parameters(), {.lr = 0.01}); }
 };
 
 TEST_CASE("gradients that were unscaled before a checkpoint, some of which overflowed, are stepped on or skipped after it") {
-  require_resumes_anywhere<UnscalesEarly>([](auto& model) {
+  const auto make = [](auto& model) {
     return fg::Trainer{model, fg::ManualOptimization{}, fg::MaxEpochs{3},
-                       fg::Float16Mixed{.initial_scale = 65536.0 * 65536.0, .backoff_factor = 0.25, .growth_interval = 2}};
-  });
+                       fg::Float16Mixed{.initial_scale = 16.0 * 65536.0, .backoff_factor = 0.25, .growth_interval = 2}};
+  };
+  require_resumes_anywhere<UnscalesEarly<2, 1>>(make);
+  require_resumes_anywhere<UnscalesEarly<3, 2>>(make);  // an overflow of the first batch counts when the last one steps
+  require_resumes_anywhere<UnscalesEarly<3, 1>>(make);
 }
 
 struct KeepsGradients : resume::Net {

@@ -12,6 +12,7 @@
 #include <limits>
 #include <optional>
 #include <stdexcept>
+#include <utility>
 #include <vector>
 
 namespace fg = fulgurite;
@@ -231,6 +232,25 @@ TEST_CASE("two optimizers share one scale, and only the one that overflowed skip
   CHECK_FALSE(scale.skipped(0));
 }
 
+TEST_CASE("an overflow in any step since the last update() counts, whatever the same optimizer stepped on after it") {
+  const auto w = weight();
+  fg::SGD optimizer({w}, {.lr = 1.0});
+  fg::LossScale scale(small);
+  scale.attach(optimizer);
+  step(scale, optimizer, w, infinity);
+  CHECK(scale.skipped());
+  step(scale, optimizer, w, 1.0);
+  CHECK_FALSE(scale.skipped());
+  CHECK(w.equal(torch::zeros({3}, torch::kDouble)));
+  step(scale, optimizer, w, 1.0);
+  scale.update();
+  CHECK(scale.scale() == 4.0);
+  CHECK(scale.growth_tracker() == 0);
+  step(scale, optimizer, w, 1.0);  // it does not count again
+  scale.update();
+  CHECK(scale.growth_tracker() == 1);
+}
+
 TEST_CASE("the state of a loss scale is saved and loaded, in Python's layout") {
   fg::LossScale scale(small), other;
   const auto w = weight();
@@ -397,6 +417,16 @@ TEST_CASE("in manual optimization a second step on the same gradients is refused
     return model.line->weight.detach().clone();
   };
   CHECK(trained(ScaledFloat64{}).equal(trained(fg::Float64{})));
+  Twice overflowing;
+  fg::Trainer scaled{overflowing, fg::ManualOptimization{}, ScaledFloat64{}};
+  auto loop = scaled.loop();
+  bool first = true;
+  overflowing.line->weight.register_hook(
+      [&](const torch::Tensor& gradient) { return std::exchange(first, false) ? gradient * infinity : gradient; });
+  loop.step(data[0]);
+  CHECK(scaled.progress().skipped_steps == 1);
+  CHECK(scaled.progress().global_step == 1);
+  CHECK(scaled.loss_scale().scale() == 512.0);
   Twice model;
   model.again = true;
   fg::Trainer trainer{model, fg::ManualOptimization{}, ScaledFloat64{}, fg::MaxEpochs{1}};

@@ -63,7 +63,7 @@ inline bool same(const c10::IValue& a, const c10::IValue& b) {
 template <class Model>
 struct Picture {
   std::vector<std::pair<std::string, at::Tensor>> tensors;
-  std::vector<c10::IValue> optimizers;
+  std::vector<c10::IValue> optimizers;  // and the loss scale
   fg::Progress progress;
   std::map<std::string, double> metrics;
   std::vector<double> losses;
@@ -82,6 +82,9 @@ struct Picture {
       if constexpr (is_ours) state("optimizer", engine.running(index));
       optimizers.push_back(fg::detail::copied(state.ivalue()));
     });
+    if constexpr (requires { trainer.loss_scale(); }) {
+      optimizers.push_back(fg::detail::copied(trainer.loss_scale().state_dict()));
+    }
     losses = model.losses;
     random = at::globalContext().defaultGenerator(at::kCPU).get_state();
   }

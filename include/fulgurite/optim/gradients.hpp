@@ -10,6 +10,7 @@
 #include <ATen/ops/_foreach_mul.h>
 #include <ATen/ops/_foreach_norm.h>
 #include <ATen/ops/linalg_vector_norm.h>
+#include <ATen/ops/ones_like.h>
 #include <ATen/ops/stack.h>
 #include <ATen/ops/zeros.h>
 #include <c10/core/GradMode.h>
@@ -30,12 +31,14 @@ namespace detail {
 
 /// What has become of an optimizer's gradients under a loss scale. Shared with the `LossScale`, whose update() resets it.
 struct GradientStage {
-  bool divided = false;   // by the loss scale
-  bool unscaled = false;  // by a call of unscale()
-  bool stepped = false;   // the optimizer has stepped on them
-  bool checked = false;   // found_inf was written since the last update()
+  bool divided = false;     // by the loss scale
+  bool unscaled = false;    // by a call of unscale()
+  bool stepped = false;     // the optimizer has stepped on them
+  bool checked = false;     // found_inf was written since the last update()
+  at::Tensor found_before;  // largest found_inf that was overwritten since the last update(); undefined: 0
 
   void begin_anew() { divided = unscaled = stepped = false; }
+  bool found_earlier() const { return found_before.defined() && found_before.item<double>() != 0.0; }
 };
 
 /// What the next update divides gradients by, and whether it happens.
@@ -86,17 +89,25 @@ struct GradientScale {
         archive.refuse("gradients", "were to be clipped by the next update, which this version of the library does at once: save "
                                     "the training after a step, or go on with the version that saved it");
       }
-      stage->begin_anew();
+      *stage = {};
     }
     archive("unscaled", stage->divided);
     bool overflows = stage->divided && skips();
+    bool overflowed_before = in_turn && ((stage->checked && !stage->divided && skips()) || stage->found_earlier());
+    const auto flag = [&](const char* name, bool& value) {
+      if constexpr (Archive::loads) {
+        value = false;
+        if (!archive.has(name)) return;  // older files
+      }
+      archive(name, value);
+    };
+    flag("overflows", overflows);
+    flag("overflowed_before", overflowed_before);
     if constexpr (Archive::loads) {
-      stage->checked = stage->divided;  // what divided them has checked them
-      if (!archive.has("overflows")) return;  // older files
-    }
-    archive("overflows", overflows);
-    if constexpr (Archive::loads) {
-      if (stage->divided && found_inf.defined()) found_inf.fill_(overflows ? 1.0 : 0.0);
+      stage->checked = stage->divided || overflowed_before;  // what divided them has checked them
+      if (!found_inf.defined()) return;
+      found_inf.fill_(overflows ? 1.0 : 0.0);
+      if (overflowed_before) stage->found_before = at::ones_like(found_inf);
     }
   }
 };
@@ -226,8 +237,13 @@ class Gradients {
   }
 
   void divide_and_check() const {
+    detail::GradientStage& stage = *scale_->stage;
+    if (scale_->in_turn && stage.checked) {  // an overflow of an earlier step counts in the next update() too
+      const at::Tensor& found = scale_->found_inf;
+      stage.found_before = stage.found_before.defined() ? stage.found_before.maximum(found) : found.clone();
+    }
     scale_->found_inf.zero_();
-    scale_->stage->checked = true;
+    stage.checked = true;
     // In double, as torch.amp.GradScaler does: the reciprocal of a scale near float32's largest value is a denormal.
     const at::Tensor factor = scale_->loss_scale.to(at::kDouble).reciprocal_().to(at::kFloat);
     // One call for gradients of one kind: the kernel takes no mixture.

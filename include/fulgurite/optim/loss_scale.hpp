@@ -40,7 +40,8 @@ namespace fulgurite {
 ///     scale.update();
 ///
 /// Of each optimizer there is one step, and at most one unscale() before it, between two calls of update(), or of its
-/// zero_grad(): another one throws std::logic_error, as it would divide the gradients twice.
+/// zero_grad(): another one throws std::logic_error, as it would divide the gradients twice. An overflow in any of the steps
+/// since the last update() lets the scale fall.
 class LossScale {
  public:
   /// Throws std::invalid_argument for invalid options.
@@ -85,7 +86,10 @@ class LossScale {
     require_checks();
     const c10::NoGradGuard no_grad;
     std::vector<at::Tensor> overflows;
-    for (const Attached& attached : attached_) overflows.push_back(attached.overflow);
+    for (const Attached& attached : attached_) {
+      overflows.push_back(attached.overflow);
+      if (attached.stage && attached.stage->found_before.defined()) overflows.push_back(attached.stage->found_before);
+    }
     const at::Tensor overflow = overflows.size() == 1 ? overflows.front() : at::stack(overflows).amax();
     at::_amp_update_scale_(scale_, growth_tracker_, overflow, options_.growth_factor, options_.backoff_factor,
                            options_.growth_interval);
