@@ -97,6 +97,9 @@ TEST_CASE("what has LibTorch's save and load is kept as its archive") {
   const fg::CheckpointReader reader(writer.ivalue());
   reader("layer", loaded);
   CHECK(at::equal(saved.weight, loaded.weight));
+  writer("weight", saved.weight);
+  CHECK_THROWS_WITH(fg::CheckpointReader(writer.ivalue())("weight", loaded),
+                    "its weight cannot be loaded: it is not an archive");
 }
 
 TEST_CASE("a reader names the place of what is missing, of another kind, or not the same") {
@@ -111,7 +114,8 @@ TEST_CASE("a reader names the place of what is missing, of another kind, or not 
     std::int64_t count = 0;
     CHECK(part.has("count"));
     CHECK(!part.has("other"));
-    CHECK_THROWS_WITH(part("other", count), ContainsSubstring("its callbacks.other is missing"));
+    CHECK_THROWS_WITH(part("other", count),
+                      "its callbacks.other is missing: it was saved by another kind of trainer, model or callback");
     CHECK_THROWS_WITH(part("count", text), ContainsSubstring("its callbacks.count is of another kind"));
     CHECK_THROWS_WITH(part.same("class", "SGD", "use Adam"),
                       ContainsSubstring("its callbacks.class is Adam there and SGD here: use Adam"));

@@ -4,6 +4,7 @@
 #include <fulgurite/checkpoint/training.hpp>
 
 #include "support/files.hpp"
+#include "support/notices.hpp"
 #include "support/resume.hpp"
 #include "support/system_calls.hpp"
 
@@ -156,7 +157,10 @@ TEST_CASE("files that hold no training are refused by what they are") {
   require_refused(trainer, file.path, "there is no such file");
 
   fg::save_weights(model, file.path);
-  require_refused(trainer, file.path, "it holds weights only, without the training around them");
+  require_refused(trainer, file.path,
+                  "it holds weights only, without the training around them: read it with fg::load_weights, or save with "
+                  "fg::save_checkpoint");
+  fg::load_weights(model, file.path);
 
   fg::save_checkpoint(trainer, file.path);
   const std::string whole = support::text_of(file.path);
@@ -174,13 +178,15 @@ TEST_CASE("files that hold no training are refused by what they are") {
 
   const auto write = [&](const c10::IValue& value) { write_value(file.path, value); };
   write(fg::detail::new_dict(c10::StringType::get()));
-  require_refused(trainer, file.path, "it was not written by fg::save_checkpoint");
+  require_refused(trainer, file.path, "it was not written by fg::save_checkpoint, and holds no training that could go on");
 
   fg::save_checkpoint(trainer, file.path);
   auto dictionary = fg::detail::read_pickle(file.path).toGenericDict();
   dictionary.insert_or_assign("fulgurite_checkpoint", std::int64_t{99});
   write(dictionary);
-  require_refused(trainer, file.path, "it is of version 99 of the format, and this version of the library reads version 1");
+  require_refused(trainer, file.path,
+                  "it is of version 99 of the format, and this version of the library reads version 1: load it with the "
+                  "version that saved it");
 
   fg::save_checkpoint(trainer, file.path);
   {
@@ -210,7 +216,22 @@ TEST_CASE("a model of another shape is refused by its weights") {
   require_refused_by<Wider>("it has no weight more.weight, which the model has");
   require_refused_by<OtherShape>("layer.weight is [2, 4] there and [3, 4] in the model");
   require_refused_by<Bare>("it has no weight stratum.weight");
-  require_refused_by<Plain>("layer.weight is Float there and Double in the model", fg::Float64{});
+  require_refused_by<Plain>(
+      "layer.weight is Float there and Double in the model: give the model the number format and the "
+      "trainer the precision with which it was saved",
+      fg::Float64{});
+}
+
+TEST_CASE("a model of another number format is loaded when it has the one that was saved") {
+  const Scratch file;
+  Plain saved, other;
+  saved.to(torch::kDouble);
+  fg::Trainer trainer{saved}, resumed{other};
+  fg::save_checkpoint(trainer, file.path);
+  require_refused(resumed, file.path, "layer.weight is Double there and Float in the model");
+  other.to(torch::kDouble);
+  fg::load_checkpoint(resumed, file.path);
+  CHECK(torch::equal(other.layer->weight, saved.layer->weight));
 }
 
 struct OtherOptimizer : Plain {
@@ -248,18 +269,35 @@ TEST_CASE("a gradient of a layout that files do not hold is refused with the fil
   fg::Trainer trainer{model, fg::ManualOptimization{}};
   model.layer->weight.mutable_grad() = torch::ones({2, 4}).to_sparse_csr();
   CHECK_THROWS_WITH(fg::save_checkpoint(trainer, file.path),
-                    StartsWith("fulgurite: cannot save a checkpoint to " + file.path.string() + ": a gradient of layout SparseCsr"));
+                    StartsWith("fulgurite: cannot save a checkpoint to " + file.path.string() +
+                               ": a gradient of layout SparseCsr cannot be saved: make it "
+                               "dense, to_dense(), or save after zero_grad()"));
   CHECK_FALSE(std::filesystem::exists(file.path));
+  model.layer->weight.mutable_grad() = model.layer->weight.grad().to_dense();
+  fg::save_checkpoint(trainer, file.path);
+  model.layer->weight.mutable_grad() = torch::ones({2, 4}).to_sparse_csr();
+  model.zero_grad();
+  fg::save_checkpoint(trainer, file.path);
 }
 
 TEST_CASE("a trainer of another kind is refused by what differs") {
-  require_refused_by<OtherOptimizer>("optimizer_0.class is AdamW there and SGD here");
-  require_refused_by<TwoGroups>("AdamW cannot load this state: it has 1 parameter group(s), and the optimizer has 2");
-  require_refused_by<NoSchedule>("optimizer_0.schedules.count is 1 there and 0 here");
-  require_refused_by<OtherSchedule>("optimizer_0.schedules.class_0 is StepDecay there and CosineAnnealing here");
-  require_refused_by<Plain>("precision is ModelPrecision there and Bfloat16Mixed here", fg::Bfloat16Mixed{});
-  require_refused_by<Manual>("optimization is automatic there and manual here", fg::ManualOptimization{});
-  require_refused_by<Plain>("loss scale is not used there and used here", fg::Float16Mixed{});
+  require_refused_by<OtherOptimizer>(
+      "optimizer_0.class is AdamW there and SGD here: make the trainer with the optimizer that it was saved with");
+  require_refused_by<TwoGroups>(
+      "AdamW cannot load this state: it has 1 parameter group(s), and the optimizer has 2: make the optimizer with the "
+      "groups that it had when the state was saved");
+  require_refused_by<NoSchedule>(
+      "optimizer_0.schedules.count is 1 there and 0 here: give the optimizer the schedules that it had when it was saved");
+  require_refused_by<OtherSchedule>(
+      "optimizer_0.schedules.class_0 is StepDecay there and CosineAnnealing here: give the optimizer the schedules that it had "
+      "when it was saved, in the same order");
+  require_refused_by<Plain>(
+      "precision is ModelPrecision there and Bfloat16Mixed here: give the trainer the precision that it had",
+      fg::Bfloat16Mixed{});
+  require_refused_by<Manual>("optimization is automatic there and manual here: give the trainer the policies that it had",
+                             fg::ManualOptimization{});
+  require_refused_by<Plain>("loss scale is not used there and used here: give the trainer the precision that it had",
+                            fg::Float16Mixed{});
 }
 
 namespace {
@@ -303,9 +341,16 @@ void forget_values(const std::filesystem::path& file) {
 }  // namespace
 
 TEST_CASE("a schedule of other values is refused by name, or gets the saved ones when asked for") {
-  require_refused_by<OtherGamma>("StepDecay.gamma is 0.5 in the saved state and 0.25 in the schedule");
-  require_refused_by<Plain>("schedule_interval is EveryEpoch there and EveryStep here", fg::EveryStep{});
-  require_refused_by<Plain>("schedule_interval_frequency is 1 there and 2 here", fg::EveryEpoch{.frequency = 2});
+  require_refused_by<OtherGamma>(
+      "StepDecay.gamma is 0.5 in the saved state and 0.25 in the schedule, which would go on along another curve: make the "
+      "schedule with the saved value, or ask for the saved values (fg::ScheduleValues::taken_over in "
+      "load_checkpoint, take_over instead of load_state)");
+  require_refused_by<Plain>(
+      "schedule_interval is EveryEpoch there and EveryStep here: give the trainer the interval of schedules that it had",
+      fg::EveryStep{});
+  require_refused_by<Plain>(
+      "schedule_interval_frequency is 1 there and 2 here: give the trainer the interval of schedules that it had",
+      fg::EveryEpoch{.frequency = 2});
 
   const Scratch file;
   Plain plain, same;
@@ -353,7 +398,8 @@ TEST_CASE("a file of an earlier version, without the values of schedules, is rea
 }
 
 TEST_CASE("another number of optimizers is refused") {
-  require_refused_by<TwoOptimizers>("number of optimizers is 1 there and 2 here");
+  require_refused_by<TwoOptimizers>(
+      "number of optimizers is 1 there and 2 here: make the model with the optimizers that it had");
 }
 
 TEST_CASE("an open window is refused by a trainer that has none, or windows of another length") {
@@ -364,9 +410,12 @@ TEST_CASE("an open window is refused by a trainer that has none, or windows of a
   fg::save_checkpoint(trainer, file.path);
   Plain other;
   fg::Trainer without{other};
-  require_refused(without, file.path, "accumulation window is open, and this trainer has none");
+  require_refused(without, file.path,
+                  "accumulation window is open, and this trainer has none: give it the fg::Accumulate that it had");
   fg::Trainer shorter{other, fg::Accumulate<2>{}};
-  require_refused(shorter, file.path, "accumulation window is 4 batches there and 2 batches here");
+  require_refused(
+      shorter, file.path,
+      "accumulation window is 4 batches there and 2 batches here: give the trainer the accumulation policy that it had");
   train(trainer, 3);  // the window closes
   fg::save_checkpoint(trainer, file.path);
   fg::load_checkpoint(shorter, file.path);
@@ -384,7 +433,53 @@ struct Curious : Plain {
 };
 
 TEST_CASE("a model that asks for what was not saved refuses, and everything is as before") {
-  require_refused_by<Curious>("its model.number is missing");
+  require_refused_by<Curious>("its model.number is missing: it was saved by another kind of trainer, model or callback");
+}
+
+struct Hookless : torch::nn::Module {
+  torch::nn::Linear layer = register_module("layer", torch::nn::Linear(4, 2));
+  torch::Tensor training_step(const fg::Example& batch, auto&) {
+    return torch::mse_loss(layer->forward(batch.data), batch.target);
+  }
+  auto configure_optimizers() { return fg::SGD(parameters(), {.lr = 0.1}); }
+};
+struct Hooked : Hookless {
+  std::vector<double> losses{};
+  void on_save_checkpoint(auto&) {}
+  void on_load_checkpoint(auto&) {}
+};
+
+TEST_CASE("a model with on_load_checkpoint refuses a file without what on_save_checkpoint saves, one without loads it") {
+  const Scratch file;
+  Hookless saved, other;
+  Hooked model;
+  fg::Trainer trainer{saved}, hookless{other};
+  fg::Trainer hooked{model};
+  fg::save_checkpoint(trainer, file.path);
+  require_refused(hooked, file.path, "its model had no on_save_checkpoint: load it into a model without on_load_checkpoint");
+  fg::load_checkpoint(hookless, file.path);
+  CHECK(torch::equal(other.layer->weight, saved.layer->weight));
+}
+
+template <class>
+struct Counts {
+  using slot = fg::slots::Callback;
+  void on_train_epoch_start(auto&) {}
+  void on_save_checkpoint(auto& checkpoint) { checkpoint("count", 1); }
+  void on_load_checkpoint(auto&) {}
+};
+
+TEST_CASE("the state of a callback that the trainer does not have is mentioned") {
+  const Scratch file;
+  Plain saved, model;
+  fg::Trainer trainer{saved, Counts<int>{}, Counts<char>{}};
+  fg::Trainer without{model, Counts<int>{}};
+  fg::save_checkpoint(trainer, file.path);
+  const support::Notices notices;
+  fg::load_checkpoint(trainer, file.path);
+  CHECK(notices.all.empty());
+  fg::load_checkpoint(without, file.path);
+  CHECK(notices.text() == "fulgurite: the checkpoint has the state of a callback Counts#2, which this trainer does not have\n");
 }
 
 TEST_CASE("what a hook throws while loading is told, and everything that was loaded before it is taken back") {
@@ -445,6 +540,14 @@ TEST_CASE("whatever is broken in a file, it is refused with everything as it was
   SECTION("hyper-parameters") {
     with("hyper_parameters", std::int64_t{1});
     require_nothing_changed("hyper_parameters is of another kind");
+  }
+  SECTION("weights") {
+    with("state_dict", std::int64_t{1});
+    require_nothing_changed("it has no weights by name");
+  }
+  SECTION("gradients of another number") {
+    with("gradients", numbers);
+    require_nothing_changed("it has gradients for another number of weights");
   }
   SECTION("random states") {
     with("random", numbers);
@@ -586,9 +689,12 @@ TEST_CASE("a trainer that fits is not saved or loaded from outside of its hooks'
   Meddles model;
   fg::Trainer trainer{model, fg::MaxEpochs{1}};
   model.act = [&] { fg::save_checkpoint(trainer, "never.ckpt"); };
-  CHECK_THROWS_WITH(trainer.fit(data.train()), ContainsSubstring("in a hook call fg::save_checkpoint(step, …)"));
+  CHECK_THROWS_WITH(trainer.fit(data.train()),
+                    "fulgurite: fg::save_checkpoint(trainer, …) was called while the trainer fits: in a hook call "
+                    "fg::save_checkpoint(step, …), around a fit fg::save_checkpoint(run, …)");
   model.act = [&] { fg::load_checkpoint(trainer, "never.ckpt"); };
-  CHECK_THROWS_WITH(trainer.fit(data.train()), ContainsSubstring("call it before"));
+  CHECK_THROWS_WITH(trainer.fit(data.train()),
+                    "fulgurite: fg::load_checkpoint was called while the trainer fits: call it before fit");
   CHECK(!std::filesystem::exists("never.ckpt"));
 }
 

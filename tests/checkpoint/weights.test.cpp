@@ -247,7 +247,17 @@ TEST_CASE("what holds no weights by name is refused by what it is") {
   c10::Dict<std::string, std::int64_t> numbers;
   numbers.insert("epoch", 3);
   write_value(numbers);
-  require_refused(path, "it has no tensors by name, nor a state_dict with them, only epoch");
+  require_refused(path,
+                  "it has no tensors by name, nor a state_dict with them, only epoch: in Python, save the state dict alone");
+  c10::Dict<std::int64_t, torch::Tensor> numbered;
+  numbered.insert(1, torch::ones({2}));
+  write_value(numbered);
+  require_refused(path, "its weights are not called by names");
+  auto half = fg::detail::new_dict(c10::StringType::get());
+  half.insert("layer.weight", torch::ones({2, 4}));
+  half.insert("layer.bias", std::int64_t{3});
+  write_value(half);
+  require_refused(path, "layer.bias is not a tensor there");
   write_value(torch::ones({2}));
   require_refused(path, "it holds no dictionary of weights");
   c10::Dict<std::string, torch::Tensor> weights;

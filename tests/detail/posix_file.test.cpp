@@ -16,6 +16,7 @@
 #include <optional>
 #include <set>
 #include <string>
+#include <string_view>
 #include <thread>
 #include <vector>
 
@@ -28,6 +29,8 @@ namespace {
 namespace fs = std::filesystem;
 namespace fg = fulgurite;
 using Catch::Matchers::ContainsSubstring;
+using Catch::Matchers::EndsWith;
+using Catch::Matchers::StartsWith;
 using fg::detail::NewFile;
 
 void save(const fs::path& path, const std::string& text) {
@@ -93,6 +96,54 @@ TEST_CASE("each system call of a save fails in turn: the old file or the new one
   }
 }
 
+TEST_CASE("each system call that fails is told by what could not be done, and to which file or folder") {
+  const support::TemporaryFolder folder;
+  const auto path = folder.path / "file";
+  support::write_file(path, "old");
+  fs::permissions(path, fs::perms{0603});  // not those that a new file has
+  const std::string beside = path.string() + ".fulgurite-";
+  /// What `act` says if the call of that name fails, the first, second, … time that it is made.
+  const auto said_by = [](const auto& act, std::string_view call, int time) -> std::string {
+    const support::WatchedCalls calls([&](const char* name) { return name == call && --time == 0 ? EACCES : 0; });
+    try {
+      act();
+    } catch (const fg::detail::FileError& error) {
+      return error.what();
+    }
+    return "";
+  };
+  struct Row {
+    const char* call;
+    int time;
+    std::string begin;
+  };
+  const Row rows[] = {
+      {"open", 1, "cannot open the folder " + folder.path.string() + ": "},
+      {"stat", 1, "cannot look at " + path.string() + ": "},
+      {"open", 2, "cannot make " + beside},
+      {"duplicate", 1, "cannot make " + beside},
+      {"fstat", 1, "cannot look at " + beside},
+      {"fchmod", 1, "cannot set the permissions of " + beside},
+      {"write", 1, "cannot write " + beside},
+      {"fsync", 1, "cannot sync " + beside},
+      {"close", 1, "cannot close " + beside},
+      {"rename", 1, "cannot rename " + beside},
+      {"fsync", 2, "the new file is in its place, but a power cut could undo that: cannot sync " + folder.path.string() + ": "},
+  };
+  for (const Row& row : rows) {
+    const std::string said = said_by([&] { save(path, "new"); }, row.call, row.time);
+    CHECK_THAT(said, StartsWith(row.begin) && EndsWith(": Permission denied"));
+    CHECK(support::text_of(path) == (row.time == 2 && row.call == std::string_view("fsync") ? "new" : "old"));
+  }
+  const auto made = folder.path / "made";
+  const auto make = [&] { fg::detail::make_folders(made.string()); };
+  CHECK(said_by(make, "stat", 1) == "cannot look at " + made.string() + ": Permission denied");
+  CHECK(said_by(make, "mkdir", 1) == "cannot make the folder " + made.string() + ": Permission denied");
+  CHECK(said_by(make, "fsync", 1) == "cannot sync the folder " + folder.path.string() + ": Permission denied");
+  CHECK(said_by([&] { fg::detail::remove_file(path.string()); }, "unlink", 1) ==
+        "cannot remove " + path.string() + ": Permission denied");
+}
+
 TEST_CASE("after a power cut at any system call there is the old file or the new one") {
   const support::TemporaryFolder folder;
   const auto path = folder.path / "made" / "file";
@@ -142,7 +193,7 @@ TEST_CASE("a symbolic link stays one, and the file that it leads to is replaced"
 
 TEST_CASE("what is no file is refused and left alone") {
   const support::TemporaryFolder folder;
-  CHECK_THROWS_WITH(save("/dev/null", "new"), ContainsSubstring("/dev/null is a device, a pipe or a socket"));
+  CHECK_THROWS_WITH(save("/dev/null", "new"), "/dev/null is a device, a pipe or a socket, which a file cannot replace");
   REQUIRE(mkfifo((folder.path / "pipe").c_str(), 0600) == 0);
   CHECK_THROWS_WITH(save(folder.path / "pipe", "new"), ContainsSubstring("pipe is a device, a pipe or a socket"));
   fs::create_symlink("/dev/full", folder.path / "link");

@@ -37,7 +37,9 @@
 #include <utility>
 #include <vector>
 
+#include <fulgurite/detail/nothing.hpp>
 #include <fulgurite/hooks/checkpoint.hpp>
+#include <fulgurite/logging/notice.hpp>
 #include <fulgurite/optim/state_dict.hpp>
 #include "archive.hpp"
 #include "detail/input_bytes.hpp"
@@ -113,7 +115,8 @@ inline std::vector<at::Tensor> loaded_weights(const std::vector<NamedWeight>& we
   }
   const WeightComparison comparison = compare_weights(weights, saved, [](const SavedWeight& one, const at::Tensor& weight) {
     if (one.type == weight.scalar_type()) return std::string();
-    return format_misfit(one, weight) + ": give the trainer the precision that it was saved with";
+    return format_misfit(one, weight) +
+           ": give the model the number format and the trainer the precision with which it was saved";
   });
   if (const std::string differs = comparison.text(); !differs.empty()) throw std::runtime_error(differs);
   std::vector<at::Tensor> loaded;
@@ -127,8 +130,8 @@ inline c10::IValue saved_gradient(const at::Tensor& gradient) {
   if (!gradient.defined()) return {};
   if (gradient.layout() == at::kStrided) return gradient.detach();
   if (gradient.layout() != at::kSparse) {
-    TORCH_CHECK(false, "a gradient of layout ", gradient.layout(), " cannot be saved: save after a step, when no gradients are "
-                "needed, or make it dense");
+    TORCH_CHECK(false, "a gradient of layout ", gradient.layout(),
+                " cannot be saved: make it dense, to_dense(), or save after zero_grad()");
   }
   auto parts = new_dict(c10::StringType::get());
   parts.insert("indices", gradient._indices().detach());
@@ -299,11 +302,13 @@ void load_training_state(Engine& engine, const c10::IValue& saved, ScheduleValue
       });
     });
     for (const std::string& name : left) {
-      TORCH_WARN("fulgurite: the checkpoint has the state of a callback ", name, ", which this trainer does not have");
+      notice("fulgurite: the checkpoint has the state of a callback " + name + ", which this trainer does not have");
     }
   });
   if constexpr (has_checkpoint_hooks<Model>()) {
-    if (!whole.has("model")) whole.refuse("model", "had no on_save_checkpoint");
+    if (!whole.has("model")) {
+      whole.refuse("model", "had no on_save_checkpoint: load it into a model without on_load_checkpoint");
+    }
     whole.part("model", [&](auto& part) {
       TrainingArchive<CheckpointReader, Model> archive(part, engine.model(), engine.stop_requested());
       hooks::call<hooks::on_load_checkpoint_hook>(engine.model(), archive);
@@ -442,7 +447,12 @@ consteval bool can_be_saved() {
   static_assert(EngineAccess::knows<Host>,
                 "fg::save_checkpoint and fg::load_checkpoint take a trainer, and fg::save_checkpoint also the `auto& step` of a "
                 "hook, or the `auto& run` of one around a fit (fg::Step<Model>& and fg::Run& do not know the trainer). See docs/errors/checkpoint-host.md");
-  return EngineAccess::knows<Host>;
+  if constexpr (EngineAccess::knows<Host>) {
+    // Else the trainer has said what is wrong with it.
+    return !std::is_same_v<std::remove_cvref_t<decltype(EngineAccess::of(std::declval<Host&>()))>, Nothing>;
+  } else {
+    return false;
+  }
 }
 
 }  // namespace detail
@@ -490,7 +500,7 @@ void load_checkpoint(Trainer& trainer, const std::filesystem::path& path,
   if constexpr (detail::can_be_saved<Trainer>()) {
     auto& engine = detail::EngineAccess::of(trainer);
     if (engine.clock().runs()) {
-      throw std::logic_error("fulgurite: fg::load_checkpoint was called while the trainer fits: call it before");
+      throw std::logic_error("fulgurite: fg::load_checkpoint was called while the trainer fits: call it before fit");
     }
     std::string problem;
     try {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Pickles that torch.save does not write: each is refused with a sentence, and costs no more memory than it has bytes.
 #include <fulgurite/checkpoint/detail/pickle.hpp>
+#include <fulgurite/checkpoint/detail/saved_weights.hpp>
 
 #include <ATen/ops/ones.h>
 
@@ -88,7 +89,8 @@ TEST_CASE("a tensor must be within its record") {
 }
 
 TEST_CASE("nothing that a pickle names is run: it is named") {
-  require_refused("cos\nsystem\n(" + text("echo") + "tR", "it holds the Python object os.system");
+  require_refused("cos\nsystem\n(" + text("echo") + "tR",
+                  "it holds the Python object os.system, and only numbers, texts, tensors and containers of these can be read");
   require_refused("cbuiltins\nexec\n(" + text("1") + "tR", "it holds the Python object builtins.exec");
   require_refused("cposix\nsystem\n", "it holds the Python object posix.system");
   require_refused("c__main__\nNet\n)\x81}b"s, "it holds the Python object __main__.Net");
@@ -113,6 +115,31 @@ TEST_CASE("pickles that are cut short, unknown, or do not add up") {
   require_refused("}(Nu", "a key has no value");
   require_refused("NNa", "values are put into something else than a list");
   require_refused("}]Ns", "a dictionary of it has a key that is neither a text nor a number");
+}
+
+TEST_CASE("names, functions and tensors that are given something else than torch.save gives them") {
+  const std::string of_tensor = "ctorch._utils\n_rebuild_tensor_v2\n", again = "ctorch._tensor\n_rebuild_from_type_v2\n";
+  const std::string conjugated =
+      "(" + storage("FloatStorage", "0", 4) + "K\0"s + tuple({4}) + tuple({1}) + "\x89N}(" + text("conj") + "\x88utR";
+  struct Row {
+    std::string pickle, why;
+  };
+  const Row rows[] = {
+      {"NN\x93", "a name is not a text"},
+      {"cos\nsystem\nNR", "arguments are not a tuple"},
+      {again + "(" + again + "N)tR", "a tensor is made of itself"},
+      {"ctorch.jit._pickle\nrestore_type_tag\n(NNtR", "a type is given to what has none"},
+      {"c_codecs\nencode\n(" + text("\xc4\x80") + text("latin1") + "tR", "a text of bytes has a character beyond 255"},
+      {"ccollections\nOrderedDict\n(NtR", "a dictionary is made of something else than its entries"},
+      {"ccollections\nOrderedDict\n(](K\1etR", "a dictionary is made of something else than its entries"},
+      {of_tensor + conjugated,
+       "a tensor is to be conjugated or negated when it is read: save tensor.resolve_conj().resolve_neg()"},
+  };
+  for (const Row& row : rows) {
+    INFO(row.why);
+    CHECK_THROWS_WITH(value_of(row.pickle),
+                      "its data.pkl cannot be read at byte " + std::to_string(row.pickle.size() + 2) + ": " + row.why);
+  }
 }
 
 TEST_CASE("values within themselves, and nested deeply, are refused; shared ones are not copied") {
@@ -175,7 +202,25 @@ TEST_CASE("archives of another kind, and numbers in another byte order") {
   big = in_place_of(big, bytes_of(detail::crc32("little", 6)), bytes_of(detail::crc32("bigbig", 6)));
   big.resize(big.size() - 24);
   big.replace(big.size() - 2, 2, 2, '\0');
-  require(big, "its numbers are stored in the byte order \"bigbig\"");
+  require(big,
+          "its numbers are stored in the byte order \"bigbig\", and this machine's is \"little\": save it on a machine of this "
+          "kind");
+}
+
+TEST_CASE("modules of LibTorch within themselves, nested deeply, or too many, are refused") {
+  const auto require_modules_refused = [](const std::string& pickle, const std::string& why) {
+    const std::string bytes = file_of(pickle);
+    const TorchFile file{InputBytes(bytes)};
+    CHECK_THROWS_WITH(detail::weights_in(file), why);
+  };
+  const auto holds = [](const std::string& modules) { return "c__torch__\nNet\n)\x81q\1}(" + modules + "ub"; };
+  require_modules_refused(holds(text("itself") + "h\1"), "its modules are nested more than 100 deep, or contain themselves");
+  std::string deep = holds(""), twice = holds("");
+  for (int i = 0; i < 101; ++i) deep = holds(text("inner") + deep);
+  require_modules_refused(deep, "its modules are nested more than 100 deep, or contain themselves");
+  // Each module has the one before twice.
+  for (int i = 0; i < 20; ++i) twice += "q\0020" + holds(text("one") + "h\2" + text("other") + "h\2");
+  require_modules_refused(twice, "it has more than 100000 modules");
 }
 
 TEST_CASE("what has no place in a file is named when it is written") {

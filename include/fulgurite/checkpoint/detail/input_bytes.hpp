@@ -39,7 +39,7 @@ class InputBytes {
     struct ::stat status {};
     if (uninterrupted(system_calls.fstat, bytes.file_.number(), &status) != 0) refuse(errno);
     if (S_ISDIR(status.st_mode)) throw UnreadableFile("it is a folder");
-    if (!S_ISREG(status.st_mode)) throw UnreadableFile("it is a device, a pipe or a socket, and no file");
+    if (!S_ISREG(status.st_mode)) throw UnreadableFile("it is a device, a pipe or a socket, not a file");
     bytes.size_ = static_cast<std::uint64_t>(status.st_size);
     return bytes;
   }
@@ -49,7 +49,7 @@ class InputBytes {
   bool has(std::uint64_t begin, std::uint64_t count) const { return begin <= size_ && count <= size_ - begin; }
 
   void read(std::uint64_t begin, void* to, std::size_t count) const {
-    if (!has(begin, count)) throw UnreadableFile("it ends too early", true);
+    require(begin, count);
     if (count == 0) return;
     if (!file_) {
       std::memcpy(to, memory_.data() + begin, count);
@@ -68,13 +68,16 @@ class InputBytes {
     }
   }
   std::string text(std::uint64_t begin, std::uint64_t count) const {
-    if (!has(begin, count)) throw UnreadableFile("it ends too early", true);
+    require(begin, count);
     std::string bytes(static_cast<std::size_t>(count), '\0');
     read(begin, bytes.data(), bytes.size());
     return bytes;
   }
 
  private:
+  void require(std::uint64_t begin, std::uint64_t count) const {
+    if (!has(begin, count)) throw UnreadableFile("it ends too early", true);
+  }
   [[noreturn]] static void refuse(int error) { throw UnreadableFile("it cannot be read: " + reason(error)); }
 
   Descriptor file_;

@@ -100,8 +100,12 @@ inline std::string format_misfit(const SavedWeight& saved, const at::Tensor& wei
 inline void add_weights_of_module(const Unpickler& values, const PickledValue& module, const std::string& prefix, int depth,
                                   std::size_t& modules, std::vector<SavedWeight>& weights) {
   using Kind = PickledValue::Kind;
+  constexpr int deepest = 100;
   constexpr std::size_t most = 100000;
-  if (depth > 100 || ++modules > most) throw UnreadableFile("its modules contain themselves");
+  if (depth > deepest) {
+    throw UnreadableFile("its modules are nested more than " + std::to_string(deepest) + " deep, or contain themselves");
+  }
+  if (++modules > most) throw UnreadableFile("it has more than " + std::to_string(most) + " modules");
   if (module.items.empty()) return;
   const PickledValue& attributes = values[module.items[0]];
   if (attributes.kind != Kind::dict) return;

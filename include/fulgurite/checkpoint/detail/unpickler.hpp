@@ -68,7 +68,7 @@ class Unpickler {
 
  private:
   [[noreturn]] void refuse(const std::string& why) const {
-    throw UnreadableFile("its data.pkl cannot be read: at byte " + std::to_string(at_) + " " + why);
+    throw UnreadableFile("its data.pkl cannot be read at byte " + std::to_string(at_) + ": " + why);
   }
 
   // --- bytes -------------------------------------------------------------------------------------------------------

@@ -82,7 +82,7 @@ class ZipReader {
 
    private:
     std::uint64_t number(std::size_t at, std::size_t size) const {
-      if (at > bytes_.size() || size > bytes_.size() - at) refuse_damaged("a header of it is too short");
+      if (at > bytes_.size() || size > bytes_.size() - at) refuse_entry();  // (other headers are read whole)
       const char* const first = bytes_.data() + at;
       std::uint64_t value = 0;
       for (std::size_t i = size; i-- > 0;) value = value << 8U | static_cast<unsigned char>(first[i]);
@@ -98,6 +98,7 @@ class ZipReader {
   static constexpr std::uint32_t full32 = 0xffffffff;
 
   [[noreturn]] static void refuse_damaged(const std::string& why) { throw UnreadableFile("it is damaged: " + why); }
+  [[noreturn]] static void refuse_entry() { refuse_damaged("an entry of its directory is cut short"); }
   [[noreturn]] static void refuse_record(const ZipRecord& record) {
     refuse_damaged("its record " + record.name + " has another checksum than when it was written");
   }
@@ -203,7 +204,7 @@ class ZipReader {
     while (extra.size() >= 4) {
       const Fields fields(extra);
       const std::size_t length = fields.u16(2);
-      if (extra.size() - 4 < length) refuse_damaged("an entry of its directory is cut short");
+      if (extra.size() - 4 < length) refuse_entry();
       if (fields.u16(0) == 1) {
         const Fields large(extra.substr(4, length));
         std::size_t at = 0;
