@@ -205,10 +205,15 @@ class Engine {
       if (!has_gradients(index, step)) return;
       if constexpr (freezes_update<I>) {
         correct_mean(index, step);
-        frozen(index).update(optimizer, [&] {
+        const auto clip_and_step = [&] {
           clip(index, step);
           step_optimizer(index);
-        });
+        };
+        if (decides_on_host(clipping(index))) {
+          clip_and_step();
+        } else {
+          frozen(index).update(optimizer, clip_and_step);
+        }
       } else {
         if constexpr (manual) {
           if (!running(index).zeroing_looked_at()) [[unlikely]] look_at_zeroing(index);
@@ -889,9 +894,15 @@ class Engine {
     }
   }
 
+  /// The optimizer's own policy, or the trainer's.
+  template <std::size_t I>
+  FULGURITE_INLINE const auto& clipping(OptimizerIndex<I> index) const {
+    return running(index).configured().clipping_or(policies_.clipping());
+  }
+
   template <std::size_t I>
   FULGURITE_INLINE void clip(OptimizerIndex<I> index, Step& step) {
-    const auto& policy = running(index).configured().clipping_or(policies_.clipping());
+    const auto& policy = clipping(index);
     if constexpr (hooks::present<hooks::configure_gradient_clipping_hook, Model>) {
       auto handle = step.handle(index);
       hooks::call<hooks::configure_gradient_clipping_hook>(*model_, handle, step);

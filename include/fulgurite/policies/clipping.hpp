@@ -44,6 +44,9 @@ struct ClipNorm {
   double norm_type = 2.0;  ///< p of the p-norm, above 0; infinity is the largest absolute value
   bool error_if_nonfinite = false;  ///< a norm that is NaN or infinite is an error; on a GPU the host waits for it
 
+  /// fg::Frozen leaves clipping and update out of its tape then.
+  constexpr bool decides_on_host() const { return error_if_nonfinite; }
+
   /// Returns the norm before, if the gradients give it (a tensor of no dimension, not read back). Throws NonFiniteGradient, before
   /// anything is clipped, if it is not finite and that is to be an error.
   auto clip(auto& gradients) const {
@@ -92,8 +95,20 @@ template <class P, class Gradients>
 concept ClippingPolicy = requires(const P& policy, Gradients& gradients) { policy.clip(gradients); };
 
 /// Does the same to gradients each time, so that fg::Frozen may put it on a tape: `static constexpr bool repeats = true;`.
+/// If that depends on its values, `bool decides_on_host() const` returns whether these keep it off the tape.
 template <class P>
 concept RepeatsClipping = requires { requires P::repeats; };
+
+namespace detail {
+template <class P>
+constexpr bool decides_on_host(const P& policy) {
+  if constexpr (requires { policy.decides_on_host(); }) {
+    return policy.decides_on_host();
+  } else {
+    return false;
+  }
+}
+}  // namespace detail
 
 namespace slots {
 struct Clipping {
