@@ -16,6 +16,7 @@ TEST_CASE("a limit takes batches or a fraction") {
   CHECK(fg::BatchLimit{fg::Fraction{0.5}}.of(7, "training") == 3);
   CHECK_THROWS_AS(fg::BatchLimit{fg::Fraction{0.5}}.of(std::nullopt, "training"), std::invalid_argument);
   CHECK_THROWS_AS(fg::BatchLimit{fg::Fraction{0.1}}.of(7, "training"), std::invalid_argument);
+  CHECK(fg::BatchLimit{fg::Fraction{0.5}}.of(0, "validation") == 0);  // that it is empty is said elsewhere
   CHECK_FALSE(fg::BatchLimit{fg::Fraction{1.5}}.makes_sense());
 }
 

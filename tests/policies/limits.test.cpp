@@ -3,16 +3,19 @@
 
 #include <catch2/catch_test_macros.hpp>
 
+#include <chrono>
 #include <optional>
 #include <sstream>
 
 namespace fg = fulgurite;
 
 TEST_CASE("without any limit a fit ends after 1000 epochs") {
-  fg::Limits limits;
-  CHECK(limits.epochs() == 1000);
-  limits.set(fg::MaxSteps{5});
-  CHECK(limits.epochs() == std::nullopt);
+  fg::Limits none, steps, time;
+  CHECK(none.epochs() == 1000);
+  steps.set(fg::MaxSteps{5});
+  CHECK(steps.epochs() == std::nullopt);
+  time.set(fg::MaxTime{std::chrono::hours{1}});
+  CHECK(time.epochs() == std::nullopt);
 }
 
 TEST_CASE("limits without sense say so") {

@@ -22,6 +22,13 @@ TEST_CASE("a milestone at 0 counts when the schedule is attached") {
   CHECK(toy::rates(fg::MultiStepDecay{.milestones = {0}, .gamma = 0.5}, 1) == std::vector<double>{0.5, 0.5});
 }
 
+TEST_CASE("a milestone at 0 counts as well when the schedule takes over from another") {
+  const fg::SequentialSchedule schedule{{2}, fg::StepDecay{.step_size = 100},
+                                        fg::MultiStepDecay{.milestones = {0, 3}, .gamma = 0.5}};
+  // SequentialLR(optimizer, [StepLR(optimizer, 100), MultiStepLR(optimizer, [0, 3], 0.5)], [2]) from 1.0
+  CHECK(toy::rates(schedule, 6) == std::vector<double>{1.0, 1.0, 0.5, 0.5, 0.5, 0.25, 0.25});
+}
+
 TEST_CASE("milestones that do not ascend or are negative are refused") {
   CHECK(std::string_view(fg::MultiStepDecay{.milestones = {3, 2}}.problem()) == "MultiStepDecay.milestones must ascend");
   CHECK(std::string_view(fg::MultiStepDecay{.milestones = {-1, 2}}.problem()) ==

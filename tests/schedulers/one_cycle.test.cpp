@@ -44,6 +44,18 @@ TEST_CASE("three phases, along straight lines") {
   }
 }
 
+TEST_CASE("the whole cycle may rise or fall, and a phase may be over at its last step") {
+  // OneCycleLR(optimizer, 1.0, 5, pct_start=1.0), then 0.0
+  toy::check_same(toy::rates(fg::OneCycle{.max_lr = 1.0, .total_steps = 5, .rising = 1.0}, 4),
+      {0.04, 0.1805887450304573, 0.52, 0.8594112549695427, 1.0});
+  toy::check_same(toy::rates(fg::OneCycle{.max_lr = 1.0, .total_steps = 5, .rising = 0.0}, 4),
+      {0.904508879153485, 0.654509879153485, 0.3454941208465151, 0.09549512084651508, 4e-06});
+  // OneCycleLR(optimizer, 1.0, 5, pct_start=0.6, anneal_strategy="linear", three_phase=True)
+  const fg::OneCycle no_third_phase{
+      .max_lr = 1.0, .total_steps = 5, .rising = 0.6, .anneal = fg::Anneal::linear, .three_phase = true};
+  toy::check_same(toy::rates(no_third_phase, 4), {0.04, 0.52, 1.0, 0.52, 0.04});
+}
+
 TEST_CASE("its length may be epochs times steps, its values may differ by group, the momentum may be left alone") {
   toy::MomentumRates optimizer{{{0.5, 0.5}}};
   auto schedule = fg::schedule(

@@ -44,6 +44,17 @@ TEST_CASE("greater may be better, by a difference") {
   CHECK(schedule.monitor() == "accuracy");
 }
 
+TEST_CASE("an equal value is not better, also without a threshold and where the best value is 0") {
+  for (const auto mode : {fg::MetricMode::min, fg::MetricMode::max}) {
+    for (const auto measured : {fg::ThresholdMode::relative, fg::ThresholdMode::absolute}) {
+      const fg::Plateau<"loss"> schedule{
+          .mode = mode, .factor = 0.5, .patience = 0, .threshold = 0.0, .threshold_mode = measured};
+      CHECK(rates(schedule, {0.0, 0.0, 0.0}) == std::vector<double>{1.0, 1.0, 0.5, 0.25});
+      CHECK(rates(schedule, {3.0, 3.0}) == std::vector<double>{1.0, 1.0, 0.5});
+    }
+  }
+}
+
 TEST_CASE("NaN is no better, a drop of no more than eps is left out, and groups have floors of their own") {
   const double nan = std::numeric_limits<double>::quiet_NaN();
   CHECK(rates(fg::Plateau<"loss">{.factor = 0.5, .patience = 0}, {nan, nan}) == std::vector<double>{1.0, 0.5, 0.25});

@@ -36,6 +36,22 @@ TEST_CASE("sequences of sequences and of chains go on") {
   CHECK(toy::rates(fg::SequentialSchedule{{1}, fg::StepDecay{}, chain}, 3) == std::vector<double>{1.0, 0.5, 0.25, 0.125});
 }
 
+TEST_CASE("a sequence or a chain that takes over starts from the initial rate, whatever the schedule before it left") {
+  const fg::StepDecay halves{.step_size = 1, .gamma = 0.5}, keeps{.step_size = 100};
+  const std::vector<double> expected{1.0, 0.5, 1.0, 1.0};
+  CHECK(toy::rates(fg::SequentialSchedule{{2}, halves, fg::SequentialSchedule{{9}, keeps, keeps}}, 3) == expected);
+  CHECK(toy::rates(fg::SequentialSchedule{{2}, halves, fg::ChainedSchedules{keeps, keeps}}, 3) == expected);
+}
+
+TEST_CASE("a chain in a sequence counts its own steps") {
+  toy::Rates optimizer;
+  const fg::StepDecay decay;
+  auto schedule = fg::schedule(optimizer, fg::SequentialSchedule{{2}, fg::ChainedSchedules{decay}, decay});
+  CHECK(schedule.state().number("_schedulers.0.last_epoch") == 0.0);
+  schedule.step();
+  CHECK(schedule.state().number("_schedulers.0.last_epoch") == 1.0);
+}
+
 TEST_CASE("milestones that do not ascend or are negative are refused, and so is what a part refuses") {
   toy::MomentumRates optimizer;
   const fg::StepDecay one;

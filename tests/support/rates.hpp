@@ -52,12 +52,13 @@ inline void check_same(const std::vector<double>& actual, const std::vector<doub
   }
 }
 
-/// Saved after any number of steps and loaded into a new schedule, it goes on as if it had never stopped.
+/// Saved after any number of steps and loaded into a new schedule of an optimizer with other rates, it goes on as if it had
+/// never stopped.
 template <class Schedule>
 void check_resumes(const Schedule& given, int steps = 12) {
   for (int stop = 0; stop <= steps; ++stop) {
     MomentumRates optimizer{{{0.1, 0.4}}};
-    MomentumRates fresh = optimizer;
+    MomentumRates fresh{{{0.3, 0.2}}};
     const auto advance = [](auto& schedule, int step) {
       if constexpr (fulgurite::MetricScheduler<Schedule>) {
         schedule.step(std::cos(step));
