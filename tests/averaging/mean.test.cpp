@@ -6,6 +6,8 @@
 #include <limits>
 #include <sstream>
 
+#include "support/problems.hpp"
+
 namespace fg = fulgurite;
 
 static_assert(fg::Mean<fg::EqualMean> && fg::Mean<fg::ExponentialMean> && !fg::Mean<int>);
@@ -27,10 +29,12 @@ TEST_CASE("an exponential mean forgets at its decay, sooner while it warms up") 
 TEST_CASE("a decay outside [0, 1] and a negative warm-up are refused") {
   STATIC_CHECK(fg::ExponentialMean{.decay = 0.0}.problem() == nullptr);
   STATIC_CHECK(fg::ExponentialMean{.decay = 1.0}.problem() == nullptr);
-  STATIC_CHECK(fg::ExponentialMean{.decay = -0.1}.problem() != nullptr);
-  STATIC_CHECK(fg::ExponentialMean{.decay = 1.1}.problem() != nullptr);
-  STATIC_CHECK(fg::ExponentialMean{.decay = std::numeric_limits<double>::quiet_NaN()}.problem() != nullptr);
-  STATIC_CHECK(fg::ExponentialMean{.warm_up = -1.0}.problem() != nullptr);
+  STATIC_CHECK(support::problem_of(fg::ExponentialMean{.decay = -0.1}) == "ExponentialMean.decay must be in [0, 1]");
+  STATIC_CHECK(support::problem_of(fg::ExponentialMean{.decay = 1.1}) == "ExponentialMean.decay must be in [0, 1]");
+  STATIC_CHECK(support::problem_of(fg::ExponentialMean{.decay = std::numeric_limits<double>::quiet_NaN()}) ==
+               "ExponentialMean.decay must be in [0, 1]");
+  STATIC_CHECK(support::problem_of(fg::ExponentialMean{.warm_up = -1.0}) ==
+               "ExponentialMean.warm_up must be 0 or more updates");
 }
 
 TEST_CASE("means are printed") {

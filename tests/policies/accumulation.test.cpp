@@ -13,6 +13,8 @@
 #include <type_traits>
 #include <vector>
 
+#include "support/problems.hpp"
+
 namespace fg = fulgurite;
 
 TEST_CASE("a schedule of windows follows its stages") {
@@ -25,8 +27,18 @@ TEST_CASE("a schedule of windows follows its stages") {
 
 TEST_CASE("stages without sense have a problem") {
   using Schedule = fg::AccumulateSchedule;
-  CHECK(Schedule{}.problem() != nullptr);
-  CHECK(Schedule{.stages = {{-1, 2}}}.problem() != nullptr);
-  CHECK(Schedule{.stages = {{0, 0}}}.problem() != nullptr);
-  CHECK(Schedule{.stages = {{2, 2}, {2, 3}}}.problem() != nullptr);
+  CHECK(support::problem_of(Schedule{}) == "AccumulateSchedule has no stages: give at least one {.from_epoch, .batches}");
+  CHECK(support::problem_of(Schedule{.stages = {{-1, 2}}}) == "AccumulateSchedule: from_epoch must be 0 or more");
+  CHECK(support::problem_of(Schedule{.stages = {{0, 0}}}) == "AccumulateSchedule: batches must be 1 or more");
+  CHECK(support::problem_of(Schedule{.stages = {{2, 2}, {2, 3}}}) ==
+        "AccumulateSchedule: the stages must be listed by rising from_epoch, each epoch once");
+  CHECK(support::problem_of(Schedule{.stages = {{2, 1}, {1, 2}}}) ==
+        "AccumulateSchedule: the stages must be listed by rising from_epoch, each epoch once");
+  CHECK(Schedule{.stages = {{.from_epoch = 0, .batches = 1}}}.problem() == nullptr);
+}
+
+TEST_CASE("a schedule of windows is printed as it is written") {
+  std::ostringstream out;
+  out << fg::AccumulateSchedule{.stages = {{1, 8}, {4, 2}}};
+  CHECK(out.str() == "AccumulateSchedule{.stages = {{1, 8}, {4, 2}}, .partial = own_mean}");
 }

@@ -2,20 +2,28 @@
 #include <fulgurite/policies/batch_limit.hpp>
 
 #include <catch2/catch_test_macros.hpp>
+#include <catch2/matchers/catch_matchers.hpp>
+#include <catch2/matchers/catch_matchers_exception.hpp>
 
 #include <optional>
 #include <sstream>
 #include <stdexcept>
 
 namespace fg = fulgurite;
+using Catch::Matchers::Message;
 
 TEST_CASE("a limit takes batches or a fraction") {
   CHECK(fg::BatchLimit{}.of(7, "training") == 7);
   CHECK(fg::BatchLimit{fg::Batches{3}}.of(std::nullopt, "training") == 3);
   CHECK(fg::BatchLimit{fg::Batches{9}}.of(7, "training") == 7);
   CHECK(fg::BatchLimit{fg::Fraction{0.5}}.of(7, "training") == 3);
-  CHECK_THROWS_AS(fg::BatchLimit{fg::Fraction{0.5}}.of(std::nullopt, "training"), std::invalid_argument);
-  CHECK_THROWS_AS(fg::BatchLimit{fg::Fraction{0.1}}.of(7, "training"), std::invalid_argument);
+  CHECK_THROWS_MATCHES(
+      fg::BatchLimit{fg::Fraction{0.5}}.of(std::nullopt, "training"), std::invalid_argument,
+      Message("fulgurite: LimitBatches takes a Fraction of the training range, whose size is unknown: give it in "
+              "fg::Batches"));
+  CHECK_THROWS_MATCHES(fg::BatchLimit{fg::Fraction{0.1}}.of(7, "training"), std::invalid_argument,
+                       Message("fulgurite: LimitBatches takes 0.1 of the training range, which is less than one of its 7 "
+                               "batches: take more"));
   CHECK(fg::BatchLimit{fg::Fraction{0.5}}.of(0, "validation") == 0);  // that it is empty is said elsewhere
   CHECK_FALSE(fg::BatchLimit{fg::Fraction{1.5}}.makes_sense());
 }

@@ -13,6 +13,7 @@
 #include <type_traits>
 #include <vector>
 
+#include "support/problems.hpp"
 #include "support/toy.hpp"
 
 namespace fg = fulgurite;
@@ -21,9 +22,11 @@ TEST_CASE("clipping policies print and know their problems") {
   std::ostringstream out;
   out << fg::ClipNorm{.max = 0.5};
   CHECK(out.str() == "ClipNorm{.max = 0.5, .norm_type = 2}");
-  CHECK(fg::ClipNorm{.max = 0.0}.problem() != nullptr);
-  CHECK(fg::ClipNorm{.max = 1.0, .norm_type = 0.0}.problem() != nullptr);
-  CHECK(fg::ClipValue{.max = -1.0}.problem() != nullptr);
+  CHECK(support::problem_of(fg::ClipNorm{.max = 0.0}) == "ClipNorm.max must be above 0; to clip nothing, use fg::NoClipping");
+  CHECK(support::problem_of(fg::ClipNorm{.max = 1.0, .norm_type = 0.0}) ==
+        "ClipNorm.norm_type must be above 0: 2 is the usual norm, infinity the largest value");
+  CHECK(support::problem_of(fg::ClipValue{.max = -1.0}) ==
+        "ClipValue.max must be above 0; to clip nothing, use fg::NoClipping");
   CHECK(fg::ClipValue{}.problem() == nullptr);
 }
 

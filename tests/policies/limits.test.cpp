@@ -7,6 +7,8 @@
 #include <optional>
 #include <sstream>
 
+#include "support/problems.hpp"
+
 namespace fg = fulgurite;
 
 TEST_CASE("without any limit a fit ends after 1000 epochs") {
@@ -19,10 +21,21 @@ TEST_CASE("without any limit a fit ends after 1000 epochs") {
 }
 
 TEST_CASE("limits without sense say so") {
-  CHECK(fg::MaxEpochs{-1}.problem() != nullptr);
-  CHECK(fg::MinEpochs{-1}.problem() != nullptr);
-  CHECK(fg::MinSteps{-1}.problem() != nullptr);
-  CHECK(fg::FastDevRun{0}.problem() != nullptr);
+  CHECK(support::problem_of(fg::MaxEpochs{-1}) == "MaxEpochs must be 0 or more");
+  CHECK(support::problem_of(fg::MinEpochs{-1}) == "MinEpochs must be 0 or more");
+  CHECK(support::problem_of(fg::MinSteps{-1}) == "MinSteps must be 0 or more");
+  CHECK(support::problem_of(fg::FastDevRun{0}) ==
+        "FastDevRun.batches must be 1 or more; for a whole training leave FastDevRun out");
+  CHECK(support::problem_of(fg::MaxSteps{-1}) == "MaxSteps must be 0 or more");
+  CHECK(support::problem_of(fg::MaxTime{std::chrono::seconds(-1)}) == "MaxTime must be 0 or more seconds");
+  CHECK(support::problem_of(fg::LimitBatches{.train = fg::Fraction{1.5}}) ==
+        "LimitBatches.train must be Batches of 0 or more, or a Fraction in [0, 1]");
+  CHECK(support::problem_of(fg::LimitBatches{.validation = fg::Batches{-1}}) ==
+        "LimitBatches.validation must be Batches of 0 or more, or a Fraction in [0, 1]");
+  CHECK(support::problem_of(fg::LogEvery{0}) == "LogEvery must be 1 or more steps");
+  CHECK(fg::MaxSteps{0}.problem() == nullptr);
+  CHECK(fg::MaxTime{std::chrono::seconds(0)}.problem() == nullptr);
+  CHECK(fg::LimitBatches{.train = fg::Fraction{1.0}, .validation = fg::Batches{0}}.problem() == nullptr);
   CHECK(fg::MinEpochs{0}.problem() == nullptr);
   CHECK(fg::FastDevRun{}.problem() == nullptr);
 }
@@ -42,11 +55,22 @@ TEST_CASE("a rehearsal overrides every limit before it") {
   CHECK(limits.batches == fg::LimitBatches{.train = fg::Batches{3}, .validation = fg::Batches{3}});
 }
 
+TEST_CASE("the limits that a loop of the program's own does not look at are named") {
+  fg::Limits limits;
+  CHECK(limits.idle_in_own_loop().empty());
+  limits.set(fg::LimitBatches{.train = fg::Batches{3}, .validation = fg::Batches{3}});
+  CHECK(limits.idle_in_own_loop() == "the training part of fg::LimitBatches does");
+  limits.set(fg::MaxEpochs{1});
+  limits.set(fg::ValidateEvery{.epochs = 2});
+  CHECK(limits.idle_in_own_loop() == "fg::MaxEpochs, the training part of fg::LimitBatches and fg::ValidateEvery do");
+}
+
 TEST_CASE("limits are printed as they are written") {
   std::ostringstream out;
+  out << fg::MaxTime{std::chrono::seconds(2)} << ' ';
   out << fg::MinEpochs{2} << ' ' << fg::MinSteps{10} << ' ' << fg::FastDevRun{3} << ' '
       << fg::LimitBatches{.train = fg::Batches{3}};
   CHECK(out.str() ==
-        "MinEpochs{.count = 2} MinSteps{.count = 10} FastDevRun{.batches = 3} "
+        "MaxTime{.duration = 2 s} MinEpochs{.count = 2} MinSteps{.count = 10} FastDevRun{.batches = 3} "
         "LimitBatches{.train = Batches{3}, .validation = all}");
 }

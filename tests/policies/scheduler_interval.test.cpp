@@ -13,6 +13,8 @@
 #include <type_traits>
 #include <vector>
 
+#include "support/problems.hpp"
+
 namespace fg = fulgurite;
 
 TEST_CASE("intervals are due at their frequency") {
@@ -22,5 +24,8 @@ TEST_CASE("intervals are due at their frequency") {
   CHECK(fg::EveryBatch{2}.due_after_step(point));
   CHECK(fg::EveryEpoch{2}.due_after_epoch(point));
   CHECK_FALSE(fg::EveryEpoch{3}.due_after_epoch(point));
-  CHECK(fg::EveryEpoch{0}.problem() != nullptr);
+  CHECK(support::problem_of(fg::EveryEpoch{0}) == "EveryEpoch.frequency must be 1 or more");
+  CHECK(support::problem_of(fg::EveryBatch{0}) == "EveryBatch.frequency must be 1 or more");
+  CHECK(support::problem_of(fg::EveryStep{0}) == "EveryStep.frequency must be 1 or more");
+  CHECK(fg::EveryEpoch{1}.problem() == nullptr);
 }

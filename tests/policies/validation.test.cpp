@@ -11,6 +11,8 @@
 #include <stdexcept>
 #include <vector>
 
+#include "support/problems.hpp"
+
 namespace fg = fulgurite;
 
 namespace {
@@ -85,12 +87,18 @@ TEST_CASE("an interval that does not fit an epoch is refused with the fix") {
 
 TEST_CASE("values without sense say so") {
   CHECK(fg::ValidateEvery{}.problem() == nullptr);
-  CHECK(fg::ValidateEvery{.interval = fg::Batches{0}}.problem() != nullptr);
-  CHECK(fg::ValidateEvery{.interval = fg::Fraction{0.0}}.problem() != nullptr);
-  CHECK(fg::ValidateEvery{.interval = fg::Fraction{1.5}}.problem() != nullptr);
-  CHECK(fg::ValidateEvery{.epochs = 0}.problem() != nullptr);
-  CHECK(fg::ValidateAcrossEpochs{.batches = 0}.problem() != nullptr);
-  CHECK(fg::SanityCheck{.batches = -1}.problem() != nullptr);
+  CHECK(support::problem_of(fg::ValidateEvery{.interval = fg::Batches{0}}) ==
+        "ValidateEvery.interval must be Batches of 1 or more, or a Fraction in (0, 1]");
+  CHECK(support::problem_of(fg::ValidateEvery{.interval = fg::Fraction{0.0}}) ==
+        "ValidateEvery.interval must be Batches of 1 or more, or a Fraction in (0, 1]");
+  CHECK(support::problem_of(fg::ValidateEvery{.interval = fg::Fraction{1.5}}) ==
+        "ValidateEvery.interval must be Batches of 1 or more, or a Fraction in (0, 1]");
+  CHECK(support::problem_of(fg::ValidateEvery{.epochs = 0}) ==
+        "ValidateEvery.epochs must be 1 or more; to validate nothing, use LimitBatches{.validation = Batches{0}}");
+  CHECK(support::problem_of(fg::ValidateAcrossEpochs{.batches = 0}) == "ValidateAcrossEpochs.batches must be 1 or more");
+  CHECK(support::problem_of(fg::SanityCheck{.batches = -1}) == "SanityCheck.batches must be 0 or more");
+  CHECK(fg::ValidateAcrossEpochs{.batches = 1}.problem() == nullptr);
+  CHECK(fg::SanityCheck{.batches = 0}.problem() == nullptr);
 }
 
 TEST_CASE("they are printed as they are written") {

@@ -3,6 +3,7 @@
 
 #include <catch2/catch_test_macros.hpp>
 
+#include "support/problems.hpp"
 #include "support/rates.hpp"
 
 namespace fg = fulgurite;
@@ -29,7 +30,8 @@ TEST_CASE("each parameter group has a target of its own") {
 }
 
 TEST_CASE("a target that is no rate and a negative period are refused") {
-  CHECK(fg::AnnealTo{}.problem() != nullptr);
-  CHECK(fg::AnnealTo{.target = 0.1, .period = -1}.problem() != nullptr);
+  CHECK(support::problem_of(fg::AnnealTo{}) == "AnnealTo.target must be above 0");
+  CHECK(support::problem_of(fg::AnnealTo{.target = 0.1, .period = -1}) ==
+        "AnnealTo.period must be 0 or more: the steps until the target");
   CHECK(fg::AnnealTo{.target = 0.1}.problem() == nullptr);
 }

@@ -3,6 +3,7 @@
 
 #include <catch2/catch_test_macros.hpp>
 
+#include "support/problems.hpp"
 #include "support/rates.hpp"
 
 namespace fg = fulgurite;
@@ -15,7 +16,8 @@ TEST_CASE("the factor holds for the first steps") {
 }
 
 TEST_CASE("a factor that cannot be taken back is refused") {
-  CHECK(fg::ConstantSchedule{.factor = 0.0}.problem() != nullptr);
-  CHECK(fg::ConstantSchedule{.factor = 1.5}.problem() != nullptr);
-  CHECK(fg::ConstantSchedule{.steps = 0}.problem() != nullptr);
+  CHECK(support::problem_of(fg::ConstantSchedule{.factor = 0.0}) == "ConstantSchedule.factor must be above 0 and at most 1");
+  CHECK(support::problem_of(fg::ConstantSchedule{.factor = 1.5}) == "ConstantSchedule.factor must be above 0 and at most 1");
+  CHECK(support::problem_of(fg::ConstantSchedule{.steps = 0}) == "ConstantSchedule.steps must be 1 or more");
+  CHECK(fg::ConstantSchedule{.factor = 1.0, .steps = 1}.problem() == nullptr);
 }

@@ -6,6 +6,7 @@
 #include <cmath>
 #include <numbers>
 
+#include "support/problems.hpp"
 #include "support/rates.hpp"
 
 namespace fg = fulgurite;
@@ -25,6 +26,8 @@ TEST_CASE("it starts from what another schedule wrote, and from the base where a
 }
 
 TEST_CASE("a cosine without period is refused") {
-  CHECK(fg::CosineAnnealing{}.problem() != nullptr);
-  CHECK(fg::CosineAnnealing{.period = 4, .min_lr = -0.1}.problem() != nullptr);
+  CHECK(support::problem_of(fg::CosineAnnealing{}) ==
+        "CosineAnnealing.period must be 1 or more: the steps from the base rate to min_lr");
+  CHECK(support::problem_of(fg::CosineAnnealing{.period = 4, .min_lr = -0.1}) == "CosineAnnealing.min_lr must be 0 or more");
+  CHECK(fg::CosineAnnealing{.period = 1}.problem() == nullptr);
 }

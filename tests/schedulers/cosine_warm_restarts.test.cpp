@@ -3,6 +3,7 @@
 
 #include <catch2/catch_test_macros.hpp>
 
+#include "support/problems.hpp"
 #include "support/rates.hpp"
 
 namespace fg = fulgurite;
@@ -22,7 +23,11 @@ TEST_CASE("a period of its own length restarts where any multiple of it begins")
 }
 
 TEST_CASE("restarts without period or with a shrinking one are refused") {
-  CHECK(fg::CosineWarmRestarts{}.problem() != nullptr);
-  CHECK(fg::CosineWarmRestarts{.period = 2, .multiplier = 0}.problem() != nullptr);
-  CHECK(fg::CosineWarmRestarts{.period = 2, .min_lr = -1.0}.problem() != nullptr);
+  CHECK(support::problem_of(fg::CosineWarmRestarts{}) ==
+        "CosineWarmRestarts.period must be 1 or more: the steps until the first restart");
+  CHECK(support::problem_of(fg::CosineWarmRestarts{.period = 2, .multiplier = 0}) ==
+        "CosineWarmRestarts.multiplier must be 1 or more");
+  CHECK(support::problem_of(fg::CosineWarmRestarts{.period = 2, .min_lr = -1.0}) ==
+        "CosineWarmRestarts.min_lr must be 0 or more");
+  CHECK(fg::CosineWarmRestarts{.period = 1}.problem() == nullptr);
 }

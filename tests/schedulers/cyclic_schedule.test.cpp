@@ -11,6 +11,7 @@
 #include <optional>
 #include <vector>
 
+#include "support/problems.hpp"
 #include "support/rates.hpp"
 
 namespace fg = fulgurite;
@@ -63,12 +64,14 @@ TEST_CASE("rates of groups, and no momentum") {
 }
 
 TEST_CASE("cycles that make no sense are refused") {
-  CHECK(fg::CyclicSchedule{}.problem() != nullptr);
+  CHECK(support::problem_of(fg::CyclicSchedule{}) == "CyclicSchedule.max_lr must be above 0");
   CHECK(fg::CyclicSchedule{.max_lr = 1.0}.problem() == nullptr);
-  CHECK(fg::CyclicSchedule{.base_lr = -1.0, .max_lr = 1.0}.problem() != nullptr);
-  CHECK(fg::CyclicSchedule{.max_lr = 1.0, .steps_up = 0}.problem() != nullptr);
-  CHECK(fg::CyclicSchedule{.max_lr = 1.0, .steps_down = -1}.problem() != nullptr);
-  CHECK(fg::CyclicSchedule{.max_lr = 1.0, .gamma = -1.0}.problem() != nullptr);
+  CHECK(support::problem_of(fg::CyclicSchedule{.base_lr = -1.0, .max_lr = 1.0}) == "CyclicSchedule.base_lr must be 0 or more");
+  CHECK(support::problem_of(fg::CyclicSchedule{.max_lr = 1.0, .steps_up = 0}) == "CyclicSchedule.steps_up must be 1 or more");
+  CHECK(support::problem_of(fg::CyclicSchedule{.max_lr = 1.0, .steps_down = -1}) ==
+        "CyclicSchedule.steps_down must be 0 or more");
+  CHECK(support::problem_of(fg::CyclicSchedule{.max_lr = 1.0, .gamma = -1.0}) == "CyclicSchedule.gamma must be 0 or more");
+  CHECK(fg::CyclicSchedule{.max_lr = 1.0, .steps_up = 1, .steps_down = 0, .gamma = 0.0}.problem() == nullptr);
 }
 
 TEST_CASE("in a chain, step 0 has the optimizer's initial rate, as in PyTorch; all others are the cycle's") {

@@ -3,6 +3,7 @@
 
 #include <catch2/catch_test_macros.hpp>
 
+#include "support/problems.hpp"
 #include "support/rates.hpp"
 
 namespace fg = fulgurite;
@@ -16,6 +17,9 @@ TEST_CASE("each step has the same factor") {
 }
 
 TEST_CASE("the factor has to be given") {
-  CHECK(fg::ExponentialDecay{}.problem() != nullptr);
-  CHECK(fg::ExponentialDecay{.gamma = -0.9}.problem() != nullptr);
+  CHECK(support::problem_of(fg::ExponentialDecay{}) ==
+        "ExponentialDecay.gamma must be above 0: the factor of every step, such as 0.95");
+  CHECK(support::problem_of(fg::ExponentialDecay{.gamma = -0.9}) ==
+        "ExponentialDecay.gamma must be above 0: the factor of every step, such as 0.95");
+  CHECK(fg::ExponentialDecay{.gamma = 0.95}.problem() == nullptr);
 }

@@ -3,6 +3,7 @@
 
 #include <catch2/catch_test_macros.hpp>
 
+#include "support/problems.hpp"
 #include "support/rates.hpp"
 
 namespace fg = fulgurite;
@@ -17,7 +18,9 @@ TEST_CASE("the factor goes along a line and stays at its end") {
 }
 
 TEST_CASE("factors outside their range are refused") {
-  CHECK(fg::LinearSchedule{.start_factor = 0.0}.problem() != nullptr);
-  CHECK(fg::LinearSchedule{.end_factor = 1.1}.problem() != nullptr);
-  CHECK(fg::LinearSchedule{.steps = 0}.problem() != nullptr);
+  CHECK(support::problem_of(fg::LinearSchedule{.start_factor = 0.0}) ==
+        "LinearSchedule.start_factor must be above 0 and at most 1");
+  CHECK(support::problem_of(fg::LinearSchedule{.end_factor = 1.1}) == "LinearSchedule.end_factor must be in [0, 1]");
+  CHECK(support::problem_of(fg::LinearSchedule{.steps = 0}) == "LinearSchedule.steps must be 1 or more");
+  CHECK(fg::LinearSchedule{.start_factor = 1.0, .end_factor = 0.0, .steps = 1}.problem() == nullptr);
 }

@@ -4,6 +4,7 @@
 #include <catch2/catch_test_macros.hpp>
 #include <catch2/matchers/catch_matchers.hpp>
 
+#include "support/problems.hpp"
 #include "support/rates.hpp"
 
 namespace fg = fulgurite;
@@ -22,7 +23,11 @@ TEST_CASE("alone, a warm-up holds the base rate") {
 
 TEST_CASE("a warm-up without steps or from nothing is refused") {
   CHECK(fg::LinearWarmup{}.problem() != nullptr);
-  CHECK(fg::LinearWarmup{.steps = 3, .start_factor = 0.0}.problem() != nullptr);
+  CHECK(support::problem_of(fg::LinearWarmup{.steps = 3, .start_factor = 0.0}) ==
+        "LinearWarmup.start_factor must be above 0 and at most 1");
+  CHECK(support::problem_of(fg::LinearWarmup{.steps = 3, .start_factor = 1.1}) ==
+        "LinearWarmup.start_factor must be above 0 and at most 1");
+  CHECK(fg::LinearWarmup{.steps = 1, .start_factor = 1.0}.problem() == nullptr);
   toy::MomentumRates optimizer;
   CHECK_THROWS_WITH(fg::schedule(optimizer, fg::LinearWarmup{}.then(fg::StepDecay{})),
                     "fulgurite: LinearWarmup.steps must be 1 or more: the steps until the base rate is reached");

@@ -3,9 +3,9 @@
 
 #include <catch2/catch_test_macros.hpp>
 
-#include <string_view>
 #include <vector>
 
+#include "support/problems.hpp"
 #include "support/rates.hpp"
 
 namespace fg = fulgurite;
@@ -30,7 +30,8 @@ TEST_CASE("a milestone at 0 counts as well when the schedule takes over from ano
 }
 
 TEST_CASE("milestones that do not ascend or are negative are refused") {
-  CHECK(std::string_view(fg::MultiStepDecay{.milestones = {3, 2}}.problem()) == "MultiStepDecay.milestones must ascend");
-  CHECK(std::string_view(fg::MultiStepDecay{.milestones = {-1, 2}}.problem()) ==
-        "MultiStepDecay.milestones must be 0 or more");
+  CHECK(support::problem_of(fg::MultiStepDecay{.milestones = {3, 2}}) == "MultiStepDecay.milestones must ascend");
+  CHECK(support::problem_of(fg::MultiStepDecay{.milestones = {-1, 2}}) == "MultiStepDecay.milestones must be 0 or more");
+  CHECK(support::problem_of(fg::MultiStepDecay{.milestones = {2}, .gamma = -1.0}) == "MultiStepDecay.gamma must be 0 or more");
+  CHECK(fg::MultiStepDecay{.milestones = {0, 2}, .gamma = 0.0}.problem() == nullptr);
 }

@@ -11,6 +11,7 @@
 #include <stdexcept>
 #include <vector>
 
+#include "support/problems.hpp"
 #include "support/rates.hpp"
 
 namespace fg = fulgurite;
@@ -78,9 +79,15 @@ TEST_CASE("a cycle without length, peak or momentum to drive is refused") {
                     "or epochs and steps_per_epoch");
   CHECK(fg::OneCycle{.max_lr = 1.0, .epochs = 5}.problem() != nullptr);
   CHECK(fg::OneCycle{.max_lr = 1.0, .total_steps = -5}.problem() != nullptr);
-  CHECK(fg::OneCycle{.total_steps = 5}.problem() != nullptr);
-  CHECK(fg::OneCycle{.max_lr = 1.0, .total_steps = 5, .rising = 1.1}.problem() != nullptr);
-  CHECK(fg::OneCycle{.max_lr = 1.0, .total_steps = 5, .div_factor = 0.0}.problem() != nullptr);
+  CHECK(support::problem_of(fg::OneCycle{.total_steps = 5}) == "OneCycle.max_lr must be above 0");
+  CHECK(support::problem_of(fg::OneCycle{.max_lr = 1.0, .total_steps = 5, .rising = 1.1}) ==
+        "OneCycle.rising must be in [0, 1]: the part of the cycle that rises");
+  CHECK(support::problem_of(fg::OneCycle{.max_lr = 1.0, .total_steps = 5, .div_factor = 0.0}) ==
+        "OneCycle.div_factor and final_div_factor must be above 0");
+  CHECK(support::problem_of(fg::OneCycle{.max_lr = 1.0, .total_steps = 5, .final_div_factor = 0.0}) ==
+        "OneCycle.div_factor and final_div_factor must be above 0");
+  CHECK(fg::OneCycle{.max_lr = 1.0, .total_steps = 5, .rising = 1.0}.problem() == nullptr);
+  CHECK(fg::OneCycle{.max_lr = 1.0, .epochs = 5, .steps_per_epoch = 1}.problem() == nullptr);
   toy::Rates without_momentum;
   CHECK_THROWS_WITH(fg::schedule(without_momentum, fg::OneCycle{.max_lr = 1.0, .total_steps = 5}),
                     "fulgurite: this schedule drives the momentum, but the optimizer has none: set .momentum_range = "

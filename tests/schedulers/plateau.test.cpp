@@ -6,6 +6,7 @@
 #include <limits>
 #include <vector>
 
+#include "support/problems.hpp"
 #include "support/rates.hpp"
 
 namespace fg = fulgurite;
@@ -81,11 +82,12 @@ TEST_CASE("what it has seen is saved under PyTorch's names") {
 TEST_CASE("options that make no sense are refused") {
   using Loss = fg::Plateau<"loss">;
   CHECK(Loss{}.problem() == nullptr);
-  CHECK(Loss{.factor = 1.0}.problem() != nullptr);
-  CHECK(Loss{.factor = -0.1}.problem() != nullptr);
-  CHECK(Loss{.patience = -1}.problem() != nullptr);
-  CHECK(Loss{.threshold = -1.0}.problem() != nullptr);
-  CHECK(Loss{.cooldown = -1}.problem() != nullptr);
-  CHECK(Loss{.min_lr = -1.0}.problem() != nullptr);
-  CHECK(Loss{.eps = -1.0}.problem() != nullptr);
+  CHECK(support::problem_of(Loss{.factor = 1.0}) == "Plateau.factor must be 0 or more and below 1");
+  CHECK(support::problem_of(Loss{.factor = -0.1}) == "Plateau.factor must be 0 or more and below 1");
+  CHECK(support::problem_of(Loss{.patience = -1}) == "Plateau.patience and cooldown must be 0 or more");
+  CHECK(support::problem_of(Loss{.threshold = -1.0}) == "Plateau.threshold and eps must be 0 or more");
+  CHECK(support::problem_of(Loss{.cooldown = -1}) == "Plateau.patience and cooldown must be 0 or more");
+  CHECK(support::problem_of(Loss{.min_lr = -1.0}) == "Plateau.min_lr must be 0 or more");
+  CHECK(support::problem_of(Loss{.eps = -1.0}) == "Plateau.threshold and eps must be 0 or more");
+  CHECK(Loss{.factor = 0.0, .patience = 0, .threshold = 0.0, .cooldown = 0, .eps = 0.0}.problem() == nullptr);
 }

@@ -3,6 +3,7 @@
 
 #include <catch2/catch_test_macros.hpp>
 
+#include "support/problems.hpp"
 #include "support/rates.hpp"
 
 namespace fg = fulgurite;
@@ -16,6 +17,8 @@ TEST_CASE("the rate goes to zero along a power and stays there") {
 }
 
 TEST_CASE("a polynomial decay without steps or with a negative power is refused") {
-  CHECK(fg::PolynomialDecay{.steps = 0}.problem() != nullptr);
-  CHECK(fg::PolynomialDecay{.power = -1.0}.problem() != nullptr);
+  CHECK(support::problem_of(fg::PolynomialDecay{.steps = 0}) ==
+        "PolynomialDecay.steps must be 1 or more: the steps until the rate is zero");
+  CHECK(support::problem_of(fg::PolynomialDecay{.power = -1.0}) == "PolynomialDecay.power must be 0 or more");
+  CHECK(fg::PolynomialDecay{.steps = 1, .power = 0.0}.problem() == nullptr);
 }

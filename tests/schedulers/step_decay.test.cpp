@@ -3,6 +3,7 @@
 
 #include <catch2/catch_test_macros.hpp>
 
+#include "support/problems.hpp"
 #include "support/rates.hpp"
 
 namespace fg = fulgurite;
@@ -15,7 +16,8 @@ TEST_CASE("the rate drops every n steps") {
 }
 
 TEST_CASE("a step decay without steps or with a negative factor is refused") {
-  CHECK(fg::StepDecay{.step_size = 0}.problem() != nullptr);
-  CHECK(fg::StepDecay{.gamma = -0.1}.problem() != nullptr);
+  CHECK(support::problem_of(fg::StepDecay{.step_size = 0}) == "StepDecay.step_size must be 1 or more");
+  CHECK(support::problem_of(fg::StepDecay{.gamma = -0.1}) == "StepDecay.gamma must be 0 or more");
+  CHECK(fg::StepDecay{.step_size = 1, .gamma = 0.0}.problem() == nullptr);
   CHECK(fg::StepDecay{}.problem() == nullptr);
 }

@@ -13,6 +13,7 @@
 #include <ATen/core/Tensor.h>
 #include <ATen/ops/from_blob.h>
 
+#include <fulgurite/detail/number_text.hpp>
 #include "random_order.hpp"
 #include "tensor_dataset.hpp"
 
@@ -30,13 +31,12 @@ std::array<TensorDataset, Parts> split(const TensorDataset& dataset, const doubl
   double sum = 0;
   for (double fraction : fractions) {
     if (!(fraction >= 0)) {
-      throw std::invalid_argument("fulgurite: split cannot take " + std::to_string(fraction) +
-                                  " of a data set");
+      throw std::invalid_argument("fulgurite: split cannot take " + fulgurite::detail::text_of(fraction) + " of a data set");
     }
     sum += fraction;
   }
   if (!(std::abs(sum - 1) < 1e-6)) {
-    throw std::invalid_argument("fulgurite: the fractions of split sum to " + std::to_string(sum) +
+    throw std::invalid_argument("fulgurite: the fractions of split sum to " + fulgurite::detail::text_of(sum) +
                                 " instead of 1");
   }
 

@@ -8,7 +8,6 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <charconv>
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
@@ -22,6 +21,7 @@
 #include <variant>
 #include <vector>
 
+#include <fulgurite/detail/number_text.hpp>
 #include <fulgurite/detail/posix_file.hpp>
 #include "hyperparameters.hpp"
 
@@ -171,11 +171,6 @@ class LogFile {
   std::size_t half_ = 0;  // of the first line that waits, the bytes that are in the file
 };
 
-/// The shortest decimal that gives the same double back; "nan", "inf", "-inf".
-inline std::string text_of(double value) {
-  char text[32];
-  return {text, std::to_chars(text, text + sizeof text, value).ptr};
-}
 inline std::string text_of(const Hyperparameter::Value& value) {
   if (const auto* text = std::get_if<std::string>(&value)) return *text;
   if (const auto* truth = std::get_if<bool>(&value)) return *truth ? "true" : "false";

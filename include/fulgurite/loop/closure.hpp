@@ -11,6 +11,7 @@
 #include <utility>
 
 #include <fulgurite/detail/inline.hpp>
+#include <fulgurite/detail/number_text.hpp>
 #include <fulgurite/hooks/batch.hpp>
 #include <fulgurite/hooks/gradients.hpp>
 #include "loss.hpp"
@@ -79,7 +80,7 @@ class Closure {
 
   static void require_weight(double weight) {
     if (weight > 0.0 && std::isfinite(weight)) return;
-    throw std::invalid_argument("fulgurite: training_step returned a loss of weight " + std::to_string(weight) +
+    throw std::invalid_argument("fulgurite: training_step returned a loss of weight " + text_of(weight) +
                                 ": a weight is finite and above 0; return std::nullopt to leave a batch out");
   }
 

@@ -2,10 +2,11 @@
 // The errors of a running training that a program may want to tell apart.
 #pragma once
 
-#include <cmath>
 #include <cstdint>
 #include <stdexcept>
 #include <string>
+
+#include <fulgurite/detail/number_text.hpp>
 
 namespace fulgurite {
 
@@ -23,7 +24,7 @@ class NonFiniteLoss : public std::runtime_error {
  public:
   NonFiniteLoss(std::int64_t epoch, std::int64_t batch, double loss, const std::string& gradient,
                 const NonFiniteCircumstances& circumstances = {})
-      : std::runtime_error("fulgurite: the loss is " + (std::isnan(loss) ? "nan" : std::to_string(loss)) + " in epoch " + std::to_string(epoch) +
+      : std::runtime_error("fulgurite: the loss is " + detail::text_of(loss) + " in epoch " + std::to_string(epoch) +
                            ", batch " + std::to_string(batch) +
                            (gradient.empty() ? std::string() : "; first non-finite gradient: " + gradient) + ". " +
                            explanation(circumstances)),

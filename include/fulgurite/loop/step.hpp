@@ -12,6 +12,7 @@
 #include <type_traits>
 #include <utility>
 
+#include <fulgurite/detail/number_text.hpp>
 #include <fulgurite/logging/log_flags.hpp>
 #include <fulgurite/logging/metric.hpp>
 #include <fulgurite/logging/metrics.hpp>
@@ -101,7 +102,7 @@ class Step : public Run {
   void log(std::string_view name, const Number& value, LogFlags flags, Weight weight) const {
     if (!(weight.value > 0.0 && std::isfinite(weight.value))) {
       throw std::invalid_argument("fulgurite: " + std::string(name) + " is logged with a weight of " +
-                                  std::to_string(weight.value) + ": a weight is finite and above 0");
+                                  detail::text_of(weight.value) + ": a weight is finite and above 0");
     }
     if (detail::step_watcher && !detail::step_watcher->on_log({name, value, flags, weight.value})) [[unlikely]] return;
     metrics_->log(name, value, weight.value, flags_for(name, flags), place_.stage, log_place_);

@@ -5,13 +5,13 @@
 #include <ATen/core/Tensor.h>
 #include <c10/core/GradMode.h>
 
-#include <charconv>
 #include <cstddef>
 #include <stdexcept>
 #include <string>
 #include <utility>
 #include <vector>
 
+#include <fulgurite/detail/number_text.hpp>
 #include "gradients.hpp"
 
 namespace fulgurite {
@@ -29,10 +29,9 @@ template <class Model>
 std::vector<std::pair<std::string, at::Tensor>> gradient_norms(const Model& model, double p = 2.0) {
   if (!(p > 0.0)) {
     throw std::invalid_argument("fulgurite: gradient_norms takes a p above 0, or infinity, and was given " +
-                                std::to_string(p));
+                                detail::text_of(p));
   }
-  char text[32];
-  std::string number(text, std::to_chars(text, text + sizeof text, p).ptr);
+  std::string number = detail::text_of(p);
   if (number.find_first_not_of("0123456789") == std::string::npos) number += ".0";  // as Python prints it
   const std::string prefix = "grad_" + number + "_norm";
 

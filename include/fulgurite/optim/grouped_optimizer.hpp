@@ -26,6 +26,7 @@
 #include <utility>
 #include <vector>
 
+#include <fulgurite/detail/number_text.hpp>
 #include <fulgurite/tensors/backend.hpp>
 #include "detail/gradient_list.hpp"
 #include "gradients.hpp"
@@ -291,7 +292,7 @@ class GroupedOptimizer {
     momentum_of(changed) = momentum;
     if (const char* problem = changed.problem()) {
       throw std::invalid_argument("fulgurite: " + std::string(Derived::name) + " " + problem + ", and set_momentum was given " +
-                                  std::to_string(momentum));
+                                  detail::text_of(momentum));
     }
     at(group).stale |= (current == 0.0) != (momentum == 0.0);  // a momentum needs a buffer
     revision_ = next_revision();

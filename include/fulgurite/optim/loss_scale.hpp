@@ -20,6 +20,7 @@
 #include <string>
 #include <vector>
 
+#include <fulgurite/detail/number_text.hpp>
 #include <fulgurite/policies/policy.hpp>
 #include <fulgurite/policies/precision.hpp>
 #include <fulgurite/tensors/number.hpp>
@@ -101,7 +102,7 @@ class LossScale {
     if (!options_.enabled) return;
     if (!(new_scale > 0.0 && std::isfinite(new_scale))) {
       throw std::invalid_argument("fulgurite: a loss scale is above 0 and finite, and update was given " +
-                                  std::to_string(new_scale));
+                                  detail::text_of(new_scale));
     }
     scale_.fill_(new_scale);
     begin_anew();

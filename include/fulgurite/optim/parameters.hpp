@@ -10,6 +10,8 @@
 #include <unordered_map>
 #include <vector>
 
+#include <fulgurite/detail/number_text.hpp>
+
 namespace fulgurite {
 
 /// Parameters that share options: `fg::SGD({{backbone, {.lr = 1e-3}}, {head, {.lr = 1e-2}}})`.
@@ -27,7 +29,7 @@ inline double valid_lr(const char* optimizer, double lr) {
   if (lr >= 0.0) return lr;
   if (lr > -1e-12) return 0.0;
   throw std::invalid_argument("fulgurite: " + std::string(optimizer) + " needs a learning rate of 0 or more, and was given " +
-                              std::to_string(lr));
+                              text_of(lr));
 }
 
 /// Why there is no parameter where some are expected.

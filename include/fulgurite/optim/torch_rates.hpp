@@ -14,6 +14,7 @@
 #include <stdexcept>
 #include <tuple>
 
+#include <fulgurite/detail/number_text.hpp>
 #include <fulgurite/schedulers/driven_schedule.hpp>
 #include "parameters.hpp"
 
@@ -47,8 +48,10 @@ class TorchRates {
     const bool found = visit_momentum(group, [&](auto& of) {
       constexpr bool is_beta = requires { of.betas(); };
       if (!(momentum >= 0.0) || (is_beta && momentum >= 1.0)) {
-        throw std::invalid_argument("fulgurite: the optimizer needs a momentum of 0 or more (a beta below 1), and set_momentum was "
-                                    "given " + std::to_string(momentum));
+        throw std::invalid_argument(
+            "fulgurite: the optimizer needs a momentum of 0 or more (a beta below 1), and set_momentum was "
+            "given " +
+            detail::text_of(momentum));
       }
       if constexpr (is_beta) {
         of.betas({momentum, std::get<1>(of.betas())});

@@ -11,6 +11,8 @@
 #include <string>
 #include <type_traits>
 
+#include <fulgurite/detail/number_text.hpp>
+
 namespace fulgurite {
 
 /// So many batches.
@@ -53,9 +55,9 @@ class BatchLimit {
     }
     const auto count = static_cast<std::int64_t>(std::floor(static_cast<double>(*size) * *fraction_));
     if (count == 0 && *fraction_ > 0.0 && *size > 0) {
-      throw std::invalid_argument(std::string("fulgurite: LimitBatches takes ") + std::to_string(*fraction_) +
-                                  " of the " + range + " range, which is less than one of its " +
-                                  std::to_string(*size) + " batches: take more");
+      throw std::invalid_argument(std::string("fulgurite: LimitBatches takes ") + detail::text_of(*fraction_) + " of the " +
+                                  range + " range, which is less than one of its " + std::to_string(*size) +
+                                  " batches: take more");
     }
     return count;
   }

@@ -29,7 +29,7 @@ struct LinearSchedule {
 
   constexpr const char* problem() const {
     if (!(start_factor > 0.0 && start_factor <= 1.0)) return "LinearSchedule.start_factor must be above 0 and at most 1";
-    if (!(end_factor >= 0.0 && end_factor <= 1.0)) return "LinearSchedule.end_factor must lie in [0, 1]";
+    if (!(end_factor >= 0.0 && end_factor <= 1.0)) return "LinearSchedule.end_factor must be in [0, 1]";
     return steps >= 1 ? nullptr : "LinearSchedule.steps must be 1 or more";
   }
 

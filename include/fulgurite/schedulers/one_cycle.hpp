@@ -65,7 +65,7 @@ struct OneCycle {
       return "OneCycle needs its length: set total_steps to the optimizer steps of the whole training, or epochs and "
              "steps_per_epoch";
     }
-    if (!(rising >= 0.0 && rising <= 1.0)) return "OneCycle.rising must lie in [0, 1]: the part of the cycle that rises";
+    if (!(rising >= 0.0 && rising <= 1.0)) return "OneCycle.rising must be in [0, 1]: the part of the cycle that rises";
     if (!(div_factor > 0.0 && final_div_factor > 0.0)) return "OneCycle.div_factor and final_div_factor must be above 0";
     return nullptr;
   }
@@ -103,8 +103,8 @@ struct OneCycle {
   double at(std::int64_t step, double start, double peak, double end) const {
     const std::int64_t total = steps();
     if (step > total) {
-      throw std::out_of_range("fulgurite: OneCycle was advanced " + std::to_string(step) + " times, but its total_steps is " +
-                              std::to_string(total) + ": give it the number of optimizer steps of the whole training");
+      throw std::out_of_range("fulgurite: OneCycle was advanced " + std::to_string(step) + " times, but its length is " +
+                              std::to_string(total) + " steps: give it the number of optimizer steps of the whole training");
     }
     const auto position = static_cast<double>(step);
     const double top = rising * static_cast<double>(total) - 1.0;

@@ -3,7 +3,6 @@
 #pragma once
 
 #include <array>
-#include <charconv>
 #include <concepts>
 #include <cstddef>
 #include <cstdint>
@@ -15,6 +14,7 @@
 #include <utility>
 #include <vector>
 
+#include <fulgurite/detail/number_text.hpp>
 #include <fulgurite/policies/policy.hpp>
 #include <fulgurite/schedulers/momentum_range.hpp>
 #include <fulgurite/schedulers/per_group.hpp>
@@ -102,10 +102,7 @@ inline bool take_numbers(const std::vector<double>& numbers, std::optional<Momen
 inline std::string text_of(const std::vector<double>& numbers) {
   if (numbers.empty()) return "nothing";
   std::string text;
-  for (const double number : numbers) {
-    char digits[32];
-    text += (text.empty() ? "" : ", ") + std::string(digits, std::to_chars(digits, digits + sizeof digits, number).ptr);
-  }
+  for (const double number : numbers) text += (text.empty() ? "" : ", ") + text_of(number);
   return numbers.size() == 1 ? text : "{" + text + "}";
 }
 
