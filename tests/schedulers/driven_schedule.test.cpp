@@ -3,9 +3,38 @@
 
 #include <catch2/catch_test_macros.hpp>
 
+#include <cstdint>
+#include <stdexcept>
+#include <vector>
+
 #include "support/rates.hpp"
 
 namespace fg = fulgurite;
+
+namespace {
+
+/// As the optimizers of the library.
+struct StrictRates : toy::Rates {
+  void set_lr(std::int64_t group, double lr) {
+    if (!(lr >= 0.0)) throw std::invalid_argument("a rate below 0");
+    Rates::set_lr(group, lr);
+  }
+};
+
+/// Falls by the metric.
+struct Falling {
+  struct State {
+    double fall = 0.0;
+  };
+  State start() const { return {}; }
+  const char* monitor() const { return "loss"; }
+  void advance(State& state, double metric) const { state.fall = metric; }
+  double lr(const State& state, const fg::RatePoint& point) const { return point.current - state.fall; }
+  void save(const State& state, fg::ScheduleState& saved) const { saved.set("fall", state.fall); }
+  void load(State& state, const fg::ScheduleState& saved) const { state.fall = saved.number("fall"); }
+};
+
+}  // namespace
 
 TEST_CASE("a schedule drives an optimizer without a trainer") {
   toy::MomentumRates optimizer;
@@ -28,4 +57,25 @@ TEST_CASE("one that follows a metric is stepped with its value, others without")
   plateau.step(1.0);
   CHECK(optimizer.lr(0) == 0.1);
   CHECK(plateau.steps() == 2);
+}
+
+TEST_CASE("a rate that the optimizer refuses leaves all rates, and the schedule's count, as they were") {
+  StrictRates optimizer{{{2.0, 1.0}}};
+  auto falls = fg::schedule(optimizer, fg::LambdaSchedule{[](std::int64_t step) { return 1.0 - 0.25 * static_cast<double>(step); },
+                                                          [](std::int64_t step) { return 1.0 - 0.75 * static_cast<double>(step); }});
+  falls.step();
+  const std::vector<double> before = optimizer.lrs;
+  const fg::ScheduleState state = falls.state();
+  CHECK_THROWS_AS(falls.step(), std::invalid_argument);  // of the second group, when the first has its rate
+  CHECK(optimizer.lrs == before);
+  CHECK(falls.state() == state);
+  CHECK(falls.steps() == 1);
+
+  auto follows = fg::schedule(optimizer, Falling{});
+  follows.step(0.125);
+  const std::vector<double> then = optimizer.lrs;
+  const fg::ScheduleState fed = follows.state();
+  CHECK_THROWS_AS(follows.step(0.5), std::invalid_argument);
+  CHECK(optimizer.lrs == then);
+  CHECK(follows.state() == fed);
 }

@@ -9,6 +9,7 @@
 #include <catch2/matchers/catch_matchers_string.hpp>
 
 #include <cmath>
+#include <cstdint>
 #include <functional>
 #include <stdexcept>
 #include <string>
@@ -291,6 +292,35 @@ TEST_CASE("a frozen training checks gradients too: forward and backward pass are
                             }).second;
   CHECK(error == "fulgurite: the norm of the gradients is not finite in batch 9 of epoch 0, first in line.weight, and "
                  "ClipNorm.error_if_nonfinite is set. No parameter was updated by them");
+}
+
+namespace {
+/// Its schedule computes a rate of `third` for the third step.
+struct Scheduled : Line {
+  double third;
+  explicit Scheduled(double rate) : third(rate) {}
+  auto configure_optimizers() {
+    const auto factor = [rate = third](std::int64_t step) { return step < 2 ? 1.0 : rate; };
+    return fg::optimizer(fg::SGD(parameters(), {.lr = 0.1})).with(fg::LambdaSchedule{factor}, fg::EveryStep{});
+  }
+};
+}  // namespace
+
+TEST_CASE("a schedule's rate that is negative or NaN stops a fit before the optimizer has it, after the step that was made") {
+  const auto data = batches();
+  const auto trained = [&](double third, const std::string& expected) {
+    torch::manual_seed(1);
+    Scheduled model(third);
+    fg::Trainer trainer{model, fg::MaxEpochs{1}};
+    const std::string error = error_of([&] { trainer.fit(expected.empty() ? std::vector{data[0], data[1]} : data); });
+    CHECK(error == expected);
+    CHECK(trainer.progress().global_step == 2);
+    CHECK(trainer.optimizer().lr(0) == (expected.empty() ? 0.1 * third : 0.1));
+    return model.line->weight.detach().clone();
+  };
+  const auto weight = trained(1.0, "");
+  CHECK(trained(std::nan(""), "fulgurite: SGD needs a learning rate of 0 or more, and was given nan").equal(weight));
+  CHECK(trained(-10.0, "fulgurite: SGD needs a learning rate of 0 or more, and was given -1.000000").equal(weight));
 }
 
 TEST_CASE("by hand clip_norm_ checks as PyTorch's does, before it changes a gradient") {

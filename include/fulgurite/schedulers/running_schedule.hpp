@@ -21,6 +21,17 @@ namespace fulgurite {
 
 namespace detail {
 
+template <class Optimizer>
+void read_lrs(const Optimizer& optimizer, std::vector<double>& lrs) {
+  lrs.resize(static_cast<std::size_t>(optimizer.group_count()));
+  for (std::size_t at = 0; at < lrs.size(); ++at) lrs[at] = optimizer.lr(static_cast<std::int64_t>(at));
+}
+
+template <class Optimizer>
+void set_lrs(Optimizer& optimizer, const std::vector<double>& lrs) {
+  for (std::size_t at = 0; at < lrs.size(); ++at) optimizer.set_lr(static_cast<std::int64_t>(at), lrs[at]);
+}
+
 /// What every running schedule has: the optimizer's rates after its last step.
 class LastRates {
  public:
@@ -29,11 +40,26 @@ class LastRates {
  protected:
   template <class Optimizer>
   void read_last_lrs(const Optimizer& optimizer) {
-    last_lrs_.resize(static_cast<std::size_t>(optimizer.group_count()));
-    for (std::size_t at = 0; at < last_lrs_.size(); ++at) last_lrs_[at] = optimizer.lr(static_cast<std::int64_t>(at));
+    read_lrs(optimizer, last_lrs_);
+  }
+
+  /// Calls `write`, which sets the groups' rates. If the optimizer refuses one of them, all are what they were.
+  template <class Optimizer, class Write>
+  void write_all_or_none(Optimizer& optimizer, const Write& write) {
+    read_lrs(optimizer, lrs_before_);
+    try {
+      write();
+    } catch (...) {
+      set_lrs(optimizer, lrs_before_);
+      throw;
+    }
+    read_last_lrs(optimizer);
   }
 
   std::vector<double> last_lrs_;  // one a group
+
+ private:
+  std::vector<double> lrs_before_;  // kept so that a step allocates nothing
 };
 
 /// The initial rates of an optimizer's groups, which all of its schedules share: as PyTorch's `initial_lr`, they are
@@ -42,11 +68,6 @@ template <class Optimizer>
 void take_initial_lrs(const Optimizer& optimizer, std::vector<double>& initial_lrs) {
   if (!initial_lrs.empty()) return;
   for (std::int64_t group = 0; group < optimizer.group_count(); ++group) initial_lrs.push_back(optimizer.lr(group));
-}
-
-template <class Optimizer>
-void set_lrs(Optimizer& optimizer, const std::vector<double>& lrs) {
-  for (std::size_t at = 0; at < lrs.size(); ++at) optimizer.set_lr(static_cast<std::int64_t>(at), lrs[at]);
 }
 
 /// Runs a pure schedule.
@@ -76,8 +97,7 @@ class RunningPure : public LastRates {
     if constexpr (HasMomentum<Optimizer>) {
       for (std::int64_t group = 0; group < groups; ++group) base_momenta_.push_back(optimizer.momentum(group));
     }
-    step_ = 0;
-    write(optimizer, Arrival::attached);
+    move_to(0, optimizer, Arrival::attached);
     if constexpr (starts_anew) {
       set_lrs(optimizer, base_lrs_);
       read_last_lrs(optimizer);
@@ -87,26 +107,22 @@ class RunningPure : public LastRates {
   /// One step on.
   template <class Optimizer>
   void advance(Optimizer& optimizer) {
-    ++step_;
-    write(optimizer, Arrival::advanced);
+    move_to(step_ + 1, optimizer, Arrival::advanced);
   }
 
   // What sequences do to their parts.
   void undo() { --step_; }
   template <class Optimizer>
   void begin(Optimizer& optimizer) {
-    ++step_;
-    write(optimizer, Arrival::attached);
+    move_to(step_ + 1, optimizer, Arrival::attached);
   }
   template <class Optimizer>
   void restart(Optimizer& optimizer) {
-    step_ = 0;
-    write(optimizer, Arrival::restarted);
+    move_to(0, optimizer, Arrival::restarted);
   }
   template <class Optimizer>
   void reattach(Optimizer& optimizer) {
-    step_ = 0;
-    write(optimizer, Arrival::attached);
+    move_to(0, optimizer, Arrival::attached);
   }
 
   ScheduleState state() const {
@@ -141,23 +157,25 @@ class RunningPure : public LastRates {
 
  private:
   template <class Optimizer>
-  void write(Optimizer& optimizer, Arrival arrival) {
-    for (std::int64_t group = 0; group < optimizer.group_count(); ++group) {
-      const auto at = static_cast<std::size_t>(group);
-      optimizer.set_lr(group, schedule_.lr({step_, base_lrs_[at], optimizer.lr(group), group, arrival}));
-      if constexpr (MomentumScheduler<Schedule>) write_momentum(optimizer, group, arrival);
-    }
-    read_last_lrs(optimizer);
+  void move_to(std::int64_t step, Optimizer& optimizer, Arrival arrival) {
+    write_all_or_none(optimizer, [&] {
+      for (std::int64_t group = 0; group < optimizer.group_count(); ++group) {
+        const auto at = static_cast<std::size_t>(group);
+        optimizer.set_lr(group, schedule_.lr({step, base_lrs_[at], optimizer.lr(group), group, arrival}));
+        if constexpr (MomentumScheduler<Schedule>) write_momentum(step, optimizer, group, arrival);
+      }
+    });
+    step_ = step;
   }
 
   template <class Optimizer>
-  void write_momentum(Optimizer& optimizer, std::int64_t group, Arrival arrival) {
+  void write_momentum(std::int64_t step, Optimizer& optimizer, std::int64_t group, Arrival arrival) {
     if constexpr (HasMomentum<Optimizer>) {
       const double base = base_momenta_[static_cast<std::size_t>(group)];
-      if (const auto momentum = schedule_.momentum({step_, base, optimizer.momentum(group), group, arrival})) {
+      if (const auto momentum = schedule_.momentum({step, base, optimizer.momentum(group), group, arrival})) {
         optimizer.set_momentum(group, *momentum);
       }
-    } else if (schedule_.momentum({step_, 0.0, 0.0, group, arrival})) {
+    } else if (schedule_.momentum({step, 0.0, 0.0, group, arrival})) {
       throw std::invalid_argument(
           "fulgurite: this schedule drives the momentum, but the optimizer has none: set .momentum_range = std::nullopt, "
           "or use an optimizer with momentum");
@@ -190,14 +208,17 @@ class RunningOnMetric : public LastRates {
   /// One step on, with the metric's new value.
   template <class Optimizer>
   void advance(Optimizer& optimizer, double metric) {
+    auto state = state_;
+    schedule_.advance(state, metric);
+    write_all_or_none(optimizer, [&] {
+      for (std::int64_t group = 0; group < optimizer.group_count(); ++group) {
+        const double current = optimizer.lr(group);
+        const double lr = schedule_.lr(state, {step_ + 1, current, current, group});
+        if (lr != current) optimizer.set_lr(group, lr);
+      }
+    });
+    state_ = std::move(state);
     ++step_;
-    schedule_.advance(state_, metric);
-    for (std::int64_t group = 0; group < optimizer.group_count(); ++group) {
-      const double current = optimizer.lr(group);
-      const double lr = schedule_.lr(state_, {step_, current, current, group});
-      if (lr != current) optimizer.set_lr(group, lr);
-    }
-    read_last_lrs(optimizer);
   }
 
   ScheduleState state() const {

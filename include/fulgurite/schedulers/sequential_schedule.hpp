@@ -76,12 +76,13 @@ class SequentialSchedule {
 
     template <class Optimizer>
     void advance(Optimizer& optimizer) {
-      ++steps_;
+      const std::int64_t step = steps_ + 1;
       const auto& milestones = schedule_.milestones_;
-      const auto passed = std::upper_bound(milestones.begin(), milestones.end(), steps_) - milestones.begin();
+      const auto passed = std::upper_bound(milestones.begin(), milestones.end(), step) - milestones.begin();
       const auto now = static_cast<std::size_t>(passed);
-      const bool takes_over = now > 0 && milestones[now - 1] == steps_;
+      const bool takes_over = now > 0 && milestones[now - 1] == step;
       parts_.visit(now, [&](auto& part) { takes_over ? part.restart(optimizer) : part.advance(optimizer); });
+      steps_ = step;
       read_last_lrs(optimizer);
     }
 
