@@ -14,6 +14,7 @@
 #include <utility>
 #include <vector>
 
+#include "support/notices.hpp"
 #include "support/toy.hpp"
 
 namespace fg = fulgurite;
@@ -23,14 +24,14 @@ namespace {
 
 using OnLoss = fg::EarlyStopping<"val_loss">;
 
-/// How many of the values it takes until it asks to stop; all of them if it never does.
+/// How many of the values it takes until it asks to stop; -1 if it never does.
 int values_until_stop(OnLoss& stopping, const std::vector<double>& values) {
   int taken = 0;
   for (const double value : values) {
     ++taken;
-    if (stopping.judge(value)) break;
+    if (stopping.judge(value)) return taken;
   }
-  return taken;
+  return -1;
 }
 
 int values_until_stop(OnLoss&& stopping, const std::vector<double>& values) {
@@ -47,6 +48,7 @@ struct Validated : toy::Model {
 };
 
 struct Logging : toy::Model {
+  void validation_step(double, auto&) {}
   void on_train_epoch_end(auto& step) { step.log("val_loss", 1.0); }
 };
 struct Training : toy::Model {
@@ -229,6 +231,19 @@ TEST_CASE("in a loop of the program's own it asks to stop at the epoch's end") {
     ++epochs;
   }
   CHECK(epochs == 2);
+}
+
+TEST_CASE("after a fit in which it looked at validations, it looks at epoch ends again in a loop of the program's own") {
+  Logging model;
+  const support::Notices quiet;
+  fg::Trainer trainer{model, OnLoss{.patience = 1, .strict = false}, fg::ValidateEvery{.interval = fg::Batches{1}},
+                      fg::MaxEpochs{1}};
+  trainer.fit(counting(1), counting(1));  // its only value comes after the validation
+  auto loop = trainer.loop();
+  loop.step(1.0, fg::last);
+  CHECK_FALSE(loop.stop_requested());
+  loop.step(1.0, fg::last);
+  CHECK(loop.stop_requested());
 }
 
 TEST_CASE("minima keep its request waiting") {

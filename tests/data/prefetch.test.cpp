@@ -36,20 +36,24 @@ Numbers contents(Range&& range) {
   return all;
 }
 
-// Counts 0, 1, 2, …: how far it was pulled, and how often it was begun. Throws instead of `bad`.
+// Counts 0, 1, 2, …: how far it was pulled, and how often it was begun. Throws instead of `bad`, after a `delay`.
 struct Source {
   int count = 1000;
   int bad = -1;
   std::atomic<int> pulled = 0;
   int begun = 0;
   std::int64_t epoch = 0;
+  std::chrono::milliseconds delay{0};
 
   struct Iterator {
     Source* source;
     int at = 0;
     int operator*() const {
       ++source->pulled;
-      if (at == source->bad) throw std::runtime_error("no batch " + std::to_string(at));
+      if (at == source->bad) {
+        std::this_thread::sleep_for(source->delay);
+        throw std::runtime_error("no batch " + std::to_string(at));
+      }
       return at;
     }
     Iterator& operator++() { return ++at, *this; }
@@ -153,6 +157,18 @@ TEST_CASE("a failure that nobody looked at is not stepped over") {
   auto batches = source | data::prefetch(2);
   auto it = batches.begin();
   CHECK_THROWS_AS(++it, std::runtime_error);
+}
+
+TEST_CASE("a walk that was ended is at its end, also if it failed before or while it was ended") {
+  for (const int delay : {0, 30}) {  // the walk is ended after 20 ms
+    Source source{.count = 10, .bad = 0, .delay = std::chrono::milliseconds(delay)};
+    auto batches = source | data::prefetch(2);
+    auto it = batches.begin();
+    while (source.pulled == 0) std::this_thread::yield();
+    std::this_thread::sleep_for(std::chrono::milliseconds(20));
+    data::begin_epoch(batches, 1);
+    CHECK(it == batches.end());
+  }
 }
 
 TEST_CASE("looking ahead, the batch before a failure is still visited") {

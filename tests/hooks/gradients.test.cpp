@@ -21,6 +21,29 @@ struct Recording : toy::Model {
   void validation_step(double, auto&) { calls += "v"; }
   void on_train_epoch_end(auto&) { calls += "."; }
 };
+
+// What may come between the forward pass and the end of the backward pass, where a tape can't repeat it.
+struct BeforeZeroGrad {
+  void on_before_zero_grad() {}
+};
+struct ZeroGrad {
+  void optimizer_zero_grad() {}
+};
+struct BeforeBackward {
+  void on_before_backward() {}
+};
+struct AfterBackward {
+  void on_after_backward() {}
+};
+struct Outside {
+  void optimizer_step() {}
+  void on_before_optimizer_step() {}
+  void configure_gradient_clipping() {}
+  void lr_scheduler_step() {}
+};
+static_assert(fg::hooks::act_within_closure<BeforeZeroGrad> && fg::hooks::act_within_closure<ZeroGrad>);
+static_assert(fg::hooks::act_within_closure<BeforeBackward> && fg::hooks::act_within_closure<AfterBackward>);
+static_assert(!fg::hooks::act_within_closure<Outside>);
 }  // namespace
 
 TEST_CASE("hooks of an accumulated epoch come in order") {

@@ -73,9 +73,20 @@ TEST_CASE("a file that is there is refused, replaced or appended to") {
   fg::CsvLogger replaces{.path = path, .existing = fg::ExistingFile::replace};
   replaces.setup();
   CHECK(read(path) == Table{{"step", "epoch"}});
-  std::ofstream(path) << "something,else\n";
-  fg::CsvLogger other{.path = path, .existing = fg::ExistingFile::append};
-  CHECK_THROWS_WITH(other.setup(), ContainsSubstring("does not begin with step,epoch"));
+  for (const char* header : {"something,else", "step,loss", "a,epoch", "step"}) {
+    INFO(header);
+    std::ofstream(path) << header << '\n';
+    fg::CsvLogger other{.path = path, .existing = fg::ExistingFile::append};
+    CHECK_THROWS_WITH(other.setup(), ContainsSubstring("does not begin with step,epoch"));
+  }
+}
+
+TEST_CASE("a file whose header has a line break in it gets another column too") {
+  const support::TemporaryFolder folder;
+  fg::CsvLogger logger{.path = folder.path / "metrics.csv"};
+  log(logger, 0, 0, {{"a\nb", 1.0}});
+  log(logger, 1, 0, {{"c", 2.0}});
+  CHECK(read(logger.path) == Table{{"step", "epoch", "a\nb", "c"}, {"0", "0", "1", ""}, {"1", "0", "", "2"}});
 }
 
 TEST_CASE("a file that cannot be written is an error") {

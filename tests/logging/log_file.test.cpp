@@ -43,8 +43,17 @@ TEST_CASE("a record of any texts reads as it was written") {
   CHECK_FALSE(fg::detail::read_csv_record(input));
 }
 
+TEST_CASE("a field that other programs would take for several, or for the end of a line, is in quotes") {
+  CHECK(fg::detail::csv_field("a b") == "a b");
+  for (const std::string separator : {",", "\r", "\n"}) {
+    CHECK(fg::detail::csv_field("a" + separator + "b") == "\"a" + separator + "b\"");
+  }
+  CHECK(fg::detail::csv_field("a\"b") == "\"a\"\"b\"");
+}
+
 TEST_CASE("a text in JSON is escaped") {
   CHECK(fg::detail::json_text("a\"b\\c\n") == "\"a\\\"b\\\\c\\u000a\"");
+  CHECK(fg::detail::json_text("\x01\x1f ") == "\"\\u0001\\u001f \"");
 }
 
 TEST_CASE("what becomes of a file that is there") {

@@ -93,7 +93,7 @@ TEST_CASE("one name in two stages is two metrics, and the one logged last answer
   place = metrics.place(false);
   metrics.log("loss", 3.0, 1.0, fg::on_epoch, fg::Stage::training, place);
   CHECK(metrics.value("loss") == 2.0);  // a validation in the middle of an epoch takes nothing away
-  CHECK(metrics.values().size() == 1);
+  CHECK(metrics.values() == std::map<std::string, double>{{"loss", 2.0}});
 }
 
 TEST_CASE("the names of batches and epochs stay known when another stage logs the name") {
@@ -167,6 +167,20 @@ TEST_CASE("other flags for one name in one epoch are refused by name") {
   place = metrics.place(false);
   log(fg::on_step);
   CHECK(metrics.find("loss")->count == 4);
+}
+
+TEST_CASE("other flags are refused within a batch also before it has weighed anything in the epoch") {
+  fg::Metrics metrics;
+  const fg::LogPlace place = metrics.place(false);
+  metrics.log("loss", 1.0, 0.0, fg::on_step, fg::Stage::training, place);  // of an empty batch
+  CHECK_THROWS_AS(metrics.log("loss", 1.0, 0.0, fg::on_epoch, fg::Stage::training, place), std::invalid_argument);
+}
+
+TEST_CASE("what an edge of the epoch logged is no part of the mean of its batches") {
+  fg::Metrics metrics;
+  metrics.log("loss", 100.0, 1.0, fg::on_epoch, fg::Stage::training, metrics.place(true));
+  metrics.log("loss", 2.0, 1.0, fg::on_step | fg::on_epoch, fg::Stage::training, metrics.place(false));
+  CHECK(metrics.value("loss") == 2.0);
 }
 
 TEST_CASE("two reductions for one name are refused") {
