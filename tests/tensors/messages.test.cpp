@@ -320,7 +320,7 @@ TEST_CASE("a schedule's rate that is negative or NaN stops a fit before the opti
   };
   const auto weight = trained(1.0, "");
   CHECK(trained(std::nan(""), "fulgurite: SGD needs a learning rate of 0 or more, and was given nan").equal(weight));
-  CHECK(trained(-10.0, "fulgurite: SGD needs a learning rate of 0 or more, and was given -1.000000").equal(weight));
+  CHECK(trained(-10.0, "fulgurite: SGD needs a learning rate of 0 or more, and was given -1").equal(weight));
 }
 
 TEST_CASE("by hand clip_norm_ checks as PyTorch's does, before it changes a gradient") {
@@ -437,6 +437,39 @@ TEST_CASE("a parameter that was added after the trainer was made is mentioned") 
   trainer.fit(batches());
   REQUIRE(notices.all.size() == 1);
   CHECK_THAT(notices.all[0], ContainsSubstring("the parameter head.") && ContainsSubstring("no optimizer trains it"));
+}
+
+namespace {
+/// An optimizer of the program's own, which does not tell what it trains.
+class Silent {
+ public:
+  template <class Precision>
+  using backend = fg::TensorBackend<Precision>;
+  explicit Silent(nn::Module& model) : model_(&model) {}
+  void step() {
+    const torch::NoGradGuard no_grad;
+    for (auto& parameter : model_->parameters()) {
+      if (parameter.grad().defined()) parameter.sub_(parameter.grad(), 0.1);
+    }
+  }
+  void zero_grad() { model_->zero_grad(); }
+
+ private:
+  nn::Module* model_;
+};
+struct TrainedSilently : Line {
+  auto configure_optimizers() { return Silent(*this); }
+};
+}  // namespace
+
+TEST_CASE("nothing is said of it if an optimizer does not tell which parameters it trains") {
+  TrainedSilently model;
+  fg::Trainer trainer{model, fg::MaxEpochs{1}};
+  model.register_module("head", nn::Linear(1, 1));
+  const support::Notices notices;
+  trainer.fit(batches());
+  CHECK(trainer.progress().global_step == 3);
+  CHECK(notices.all.empty());
 }
 
 // --- silence -------------------------------------------------------------------------------------------------------

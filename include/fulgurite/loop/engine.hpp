@@ -607,12 +607,18 @@ class Engine {
     backend_.note_gradient(I, optimizer);
   }
 
-  /// Calls f(parameter) for those of all optimizers that tell theirs.
+  /// Calls f(parameter) for those of all optimizers that tell theirs. Returns whether all do.
   auto all_parameters() {
     return [this](const auto& f) {
+      bool all = true;
       for_each_optimizer([&](auto index) {
-        if constexpr (requires { running(index).optimizer().for_each_parameter(f); }) running(index).optimizer().for_each_parameter(f);
+        if constexpr (requires { running(index).optimizer().for_each_parameter(f); }) {
+          running(index).optimizer().for_each_parameter(f);
+        } else {
+          all = false;
+        }
       });
+      return all;
     };
   }
 

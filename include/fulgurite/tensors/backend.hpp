@@ -171,12 +171,13 @@ class TensorBackend {
   }
 
   /// Throws std::logic_error if an optimizer trains a tensor that was a parameter of the model when the trainer was made, and is
-  /// none any more. A parameter that has come since, and that no optimizer trains, is a notice.
+  /// none any more. A parameter that has come since, and that no optimizer trains, is a notice, if all optimizers tell theirs.
   template <class Model, class ForEachParameter>
   void require_same_parameters(Model& model, const ForEachParameter& for_each_parameter) const {
     if constexpr (requires { model.named_parameters(); }) {
       std::set<const at::TensorImpl*> trained, present;
-      for_each_parameter([&](const at::Tensor& parameter) { trained.insert(parameter.unsafeGetTensorImpl()); });
+      const bool all_known =
+          for_each_parameter([&](const at::Tensor& parameter) { trained.insert(parameter.unsafeGetTensorImpl()); });
       const auto now = model.named_parameters();
       for (const auto& each : now) present.insert(each.value().unsafeGetTensorImpl());
       for (const auto& [name, tensor] : parameters_) {
@@ -185,6 +186,7 @@ class TensorBackend {
                                " after the trainer was made, and the optimizer still trains the tensor that it was: make the "
                                "trainer when the model is complete, or copy new values into the parameter");
       }
+      if (!all_known) return;
       for (const auto& each : now) {
         const bool is_new = parameters_.count(each.key()) == 0 && trained.count(each.value().unsafeGetTensorImpl()) == 0;
         if (!is_new || !each.value().requires_grad()) continue;
