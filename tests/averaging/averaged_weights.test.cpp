@@ -388,3 +388,25 @@ TEST_CASE("an average that was loaded into another model brings its buffers, one
   CHECK(other.seen.item<double>() == 0.0);  // known to be written in validation
   CHECK(torch::equal(other.norm->running_mean, net.norm->running_mean));
 }
+
+TEST_CASE("an average from before a buffer was written averages it again") {
+  Counting net;
+  fg::AveragedWeights average(net, fg::EqualMean{}, {.buffers = fg::BufferAveraging::average});
+  net.seen.fill_(1.0);
+  average.update();
+  std::stringstream file;
+  torch::save(average, file);
+  {
+    const auto scope = average.swap_in();
+    net.validate_once();
+  }
+  average.update();
+  CHECK(average.at("seen").item<double>() == 9.0);  // copied
+
+  torch::load(average, file);
+  net.seen.fill_(4.0);
+  average.update();
+  CHECK(average.at("seen").item<double>() == 2.5);
+  average.copy_to_model();
+  CHECK(net.seen.item<double>() == 2.5);
+}

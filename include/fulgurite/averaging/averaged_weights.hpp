@@ -160,7 +160,7 @@ class AveragedWeights {
       const double newest = mean_.weight(count_);
       for (Group& group : groups_) group.lerp(newest);
       for (const Weight& weight : weights_) {
-        if (!weight.averaged) weight.average.copy_(weight.own);
+        if (!weight.is_averaged()) weight.average.copy_(weight.own);
       }
     }
     ++count_;
@@ -282,6 +282,8 @@ class AveragedWeights {
     Kind kind;
     bool averaged;                  // copied otherwise
     std::shared_ptr<bool> written;  // a buffer that was written while the average was in the model
+
+    bool is_averaged() const { return averaged && !*written; }
   };
 
   template <class Module>
@@ -309,9 +311,9 @@ class AveragedWeights {
   }
 
   void leave_written_buffers_alone() {
-    bool changed = false;
-    for (Weight& weight : weights_) changed |= *weight.written && std::exchange(weight.averaged, false);
-    if (changed) group();
+    std::size_t grouped = 0;
+    for (const Group& each : groups_) grouped += each.own.size();
+    if (std::ranges::count_if(weights_, &Weight::is_averaged) != static_cast<std::ptrdiff_t>(grouped)) group();
   }
 
   // Averages on one device and of one type: one kernel on a GPU.
@@ -347,7 +349,7 @@ class AveragedWeights {
   void group() {
     groups_.clear();
     for (const Weight& weight : weights_) {
-      if (!weight.averaged || *weight.written) continue;
+      if (!weight.is_averaged()) continue;
       const auto place = std::find_if(groups_.begin(), groups_.end(), [&](const Group& group) {
         const at::Tensor& first = group.averages.front();
         return first.device() == weight.average.device() && first.scalar_type() == weight.average.scalar_type();
