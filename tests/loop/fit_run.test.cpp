@@ -17,8 +17,8 @@ struct Model : toy::Model {
   std::vector<std::string> calls;
 
   auto training_step(double batch, auto& step) {
-    calls.push_back("training_step");
-    step.log("batch", batch);
+    calls.push_back("training_step " + std::to_string(step.batch_index()));
+    step.log("weight", weight.value);
     return toy::Model::training_step(batch, step);
   }
   void on_train_batch_end(const auto&, double, auto&) { calls.push_back("on_train_batch_end"); }
@@ -41,14 +41,23 @@ struct Again {
 
 }  // namespace
 
+/// Is to be begun anew before each walk.
+struct Spent : toy::Range {
+  using toy::Range::Range;
+  std::vector<std::int64_t> epochs;
+  void set_epoch(std::int64_t epoch) { epochs.push_back(epoch); }
+};
+
 TEST_CASE("a pass forward calls training_step on what the fit trained on, and nothing else") {
   Model model;
+  Spent range{1.0, 2.0, 3.0};
   fg::Trainer trainer{model, Again{.expected = -3.0}, fg::MaxEpochs{1}, fg::LimitBatches{.train = fg::Batches{2}}};
-  trainer.fit(toy::counting(3));
-  CHECK(model.calls == std::vector<std::string>{"training_step", "training_step"});
+  trainer.fit(range);
+  CHECK(model.calls == std::vector<std::string>{"training_step 0", "training_step 1"});
   CHECK(model.weight.value == -3.0);
-  CHECK(trainer.metric("batch") == 2.0);
+  CHECK(trainer.metric("weight") == -1.0);  // in the second batch, not in the pass
   CHECK(trainer.progress().batches == 2);
+  CHECK(range.epochs == std::vector<std::int64_t>{0, 1});  // the pass begins the range as the next epoch would
 }
 
 namespace {

@@ -6,9 +6,12 @@
 #include <catch2/matchers/catch_matchers.hpp>
 
 #include <array>
+#include <cmath>
 #include <cstdint>
+#include <limits>
 #include <map>
 #include <memory>
+#include <optional>
 #include <stdexcept>
 #include <string>
 #include <string_view>
@@ -71,6 +74,16 @@ TEST_CASE("loggers get every n-th batch, then the validation, then the epoch") {
                             {5, 1, {{"val", 6.0}}},
                             {5, 1, {{"both_epoch", 2.0}, {"end", 1.0}}},
                         });
+}
+
+TEST_CASE("what on_validation_end logs is in the row of its validation") {
+  struct LogsAtEnd : Model {
+    void on_validation_end(fg::Step<LogsAtEnd>& step) { step.log("end_of_validation", 4.0); }
+  } model;
+  const Memory<> memory;
+  fg::Trainer trainer{model, memory};
+  trainer.validate(toy::Range{5.0});
+  CHECK(*memory.rows == Rows{{0, 0, {{"val", 5.0}, {"end_of_validation", 4.0}}}});
 }
 
 TEST_CASE("in a window of batches the last one's values count, and steps are windows") {
@@ -301,8 +314,9 @@ struct Edges : toy::Model {
   void on_train_epoch_end(auto& step) { step.log("x", 1.0, flags); }
 };
 struct Weighted : toy::Model {
+  std::optional<double> weight_of_next;
   auto training_step(double batch, auto& step) {
-    step.log("mean", batch, fg::on_epoch, fg::Weight{batch});
+    step.log("mean", batch, fg::on_epoch, fg::Weight{weight_of_next.value_or(batch)});
     return toy::Loss{&weight, batch};
   }
 };
@@ -323,6 +337,18 @@ TEST_CASE("a value may have a weight of its own, above 0") {
   trainer.fit(toy::Range{1.0, 3.0});
   CHECK(trainer.metric("mean") == 2.5);
   trainer.set_limit(fg::MaxEpochs{2});
-  CHECK_THROWS_WITH(trainer.fit(toy::Range{-1.0}),
-                    "fulgurite: mean is logged with a weight of -1: a weight is finite and above 0");
+  const auto refusal = [&](double weight) {
+    model.weight_of_next = weight;
+    try {
+      trainer.fit(toy::Range{1.0});
+    } catch (const std::invalid_argument& error) {
+      return std::string(error.what());
+    }
+    return std::string();
+  };
+  CHECK(refusal(-1.0) == "fulgurite: mean is logged with a weight of -1: a weight is finite and above 0");
+  CHECK(refusal(0.0) == "fulgurite: mean is logged with a weight of 0: a weight is finite and above 0");
+  CHECK(refusal(std::numeric_limits<double>::infinity()) ==
+        "fulgurite: mean is logged with a weight of inf: a weight is finite and above 0");
+  CHECK(refusal(std::nan("")) == "fulgurite: mean is logged with a weight of nan: a weight is finite and above 0");
 }

@@ -29,10 +29,26 @@ struct Diary : toy::Model {
   void on_after_backward(auto&) { events.push_back("backward"); }
 };
 
-struct LooksAhead {
+struct LooksBack {
   using slot = fg::slots::Callback;
   std::int64_t batches = 0;
-  void on_fit_start(auto& run) { batches = run.pass_forward(); }
+  void on_train_end(auto& run) { batches = run.pass_forward(); }
+};
+
+struct Indices : toy::Model {
+  std::vector<std::int64_t> seen;
+
+  void note(auto& step) { seen.push_back(step.batch_index()); }
+  void on_validation_batch_start(double, auto& step) { note(step); }
+  void validation_step(double, auto& step) { note(step); }
+  void on_validation_batch_end(double, auto& step) { note(step); }
+};
+
+/// Notes which epoch it is told to begin.
+struct Drawn : toy::Range {
+  using toy::Range::Range;
+  std::vector<std::int64_t> epochs;
+  void set_epoch(std::int64_t epoch) { epochs.push_back(epoch); }
 };
 }  // namespace
 
@@ -44,11 +60,28 @@ TEST_CASE("a validation calls its hooks in order") {
                                                  "step", "batch_end", "epoch_end", "end"});
 }
 
+TEST_CASE("a validation batch has one index in all of its hooks") {
+  Indices model;
+  fg::Trainer trainer{model};
+  trainer.validate(toy::counting(2));
+  CHECK(model.seen == std::vector<std::int64_t>{0, 0, 0, 1, 1, 1});
+}
+
+TEST_CASE("each validation sees the order of epoch 0, whichever epoch is trained") {
+  Diary model;
+  Drawn train{1.0}, validation{1.0, 2.0};
+  fg::Trainer trainer{model, fg::MaxEpochs{2}};
+  trainer.fit(train, validation);
+  trainer.validate(validation);
+  CHECK(train.epochs == std::vector<std::int64_t>{0, 1});
+  CHECK(validation.epochs == std::vector<std::int64_t>{0, 0, 0});
+}
+
 TEST_CASE("a forward pass updates nothing and logs nothing") {
   Diary model;
-  fg::Trainer trainer{model, LooksAhead{}, fg::MaxSteps{1}};
+  fg::Trainer trainer{model, LooksBack{}, fg::MaxSteps{1}};
   trainer.fit(toy::counting(3));
-  CHECK(trainer.callback<LooksAhead>().batches == 3);
+  CHECK(trainer.callback<LooksBack>().batches == 3);
   CHECK(model.weight.value == -1.0);
-  CHECK(trainer.metric("batch") == 1.0);
+  CHECK(trainer.metric("batch") == 1.0);  // of the batch that was trained, not of the pass
 }
