@@ -7,8 +7,10 @@
 #include <catch2/matchers/catch_matchers_string.hpp>
 
 #include <chrono>
+#include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <ranges>
 #include <stdexcept>
 #include <string>
@@ -159,6 +161,16 @@ struct Failing : toy::Model {
   }
 };
 
+/// Knows how many batches its epoch has, if the trainer does.
+struct Sized : toy::Model {
+  std::optional<std::int64_t> size;
+
+  auto training_step(double batch, auto& step) {
+    size = step.batch_count();
+    return toy::Loss{&weight, batch};
+  }
+};
+
 /// Writes down what happens.
 struct Diary : toy::Model {
   std::string events;
@@ -210,6 +222,19 @@ TEST_CASE("after an exception the next fit begins the epoch anew") {
   trainer.fit(counting(3), counting(1));
   CHECK(model.weight.value == before - 1.5 - 3.0);
   CHECK(trainer.progress().epoch == 1);
+}
+
+TEST_CASE("a loop of the program's own knows nothing of the size of a fit's epochs") {
+  const support::Notices quiet;
+  Sized model;
+  fg::Trainer trainer{model, fg::Accumulate<4>{}, fg::MaxEpochs{1}};
+  trainer.fit(counting(5));
+  CHECK(model.size == 5);
+  model.weight.value = 0.0;
+  auto loop = trainer.loop();
+  for (const double batch : counting(8)) loop.step(batch);
+  CHECK_FALSE(model.size);
+  CHECK(model.weight.value == -(2.5 + 6.5));
 }
 
 TEST_CASE("a fit in the middle of an epoch of the program's own loop is refused") {
@@ -347,6 +372,8 @@ struct Lifetime : toy::Model {
     return toy::Model::configure_optimizers();
   }
   void on_fit_start(fg::Run&) { events += "fit "; }
+  void on_train_start(auto&) { events += "train "; }
+  void on_train_end(auto&) { events += "trained "; }
   void on_fit_end(const auto&) { events += "end "; }
   void teardown() { events += "teardown "; }
 };
@@ -359,7 +386,7 @@ TEST_CASE("a trainer is set up once, and torn down after each fit") {
   trainer.fit(counting(1));
   trainer.set_limit(fg::MaxEpochs{2});
   trainer.fit(counting(1));
-  CHECK(model.events == "setup configure fit end teardown fit end teardown ");
+  CHECK(model.events == "setup configure fit train trained end teardown fit train trained end teardown ");
 }
 
 namespace {

@@ -130,6 +130,13 @@ TEST_CASE("an epoch that a limit cuts short feeds no epoch schedule") {
   CHECK(trainer.optimizer().lr(0) == 1.0);
 }
 
+TEST_CASE("an epoch in whose last batch a limit is reached feeds it") {
+  ByEpoch model;
+  fg::Trainer trainer{model, fg::MaxSteps{4}};
+  trainer.fit(two);
+  CHECK(trainer.optimizer().lr(0) == 0.5);
+}
+
 TEST_CASE("a metric that nobody logged is an error that names the known ones, unless the schedule is not strict") {
   Missing missing;
   fg::Trainer trainer{missing, fg::MaxEpochs{2}};

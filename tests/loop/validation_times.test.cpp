@@ -150,6 +150,12 @@ TEST_CASE("a request to stop is followed by one validation, a limit by none") {
   CHECK(events_of(unwanted, fg::ValidateEvery{.epochs = 2}) == "(ttt)");
 }
 
+TEST_CASE("an epoch in whose last batch a limit is reached is whole, and has its validation") {
+  CHECK(events_of(fg::MaxSteps{5}) == "(tttttv)");
+  CHECK(events_of(fg::MaxSteps{10}) == "(tttttv)(tttttv)");
+  CHECK(events_of(fg::MaxSteps{5}, fg::ValidateEvery{.interval = fg::Batches{2}}) == "(ttvttvt)");
+}
+
 TEST_CASE("an epoch that the model ends has its validation at its end, if it has one there") {
   Diary model;
   model.end_epoch_at = 3.0;
@@ -329,6 +335,10 @@ TEST_CASE("a sanity check comes once, before the training, and leaves nothing be
   Sanity small;
   fg::Trainer(small, fg::SanityCheck{.batches = 5}, fg::MaxEpochs{1}).fit(counting(1), counting(3));
   CHECK(small.events == "fit vvv train tvvv");
+  Sanity limited;
+  fg::Trainer(limited, fg::SanityCheck{}, fg::LimitBatches{.validation = fg::Batches{1}}, fg::MaxEpochs{1})
+      .fit(counting(1), counting(3));
+  CHECK(limited.events == "fit v train tv");
   Sanity none;
   fg::Trainer(none, fg::SanityCheck{}, fg::MaxEpochs{1}).fit(counting(1));
   CHECK(none.events == "fit  train t");
