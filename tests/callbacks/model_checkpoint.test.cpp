@@ -83,13 +83,24 @@ TEST_CASE("a file that is there already is left alone") {
   CHECK(std::filesystem::file_size(folder.path / "epoch=0-step=2.ckpt") == 13);
 }
 
-TEST_CASE("it saves after optimizer steps, and never twice at the same one") {
+TEST_CASE("it saves after optimizer steps") {
   const support::TemporaryFolder folder;
   Scored model;
   fg::Trainer trainer{model, fg::ModelCheckpoint<>{.folder = folder.path, .save_top_k = -1, .every = fg::EveryStep{2}},
                       fg::Accumulate<2>{}, fg::MaxEpochs{4}};
   trainer.fit(two_batches);
   CHECK(support::names_in(folder.path) == Names{"epoch=1-step=2.ckpt", "epoch=3-step=4.ckpt"});
+}
+
+TEST_CASE("it never saves twice at the same optimizer step") {
+  struct Validated : Scored {
+    void validation_step(const torch::Tensor&, fg::Step<Validated>&) {}
+  } model;
+  const support::TemporaryFolder folder;
+  fg::Trainer trainer{model, fg::ModelCheckpoint<>{.folder = folder.path, .save_top_k = -1}, fg::Accumulate<2>{},
+                      fg::ValidateEvery{.interval = fg::Batches{1}}, fg::MaxEpochs{2}};
+  trainer.fit(two_batches, two_batches);  // validated at 0, 1, 1 and 2 steps
+  CHECK(support::names_in(folder.path) == Names{"epoch=0-step=0.ckpt", "epoch=0-step=1.ckpt", "epoch=1-step=2.ckpt"});
 }
 
 TEST_CASE("a metric that nobody logs is an error, unless it isn't strict") {

@@ -61,6 +61,43 @@ TEST_CASE("of several optimizers, those before the loss that is not finite have 
   CHECK(model.second.value == -1.0);
 }
 
+namespace {
+/// A policy of the program's own.
+struct LeavesOut {
+  using slot = fg::slots::NonFinite;
+  static constexpr bool checks = true;
+  fg::NonFiniteAction on_non_finite(const fg::NonFiniteReport&) const { return fg::NonFiniteAction::skip; }
+};
+
+/// Evaluates twice, as long as there is a loss.
+struct Searches : toy::Sgd {
+  static constexpr bool needs_closure = true;
+  int evaluations = 0;
+
+  template <class Closure>
+  void step(Closure&& closure) {
+    for (int i = 0; i < 2; ++i) {
+      ++evaluations;
+      if (!closure()) return;
+    }
+    toy::Sgd::step();
+  }
+};
+struct Searched : toy::Model {
+  auto configure_optimizers() { return Searches{{&weight}}; }
+};
+}  // namespace
+
+TEST_CASE("a policy of the program's own may leave a batch out of an optimizer that evaluates several times") {
+  Searched model;
+  fg::Trainer trainer{model, LeavesOut{}, fg::MaxEpochs{1}};
+  trainer.fit(toy::Range{1.0, nan_value, 2.0});
+  CHECK(model.weight.value == -3.0);
+  CHECK(trainer.optimizer().evaluations == 2 + 1 + 2);  // it is given no loss
+  CHECK(trainer.progress().global_step == 2);
+  CHECK(trainer.progress().skipped_steps == 1);
+}
+
 TEST_CASE("by hand, a loss that is not finite stops the run, is left out, or goes through") {
   PairByHand stops;
   fg::Trainer stopping{stops, fg::ManualOptimization{}, fg::MaxEpochs{1}};
