@@ -8,6 +8,7 @@
 #include <array>
 #include <cmath>
 #include <cstdint>
+#include <functional>
 #include <limits>
 #include <map>
 #include <memory>
@@ -15,6 +16,7 @@
 #include <stdexcept>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "support/toy.hpp"
@@ -269,6 +271,34 @@ TEST_CASE("the prefix ends with its validation, also by an exception, and holds 
   CHECK(*memory.rows == Rows{{0, 0, {{"test_row", 4.0}}}, {0, 0, {{"test_val", 2.0}}}});
   CHECK(logged.metric("test_row") == 4.0);
   CHECK_FALSE(logged.metric("row"));
+}
+
+namespace {
+/// Validates on another range within a validation, and logs afterwards.
+struct Nests : toy::Model {
+  std::function<void()> inner = [] {};
+  void validation_step(double batch, auto& step) { step.log("val", batch); }
+  void on_validation_epoch_end(auto& step) {
+    if (auto nested = std::exchange(inner, nullptr)) {
+      nested();
+      step.log("later", 1.0);
+    }
+  }
+};
+}  // namespace
+
+TEST_CASE("a validation within a validation has the prefixes of both, and the outer one's holds after it") {
+  for (const std::string prefix : {"inner_", ""}) {
+    Nests model;
+    fg::Trainer trainer{model};
+    model.inner = [&] { trainer.validate(toy::Range{7.0}, prefix); };
+    trainer.validate(toy::Range{5.0}, "outer_");
+    CHECK(trainer.metric("outer_" + prefix + "val") == 7.0);
+    CHECK(trainer.metric("outer_later") == 1.0);
+    CHECK_FALSE(trainer.metric("later"));
+    trainer.validate(toy::Range{3.0});
+    CHECK(trainer.metric("val") == 3.0);
+  }
 }
 
 TEST_CASE("two hyper-parameters of one name are refused") {

@@ -139,8 +139,8 @@ class Metrics {
   /// A place that begins now.
   FULGURITE_INLINE LogPlace place(bool at_edge) const { return {calls_, at_edge}; }
 
-  /// What takes the calls of `log`; nullptr: the metrics themselves.
-  void set_listener(const LogListener* listener) { listener_ = listener; }
+  /// What takes the calls of `log`; nullptr: the metrics themselves. Returns what took them before.
+  const LogListener* set_listener(const LogListener* listener) { return std::exchange(listener_, listener); }
   /// The prefix of all names that are logged at present; empty if there is none.
   std::string_view prefix() const { return listener_ ? listener_->prefix : std::string_view(); }
 

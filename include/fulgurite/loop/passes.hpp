@@ -80,16 +80,17 @@ void walk_validation(Engine& engine, Range& range, std::optional<std::int64_t> l
   after();
 }
 
-/// While it lives, everything that is logged has a prefix before its name.
+/// While it lives, everything that is logged has a prefix before its name, after that of one around it.
 class LogPrefix {
  public:
-  LogPrefix(Metrics& metrics, std::string_view prefix) : metrics_(&metrics), listener_{&log_again, this, prefix} {
-    if (!prefix.empty()) metrics_->set_listener(&listener_);
+  LogPrefix(Metrics& metrics, std::string_view prefix)
+      : metrics_(&metrics), prefix_(std::string(metrics.prefix()) + std::string(prefix)), listener_{&log_again, this, prefix_} {
+    if (!prefix_.empty()) before_ = metrics_->set_listener(&listener_);
   }
   LogPrefix(const LogPrefix&) = delete;
   LogPrefix& operator=(const LogPrefix&) = delete;
   ~LogPrefix() {
-    if (!listener_.prefix.empty()) metrics_->set_listener(nullptr);
+    if (!prefix_.empty()) metrics_->set_listener(before_);
   }
 
  private:
@@ -105,12 +106,14 @@ class LogPrefix {
   static void log_again(void* self, const LogCall& call) {
     LogPrefix& prefix = *static_cast<LogPrefix*>(self);
     const Paused paused{prefix};
-    const std::string name = std::string(prefix.listener_.prefix) + std::string(call.name);
+    const std::string name = prefix.prefix_ + std::string(call.name);
     prefix.metrics_->log(name, call.number, call.weight, call.flags, call.stage, call.place);
   }
 
   Metrics* metrics_;
+  std::string prefix_;
   LogListener listener_;
+  const LogListener* before_ = nullptr;
 };
 
 /// A pass of which loggers are told. `prefix` comes before the name of everything that is logged in it.
