@@ -17,6 +17,7 @@
 
 namespace fg = fulgurite;
 using Catch::Matchers::ContainsSubstring;
+using Catch::Matchers::Message;
 using Catch::Matchers::MessageMatches;
 
 namespace {
@@ -128,9 +129,12 @@ TEST_CASE("the average is in the model for a scope, then the model has its own w
   Net net;
   net.set(1.0);
   fg::AveragedWeights average(net);
-  CHECK_THROWS_AS(average.swap_in(), std::logic_error);
-  CHECK_THROWS_AS(average.copy_to_model(), std::logic_error);
+  const auto needs_update = Message("fulgurite: nothing has been averaged yet: call update() first");
+  CHECK_THROWS_MATCHES(average.at("weight"), std::logic_error, needs_update);
+  CHECK_THROWS_MATCHES(average.swap_in(), std::logic_error, needs_update);
+  CHECK_THROWS_MATCHES(average.copy_to_model(), std::logic_error, needs_update);
   average.update();
+  average.copy_to_model();
   net.set(4.0);
   average.update();
   const auto check_own = [&] {
@@ -167,7 +171,8 @@ TEST_CASE("any module will do, however it is held, and any floating-point type")
   shared.update();
   CHECK(torch::equal(held.at("weight"), linear->weight));
   CHECK(torch::equal(shared.at("0.weight"), linear->weight));
-  CHECK_THROWS_AS(shared.at("weight"), std::invalid_argument);
+  CHECK_THROWS_MATCHES(shared.at("weight"), std::invalid_argument,
+                       Message("fulgurite: the averaged model has no weight called weight"));
 
   Net complex(torch::kComplexDouble);
   fg::AveragedWeights average(complex);
@@ -268,7 +273,19 @@ TEST_CASE("an average of another model is refused, and nothing changes") {
                        MessageMatches(ContainsSubstring("weight is [4] there and [3] in the model")));
   std::stringstream file;
   torch::save(torch::ones({1}), file);
-  CHECK_THROWS_MATCHES(torch::load(average, file), std::runtime_error, MessageMatches(ContainsSubstring("does not hold an average")));
+  CHECK_THROWS_MATCHES(
+      torch::load(average, file), std::runtime_error,
+      Message("fulgurite: the archive does not hold an average of this model's weights: it is not a saved average"));
+  torch::nn::Linear line(2, 1), other(2, 1);
+  torch::nn::Module swapped;
+  swapped.register_parameter("bias", other->weight);
+  swapped.register_parameter("weight", other->bias);
+  fg::AveragedWeights<> of_line(line), of_swapped(swapped);
+  of_swapped.update();
+  std::stringstream archive;
+  torch::save(of_swapped, archive);
+  CHECK_THROWS_MATCHES(torch::load(of_line, archive), std::runtime_error,
+                       MessageMatches(ContainsSubstring("it has bias where the model has weight")));
   CHECK(average.count() == 1);
   CHECK(average.at("weight")[0].item<double>() == 1.0);
 }
@@ -278,7 +295,8 @@ TEST_CASE("a decay that makes no sense and a model without weights are refused")
   CHECK_THROWS_MATCHES(fg::AveragedWeights(net, fg::ExponentialMean{.decay = 1.5}), std::invalid_argument,
                        MessageMatches(ContainsSubstring("decay must be in [0, 1]")));
   torch::nn::ReLU empty;
-  CHECK_THROWS_AS(fg::AveragedWeights(empty), std::invalid_argument);
+  CHECK_THROWS_MATCHES(fg::AveragedWeights(empty), std::invalid_argument,
+                       Message("fulgurite: AveragedWeights was given a model without weights"));
 }
 
 namespace {

@@ -4,6 +4,7 @@
 #include <torch/torch.h>
 
 #include <catch2/catch_test_macros.hpp>
+#include <catch2/matchers/catch_matchers_exception.hpp>
 #include <fulgurite/tensors/for_each_tensor.hpp>
 
 #include <sstream>
@@ -128,7 +129,8 @@ TEST_CASE("a pass that fails leaves everything as it was") {
                   std::runtime_error);
   CHECK(State(net) == before);
   check_untouched_modes(net);
-  CHECK_THROWS_AS(fg::update_batch_norm(net, std::vector<torch::Tensor>{}), std::invalid_argument);
+  CHECK_THROWS_MATCHES(fg::update_batch_norm(net, std::vector<torch::Tensor>{}), std::invalid_argument,
+                       Catch::Matchers::Message("fulgurite: update_batch_norm was given no batch to compute statistics of"));
   CHECK(State(net) == before);
   check_untouched_modes(net);
 }

@@ -255,8 +255,12 @@ TEST_CASE("minima keep its request waiting") {
 
 TEST_CASE("values without sense are refused, and it is printed as it is written") {
   toy::Model model;
-  CHECK_THROWS_AS((fg::Trainer{model, OnLoss{.patience = -1}}), std::invalid_argument);
-  CHECK_THROWS_AS((fg::Trainer{model, OnLoss{.min_delta = -0.1}}), std::invalid_argument);
+  const auto refuses = [&](const OnLoss& stopping, const char* sentence) {
+    CHECK_THROWS_MATCHES((fg::Trainer{model, stopping}), std::invalid_argument, Catch::Matchers::Message(sentence));
+  };
+  refuses({.patience = -1}, "fulgurite: EarlyStopping.patience must be 0 or more");
+  refuses({.min_delta = -0.1}, "fulgurite: EarlyStopping.min_delta must be 0 or more");
+  fg::Trainer{model, OnLoss{.patience = 0, .min_delta = 0.0}};
   std::ostringstream out;
   out << OnLoss{.patience = 5} << ' ' << fg::StopReason::diverged;
   CHECK(out.str() ==

@@ -168,9 +168,13 @@ TEST_CASE("what could not be written is not kept, and saved the next time") {
 
 TEST_CASE("values without sense are refused") {
   Scored model;
-  CHECK_THROWS_WITH((fg::Trainer{model, OnScore{.save_top_k = -2}}), ContainsSubstring("save_top_k must be -1"));
-  CHECK_THROWS_WITH((fg::Trainer{model, fg::ModelCheckpoint<>{.save_top_k = 2}}), ContainsSubstring("without a metric to compare by"));
+  CHECK_THROWS_WITH((fg::Trainer{model, OnScore{.save_top_k = -2}}),
+                    "fulgurite: ModelCheckpoint.save_top_k must be -1 (all), 0 (none) or more");
+  CHECK_THROWS_WITH(
+      (fg::Trainer{model, fg::ModelCheckpoint<>{.save_top_k = 2}}),
+      "fulgurite: ModelCheckpoint.save_top_k must be -1, 0 or 1 without a metric to compare by: ModelCheckpoint<\"val_loss\">");
   CHECK_THROWS_WITH((fg::Trainer{model, fg::ModelCheckpoint<>{.every = fg::EveryStep{0}}}), ContainsSubstring("EveryStep.frequency"));
+  fg::Trainer{model, fg::ModelCheckpoint<"val_loss">{.save_top_k = 2}};
 }
 
 TEST_CASE("a resumed run goes on with what was kept") {

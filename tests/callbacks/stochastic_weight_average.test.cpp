@@ -9,12 +9,16 @@
 #include <fulgurite/fulgurite.hpp>
 
 #include <cmath>
+#include <cstddef>
+#include <iterator>
 #include <stdexcept>
+#include <string>
 #include <vector>
 
 namespace fg = fulgurite;
 namespace nn = torch::nn;
 using Catch::Matchers::ContainsSubstring;
+using Catch::Matchers::Message;
 using Catch::Matchers::MessageMatches;
 
 namespace {
@@ -127,23 +131,72 @@ TEST_CASE("the statistics of batch norm are those of the averaged weights") {
   CHECK(torch::GradMode::is_enabled());
 }
 
+namespace {
+
+/// A range that can be walked once.
+struct Once {
+  std::vector<torch::Tensor> batches{torch::randn({6, 2}), torch::randn({6, 2})};
+  std::size_t at = 0;
+  struct Iterator {
+    Once* range;
+    const torch::Tensor& operator*() const { return range->batches[range->at]; }
+    void operator++() { ++range->at; }
+    bool operator!=(std::default_sentinel_t) const { return range->at < range->batches.size(); }
+  };
+  Iterator begin() { return {this}; }
+  std::default_sentinel_t end() const { return {}; }
+};
+
+}  // namespace
+
+TEST_CASE("batch norm cannot be refreshed by a range that is spent, but by one that can be walked again") {
+  Normed model;
+  Once once;
+  fg::Trainer trainer{model, fg::StochasticWeightAverage{.lr = 0.05, .start = fg::EpochNumber{1}}, fg::MaxEpochs{1}};
+  CHECK_THROWS_MATCHES(
+      trainer.fit(once), std::invalid_argument,
+      Message("fulgurite: the training range gave no batch to refresh batch norm for the averaged weights: give "
+              "fit a range that can be walked more than once"));
+  trainer.set_limit(fg::MaxEpochs{2});
+  trainer.fit(once.batches);
+  CHECK(model.norm->num_batches_tracked.item<int>() == 2);
+}
+
 TEST_CASE("manual optimization with batch norm is refused when the fit begins") {
   Normed model;
   fg::Trainer trainer{model, fg::ManualOptimization{}, fg::StochasticWeightAverage{.lr = 0.05}, fg::MaxEpochs{1}};
-  CHECK_THROWS_MATCHES(trainer.fit(std::vector<torch::Tensor>{torch::ones({2, 2})}), std::logic_error,
-                       MessageMatches(ContainsSubstring("fg::update_batch_norm")));
+  const std::vector<torch::Tensor> batches{torch::ones({2, 2})};
+  CHECK_THROWS_MATCHES(trainer.fit(batches), std::logic_error,
+                       Message("fulgurite: StochasticWeightAverage cannot refresh batch norm in manual optimization, whose "
+                               "training_step updates by itself: use fg::AveragedWeights and fg::update_batch_norm"));
+  fg::AveragedWeights average(model);
+  average.update();
+  average.copy_to_model();
+  CHECK(fg::update_batch_norm(model, batches,
+                              [&](const torch::Tensor& batch) { model.norm->forward(model.linear->forward(batch)); }) == 1);
 }
 
 TEST_CASE("a start that the fit does not reach is refused by name, and so is a part of an unknown number of epochs") {
   Walk model;
   fg::Trainer late{model, fg::StochasticWeightAverage{.lr = 1.0, .start = fg::EpochNumber{5}}, fg::MaxEpochs{4}};
-  CHECK_THROWS_MATCHES(late.fit(one_batch), std::invalid_argument,
-                       MessageMatches(ContainsSubstring("StochasticWeightAverage.start is epoch number 5, but the fit ends after 4")));
+  CHECK_THROWS_MATCHES(
+      late.fit(one_batch), std::invalid_argument,
+      Message("fulgurite: StochasticWeightAverage.start is epoch number 5, but the fit ends after 4: start earlier, or "
+              "train longer"));
+  late.set_limit(fg::MaxEpochs{5});
+  late.fit(one_batch);
   fg::Trainer unknown{model, fg::StochasticWeightAverage{.lr = 1.0}, fg::MaxSteps{4}};
-  CHECK_THROWS_MATCHES(unknown.fit(one_batch), std::invalid_argument, MessageMatches(ContainsSubstring("add fg::MaxEpochs")));
+  const auto is_unknown = Message(
+      "fulgurite: StochasticWeightAverage.start is a Fraction of a training whose number of epochs is "
+      "unknown: use fg::EpochNumber, or fit with fg::MaxEpochs");
+  CHECK_THROWS_MATCHES(unknown.fit(one_batch), std::invalid_argument, is_unknown);
+  unknown.set_limit(fg::MaxEpochs{4});
+  unknown.fit(one_batch);
   fg::Trainer looped{model, fg::StochasticWeightAverage{.lr = 1.0}};
   auto loop = looped.loop();
-  CHECK_THROWS_AS(loop.step(one_batch[0]), std::invalid_argument);
+  CHECK_THROWS_MATCHES(loop.step(one_batch[0]), std::invalid_argument, is_unknown);
+  fg::Trainer numbered{model, fg::StochasticWeightAverage{.lr = 1.0, .start = fg::EpochNumber{1}}};
+  numbered.loop().step(one_batch[0]);
 }
 
 TEST_CASE("an epoch's place is a number or a part, never confused") {
@@ -160,11 +213,12 @@ TEST_CASE("an epoch's place is a number or a part, never confused") {
 TEST_CASE("values that make no sense are refused by name in the trainer") {
   Walk model;
   const auto refusal = [&](const fg::StochasticWeightAverage& average, const char* sentence) {
-    CHECK_THROWS_MATCHES((fg::Trainer{model, average}), std::invalid_argument, MessageMatches(ContainsSubstring(sentence)));
+    CHECK_THROWS_MATCHES((fg::Trainer{model, average}), std::invalid_argument, Message(std::string("fulgurite: ") + sentence));
   };
+  const char* const start = "StochasticWeightAverage.start must be fg::EpochNumber of 1 or more, or a Fraction in [0, 1]";
   refusal({}, "StochasticWeightAverage.lr must be above 0");
-  refusal({.lr = 0.1, .start = fg::EpochNumber{0}}, "StochasticWeightAverage.start must be");
-  refusal({.lr = 0.1, .start = fg::Fraction{1.5}}, "StochasticWeightAverage.start must be");
+  refusal({.lr = 0.1, .start = fg::EpochNumber{0}}, start);
+  refusal({.lr = 0.1, .start = fg::Fraction{1.5}}, start);
   refusal({.lr = 0.1, .annealing_epochs = -1}, "StochasticWeightAverage.annealing_epochs must be 0 or more");
   fg::Trainer groups{model, fg::StochasticWeightAverage{.lr = {0.1, 0.2}, .start = fg::EpochNumber{1}}, fg::MaxEpochs{1}};
   CHECK_THROWS_MATCHES(groups.fit(one_batch), std::invalid_argument, MessageMatches(ContainsSubstring("2 values")));

@@ -397,6 +397,27 @@ TEST_CASE("a file of an earlier version, without the values of schedules, is rea
   CHECK(torch::equal(same.layer->weight, plain.layer->weight));
 }
 
+TEST_CASE("gradients that an earlier version would have clipped in the next update are refused, but not without them") {
+  const Scratch file;
+  Plain plain;
+  fg::Trainer trainer{plain};
+  train(trainer, 3);
+  fg::save_checkpoint(trainer, file.path);
+  const std::string bytes = support::text_of(file.path);
+  const auto with_clipping = [&](const c10::IValue& clipping) {
+    auto value = torch::pickle_load({bytes.begin(), bytes.end()});
+    auto optimizer = value.toGenericDict().at("training").toGenericDict().at("optimizer_0").toGenericDict();
+    optimizer.at("state").toGenericDict().at("next_update").toGenericDict().insert("clipping", clipping);
+    write_value(file.path, value);
+  };
+  with_clipping(0.5);
+  require_refused(trainer, file.path,
+                  "its gradients were to be clipped by the next update, which this version of the library does at once: "
+                  "save the training after a step, or go on with the version that saved it");
+  with_clipping({});
+  fg::load_checkpoint(trainer, file.path);
+}
+
 TEST_CASE("another number of optimizers is refused") {
   require_refused_by<TwoOptimizers>(
       "number of optimizers is 1 there and 2 here: make the model with the optimizers that it had");
@@ -548,10 +569,14 @@ TEST_CASE("whatever is broken in a file, it is refused with everything as it was
   SECTION("gradients of another number") {
     with("gradients", numbers);
     require_nothing_changed("it has gradients for another number of weights");
+    with("gradients", std::int64_t{1});
+    require_nothing_changed("it has gradients for another number of weights");
   }
   SECTION("random states") {
-    with("random", numbers);
-    require_nothing_changed("its random states are of another kind");
+    for (const c10::IValue& wrong : {c10::IValue(std::int64_t{1}), c10::IValue(numbers)}) {
+      with("random", wrong);
+      require_nothing_changed("its random states are of another kind");
+    }
     auto states = fg::detail::new_list();
     states.push_back(torch::zeros({3}, torch::kByte));
     with("random", states);

@@ -54,6 +54,8 @@ TEST_CASE("Adafactor refuses what makes no sense") {
   const auto p = torch::ones({2, 2}).requires_grad_();
   CHECK_THROWS_WITH(fg::Adafactor({p}, {.lr = -0.1}), "fulgurite: Adafactor needs a learning rate of 0 or more");
   CHECK_THROWS_WITH(fg::Adafactor({p}, {.d = 0.5}), "fulgurite: Adafactor needs a d of 1 or more");
+  CHECK_THROWS_WITH(fg::Adafactor({p}, {.beta2_decay = 0.1}), "fulgurite: Adafactor needs a beta2_decay of 0 or less");
+  CHECK_THROWS_WITH(fg::Adafactor({p}, {.eps = {-1.0, 1e-3}}), "fulgurite: Adafactor needs eps of 0 or more");
 }
 
 TEST_CASE("Adafactor keeps a row and a column of a matrix, and all of a vector") {

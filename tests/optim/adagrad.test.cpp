@@ -43,6 +43,8 @@ TEST_CASE("Adagrad refuses what makes no sense") {
   const auto p = torch::ones({2, 2}).requires_grad_();
   CHECK_THROWS_WITH(fg::Adagrad({p}, {.lr = -0.1}), "fulgurite: Adagrad needs a learning rate of 0 or more");
   CHECK_THROWS_WITH(fg::Adagrad({p}, {.lr_decay = -1.0}), "fulgurite: Adagrad needs an lr_decay of 0 or more");
+  CHECK_THROWS_WITH(fg::Adagrad({p}, {.initial_accumulator_value = -1.0}),
+                    "fulgurite: Adagrad needs an initial_accumulator_value of 0 or more");
 }
 
 TEST_CASE("Adagrad's state is there from the beginning, as in PyTorch") {

@@ -137,8 +137,21 @@ TEST_CASE("a sparse gradient is measured and clipped by its values, entries of o
 
   fg::SGD sgd({sparse}, {});
   const auto before = sparse.grad().to_dense();
-  CHECK_THROWS_WITH(sgd.gradients(), Catch::Matchers::ContainsSubstring("SGD was given a sparse gradient for parameter 0"));
+  CHECK_THROWS_WITH(
+      sgd.gradients(),
+      "fulgurite: SGD was given a sparse gradient for parameter 0, which its kernel cannot take: use torch::optim::SGD, "
+      "or Embedding without .sparse(true)");
   CHECK(sparse.grad().to_dense().equal(before));
+
+  const auto csr = torch::ones({2, 2}).requires_grad_();
+  for (const bool to_dense : {true, false}) {
+    csr.mutable_grad() = torch::eye(2).to_sparse_csr();
+    CHECK_THROWS_WITH(fg::clip_norm_({csr}, 1.0, p),
+                      "fulgurite: a gradient of layout SparseCsr can be neither measured nor clipped: make "
+                      "it dense, or sparse by coordinates (to_sparse())");
+    csr.mutable_grad() = to_dense ? csr.grad().to_dense() : csr.grad().to_sparse();
+    CHECK(torch::allclose(fg::clip_norm_({csr}, 1.0, p), torch::eye(2).norm(p)));
+  }
 }
 
 TEST_CASE("gradients can be scaled, and none at all is no error") {

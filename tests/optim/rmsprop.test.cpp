@@ -69,4 +69,5 @@ TEST_CASE("RMSprop refuses what makes no sense") {
   const auto p = torch::ones({2, 2}).requires_grad_();
   CHECK_THROWS_WITH(fg::RMSprop({p}, {.lr = -0.1}), "fulgurite: RMSprop needs a learning rate of 0 or more");
   CHECK_THROWS_WITH(fg::RMSprop({p}, {.momentum = -1.0}), "fulgurite: RMSprop needs a momentum of 0 or more");
+  CHECK_THROWS_WITH(fg::RMSprop({p}, {.alpha = -1.0}), "fulgurite: RMSprop needs an alpha of 0 or more");
 }

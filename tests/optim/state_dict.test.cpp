@@ -63,7 +63,8 @@ TEST_CASE("options travel in whatever type Python gave them") {
 
 TEST_CASE("what does not fit is refused with its place") {
   fg::SGD sgd({parameter()}, {});
-  CHECK_THROWS_WITH(sgd.load_state_dict(c10::IValue()), ContainsSubstring("it has no \"state\" and \"param_groups\""));
+  CHECK_THROWS_WITH(sgd.load_state_dict(c10::IValue()),
+                    ContainsSubstring("it has no \"state\" and \"param_groups\": pass what state_dict() returned"));
   fg::SGD two_groups({{{parameter()}, {}}, {{parameter()}, {}}});
   CHECK_THROWS_WITH(sgd.load_state_dict(two_groups.state_dict()),
                     ContainsSubstring("it has 2 parameter group(s), and the optimizer has 1"));
@@ -76,5 +77,11 @@ TEST_CASE("what does not fit is refused with its place") {
   CHECK_THROWS_WITH(sgd.load_state_dict(dict), ContainsSubstring("\"lr\" of its group 0 is of another type"));
   group.insert_or_assign("lr", -1.0);
   CHECK_THROWS_WITH(sgd.load_state_dict(dict), ContainsSubstring("its group 0 needs a learning rate of 0 or more"));
+  group.insert_or_assign("lr", 1e-3);
+  group.insert_or_assign("params", c10::ivalue::Tuple::create(c10::IValue("weight")));
+  CHECK_THROWS_WITH(sgd.load_state_dict(dict),
+                    "fulgurite: SGD cannot load this state: its group 0 lists \"params\" that are not numbers");
+  CHECK(group.erase("params") == 1);
+  CHECK_THROWS_WITH(sgd.load_state_dict(dict), "fulgurite: SGD cannot load this state: its group 0 lists no \"params\"");
   CHECK(sgd.lr(0) == 1e-3);
 }

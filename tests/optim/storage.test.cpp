@@ -95,7 +95,25 @@ TEST_CASE("a parameter whose memory was replaced is refused") {
   auto a = torch::zeros({2}).requires_grad_();
   fg::SGD sgd({a}, {}, fg::Contiguous{});
   a.set_data(torch::ones({2}));
-  CHECK_THROWS_WITH(sgd.step(), Catch::Matchers::ContainsSubstring("SGD with fg::Contiguous has lost a parameter"));
+  CHECK_THROWS_WITH(sgd.step(),
+                    "fulgurite: SGD with fg::Contiguous has lost a parameter, whose memory was replaced: move the model to its "
+                    "device and number format before the optimizer is made");
+}
+
+TEST_CASE("a state whose parameters were updated at other times is loaded by an optimizer without flat memory alone") {
+  auto a = torch::zeros({2}).requires_grad_(), b = torch::zeros({2}).requires_grad_();
+  fg::AdamW one_by_one({a, b}, {}), other({a, b}, {}), together({a, b}, {}, fg::Contiguous{});
+  a.mutable_grad() = torch::ones({2});
+  b.mutable_grad().reset();
+  one_by_one.step();
+  b.mutable_grad() = torch::ones({2});
+  one_by_one.step();
+  CHECK_THROWS_WITH(
+      together.load_state_dict(one_by_one.state_dict()),
+      "fulgurite: AdamW cannot load this state: parameter 1 has made other updates than those before it, and fg::Contiguous "
+      "updates all together: load it into an optimizer without fg::Contiguous");
+  other.load_state_dict(one_by_one.state_dict());
+  CHECK(torch::pickle_save(other.state_dict()) == torch::pickle_save(one_by_one.state_dict()));
 }
 
 TEST_CASE("tensors and groups without elements are stored, trained, saved and loaded like others") {

@@ -13,6 +13,7 @@
 #include <cstddef>
 #include <filesystem>
 #include <limits>
+#include <optional>
 #include <ostream>
 #include <vector>
 
@@ -161,8 +162,20 @@ TEST_CASE("an optimizer that takes no sparse gradient says so, before it is clip
   } model(true);
   const auto before = model.table->weight.detach().clone();
   fg::Trainer trainer{model, fg::ClipNorm{.max = 0.1}, fg::MaxEpochs{1}};
-  CHECK_THROWS_WITH(trainer.fit(lookups()), Catch::Matchers::ContainsSubstring("SGD was given a sparse gradient for parameter"));
+  CHECK_THROWS_WITH(trainer.fit(lookups()), Catch::Matchers::ContainsSubstring(
+                                                "SGD was given a sparse gradient for parameter 0, which its kernel cannot "
+                                                "take"));
   CHECK(model.table->weight.equal(before));
+}
+
+TEST_CASE("an LBFGS of LibTorch without a loss points to the one that can leave a batch out") {
+  const auto p = torch::ones({2}).requires_grad_();
+  const auto no_loss = [] { return std::optional<torch::Tensor>(); };
+  fg::TorchOptimizer torchs(torch::optim::LBFGS({p}));
+  CHECK_THROWS_WITH(torchs.step(no_loss),
+                    "fulgurite: torch::optim::LBFGS needs a loss in every evaluation: fg::LBFGS can leave a batch out");
+  fg::LBFGS({p}, {}).step(no_loss);
+  CHECK(p.equal(torch::ones({2})));
 }
 
 TEST_CASE("a checkpoint in an open window keeps sparse gradients, bit for bit") {

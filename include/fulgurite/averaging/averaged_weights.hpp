@@ -232,7 +232,7 @@ class AveragedWeights {
     c10::IValue count, names, averages, written;
     if (!archive.try_read("count", count) || !archive.try_read("names", names) ||
         !archive.try_read("averages", averages) || !count.isInt() || !names.isList() || !averages.isTensorList()) {
-      refuse("it is no saved average");
+      refuse("it is not a saved average");
     }
     const auto loaded_names = names.toListRef();
     const std::vector<at::Tensor> loaded = averages.toTensorVector();

@@ -37,8 +37,9 @@ class EpochPlace {
   /// Throws std::invalid_argument for a fraction of an unknown number, and for an epoch that the fit does not reach.
   std::int64_t index(std::optional<std::int64_t> epochs, const char* name) const {
     if (fraction_ && !epochs) {
-      throw std::invalid_argument(std::string("fulgurite: ") + name + " is a Fraction of a fit whose number of epochs is " +
-                                  "unknown: add fg::MaxEpochs, or use fg::EpochNumber");
+      throw std::invalid_argument(std::string("fulgurite: ") + name +
+                                  " is a Fraction of a training whose number of epochs is unknown: "
+                                  "use fg::EpochNumber, or fit with fg::MaxEpochs");
     }
     const std::int64_t number =
         fraction_ ? static_cast<std::int64_t>(static_cast<double>(*epochs) * *fraction_) : number_;

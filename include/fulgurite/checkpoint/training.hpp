@@ -200,6 +200,7 @@ inline c10::IValue random_states(std::vector<at::Generator> generators) {
 
 /// On another device only the host's stream goes on.
 inline void set_random_states(std::vector<at::Generator> generators, const c10::IValue& saved) {
+  if (!saved.isList()) throw std::runtime_error("its random states are of another kind");
   const auto states = elements(saved);
   for (std::size_t i = 0; i < generators.size() && i < states.size(); ++i) {
     if (!states[i].isTensor()) throw std::runtime_error("its random states are of another kind");

@@ -645,8 +645,9 @@ class GroupedOptimizer {
     if constexpr (Derived::counts_steps) count = saved.number(entry, "step", number);
     for (std::size_t k = 0; k < Numbers; ++k) numbers[k] = saved.number(entry, Derived::number_names[k], number);
     if (has_state(state) && (state.count != count || state.numbers != numbers)) {
-      saved.refuse("parameter " + std::to_string(number) + " has made other updates than those before it, and "
-                   "fg::Contiguous updates all together: load it without");
+      saved.refuse("parameter " + std::to_string(number) +
+                   " has made other updates than those before it, and "
+                   "fg::Contiguous updates all together: load it into an optimizer without fg::Contiguous");
     }
     state.count = count;
     state.numbers = numbers;

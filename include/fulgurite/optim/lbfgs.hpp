@@ -469,9 +469,10 @@ class LBFGS {
 
   State loaded(const detail::SavedState& saved, const c10::IValue& entry) const {
     const at::Tensor like = at::zeros({size_}, parameters_.front().options().requires_grad(false));
-    const auto number_from = [&](const c10::IValue& value) {
-      if (value.isTensor()) return number(value.toTensor());
-      return Number(value.isInt() ? static_cast<double>(value.toInt()) : value.toDouble());
+    const auto number_from = [&](const char* key, const c10::IValue& value) {
+      if (value.isTensor() && value.toTensor().numel() == 1) return number(value.toTensor());
+      if (!value.isInt() && !value.isDouble()) saved.refuse("\"" + std::string(key) + "\" of parameter 0 is not a number");
+      return Number(value.toScalar().toDouble());
     };
     const auto list = [&](const char* key) {
       std::vector<at::Tensor> tensors;
@@ -487,13 +488,13 @@ class LBFGS {
     state.n_iter = static_cast<std::int64_t>(saved.number(entry, "n_iter", 0));
     if (!detail::find(entry, "d")) return state;
     state.d = saved.tensor(entry, "d", 0, like);
-    state.t = number_from(saved.entry(entry, "t", 0));
+    state.t = number_from("t", saved.entry(entry, "t", 0));
     state.old_dirs = list("old_dirs");
     state.old_stps = list("old_stps");
     for (const c10::IValue& value : detail::elements(saved.entry(entry, "ro", 0))) {
-      state.ro.push_back(number_from(value));
+      state.ro.push_back(number_from("ro", value));
     }
-    state.H_diag = number_from(saved.entry(entry, "H_diag", 0));
+    state.H_diag = number_from("H_diag", saved.entry(entry, "H_diag", 0));
     state.prev_flat_grad = saved.tensor(entry, "prev_flat_grad", 0, like);
     state.prev_loss = saved.number(entry, "prev_loss", 0);
     if (state.old_dirs.size() != state.old_stps.size() || state.old_dirs.size() != state.ro.size()) {

@@ -70,9 +70,10 @@ void from_ivalue(const c10::IValue& from, std::optional<T>& to) {
   from_ivalue(from, to.emplace());
 }
 
-/// The values of a Python tuple or list.
+/// The values of a Python tuple or list; none of anything else.
 inline std::vector<c10::IValue> elements(const c10::IValue& sequence) {
   if (sequence.isTuple()) return sequence.toTupleRef().elements().vec();
+  if (!sequence.isList()) return {};
   const auto list = sequence.toList();
   return {list.begin(), list.end()};
 }
@@ -146,7 +147,10 @@ class SavedState {
     const auto numbers = find(group, "params");
     if (!numbers) refuse("its group " + std::to_string(index) + " lists no \"params\"");
     std::vector<std::int64_t> keys;
-    for (const c10::IValue& key : elements(*numbers)) keys.push_back(key.toInt());
+    for (const c10::IValue& key : elements(*numbers)) {
+      if (!key.isInt()) refuse("its group " + std::to_string(index) + " lists \"params\" that are not numbers");
+      keys.push_back(key.toInt());
+    }
     if (keys.size() != parameters) {
       refuse("its group " + std::to_string(index) + " has " + std::to_string(keys.size()) +
              " parameter(s), and the optimizer's has " + std::to_string(parameters));
@@ -181,7 +185,7 @@ class SavedState {
   at::Tensor tensor(const c10::IValue& state, const char* key, std::int64_t parameter, const at::Tensor& like) const {
     const c10::IValue value = entry(state, key, parameter);
     if (!value.isTensor()) {
-      refuse("\"" + std::string(key) + "\" of parameter " + std::to_string(parameter) + " is no tensor");
+      refuse("\"" + std::string(key) + "\" of parameter " + std::to_string(parameter) + " is not a tensor");
     }
     const at::Tensor& saved = value.toTensor();
     if (saved.sizes() != like.sizes()) {
@@ -198,7 +202,7 @@ class SavedState {
     try {
       from_ivalue(value, number);
     } catch (const std::exception&) {
-      refuse("\"" + std::string(key) + "\" of parameter " + std::to_string(parameter) + " is no number");
+      refuse("\"" + std::string(key) + "\" of parameter " + std::to_string(parameter) + " is not a number");
     }
     return number;
   }

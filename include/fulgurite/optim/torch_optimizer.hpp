@@ -62,7 +62,9 @@ class TorchOptimizer {
   {
     optimizer_.step([&]() -> at::Tensor {
       const auto& loss = closure();
-      if (!loss) throw std::logic_error("fulgurite: torch::optim::LBFGS needs a loss in every evaluation");
+      if (!loss)
+        throw std::logic_error(
+            "fulgurite: torch::optim::LBFGS needs a loss in every evaluation: fg::LBFGS can leave a batch out");
       return *loss;
     });
   }
