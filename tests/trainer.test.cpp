@@ -135,6 +135,7 @@ TEST_CASE("an embedded loop closes its windows") {
   loop.end_epoch();
   CHECK(model.weight.value == -2.0);
   CHECK(trainer.optimizer().rate == 0.5);
+  CHECK(loop.progress().windows == 1);
   CHECK(loop.step(4.0, fg::last).stepped);
   CHECK(model.weight.value == -4.0);
   CHECK(loop.progress().epoch == 2);

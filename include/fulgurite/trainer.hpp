@@ -42,6 +42,7 @@
 #include <utility>
 
 #include "data/batches.hpp"
+#include "detail/engine_access.hpp"
 #include "detail/inline.hpp"
 #include "detail/nothing.hpp"
 #include "hooks/logging.hpp"

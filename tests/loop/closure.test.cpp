@@ -4,6 +4,7 @@
 #include <catch2/catch_approx.hpp>
 #include <catch2/catch_test_macros.hpp>
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 #include <optional>
@@ -41,6 +42,17 @@ struct StepsTwice : toy::Model {
     optimizer.step(closure);
     optimizer.step();
   }
+};
+struct StepsTwiceWeighted : StepsTwice {
+  auto training_step(double batch, auto&) { return fg::weighted(toy::Loss{&weight, batch}, 4.0); }
+};
+/// The batch is the weight of its loss.
+struct OfWeight : toy::Model {
+  auto training_step(double batch, auto&) { return fg::weighted(toy::Loss{&weight, 1.0}, batch); }
+};
+/// Four examples a batch.
+struct Summed : toy::Model {
+  auto training_step(double batch, auto&) { return fg::weighted(toy::Loss{&weight, batch}, 4.0); }
 };
 struct Seeing : toy::Model {
   std::vector<double> slopes;
@@ -88,12 +100,32 @@ TEST_CASE("a weighted window is divided by its weight") {
   CHECK(model.weight.value == -2.0);
 }
 
-TEST_CASE("a weight of nothing is refused before it is used") {
-  Weighted model;
+TEST_CASE("a weight of nothing, or of no finite number, is refused before it is used") {
+  constexpr double infinity = std::numeric_limits<double>::infinity();
+  OfWeight model;
   fg::Trainer trainer{model, fg::MaxEpochs{1}};
-  CHECK_THROWS_AS(trainer.fit(toy::Range{0.0}), std::invalid_argument);
-  CHECK_THROWS_AS(trainer.fit(toy::Range{-1.0}), std::invalid_argument);
+  for (const double weight : {0.0, -1.0, infinity, -infinity, std::nan("")}) {
+    INFO(weight);
+    CHECK_THROWS_AS(trainer.fit(toy::Range{weight}), std::invalid_argument);
+  }
   CHECK(model.weight.value == 0.0);
+  CHECK(model.weight.gradient == 0.0);
+}
+
+TEST_CASE("it is the mean that is clipped: of a weighted loss, and of a window that turns out to be short") {
+  for (const double sum : {2.0, 8.0}) {
+    Summed model;
+    fg::Trainer trainer{model, fg::ClipNorm{.max = 1.0}, fg::MaxEpochs{1}};
+    trainer.fit(toy::Range{sum});
+    CHECK(model.weight.value == -std::min(1.0, sum / 4.0));
+  }
+  toy::Model model;
+  fg::Trainer trainer{model, fg::Accumulate<4>{}, fg::ClipNorm{.max = 1.5}};
+  auto loop = trainer.loop();
+  loop.step(1.0);
+  loop.step(3.0);
+  loop.end_epoch();
+  CHECK(model.weight.value == -1.5);
 }
 
 TEST_CASE("an override that steps twice corrects the mean once") {
@@ -104,4 +136,9 @@ TEST_CASE("an override that steps twice corrects the mean once") {
   loop.step(3.0);
   loop.end_epoch();  // two batches, divided by four as they came
   CHECK(model.weight.value == -4.0);
+
+  StepsTwiceWeighted weighted;
+  fg::Trainer other{weighted, fg::MaxEpochs{1}};
+  other.fit(toy::Range{8.0});
+  CHECK(weighted.weight.value == -4.0);
 }

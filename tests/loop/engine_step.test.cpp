@@ -27,6 +27,7 @@ struct Curious : toy::Model {
 
 struct ByHand : toy::Model {
   std::vector<std::string> events;
+  std::vector<double> gradients;
 
   void training_step(double batch, auto& step) {
     auto optimizer = step.optimizers();
@@ -34,8 +35,14 @@ struct ByHand : toy::Model {
     step.manual_backward(toy::Loss{&weight, batch});
     optimizer.step();
   }
-  void on_before_backward(const toy::Loss&, auto&) { events.push_back("before"); }
-  void on_after_backward(auto&) { events.push_back("after"); }
+  void on_before_backward(const toy::Loss&, auto&) {
+    events.push_back("before");
+    gradients.push_back(weight.gradient);
+  }
+  void on_after_backward(auto&) {
+    events.push_back("after");
+    gradients.push_back(weight.gradient);
+  }
 };
 }  // namespace
 
@@ -52,5 +59,6 @@ TEST_CASE("a manual backward has its hooks") {
   fg::Trainer trainer{model, fg::ManualOptimization{}, fg::MaxEpochs{1}};
   trainer.fit(toy::counting(1));
   CHECK(model.events == std::vector<std::string>{"before", "after"});
+  CHECK(model.gradients == std::vector<double>{0.0, 1.0});
   CHECK(model.weight.value == -1.0);
 }

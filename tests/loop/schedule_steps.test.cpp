@@ -175,3 +175,35 @@ TEST_CASE("in a loop that the program owns, the end of an epoch feeds it") {
   }
   CHECK(trainer.optimizer().lr(0) == 0.5);
 }
+
+TEST_CASE("a window that the end of an epoch closes feeds a plateau by step") {
+  ByStep model;
+  fg::Trainer trainer{model, fg::Accumulate<2>{}};
+  auto loop = trainer.loop();
+  for (const double loss : {1.0, 2.0, 3.0}) loop.step(loss);
+  CHECK(trainer.optimizer().rate == 1.0);
+  loop.end_epoch();
+  CHECK(trainer.optimizer().rate == 0.5);  // 2.0, then 3.0
+}
+
+namespace {
+/// From the second batch on it sets its rates itself.
+struct Suspending : OnTrainLoss {
+  void on_train_batch_start(double batch, auto& step) {
+    if (batch == 2.0) step.suspend_schedules();
+  }
+  auto configure_optimizers() {
+    return fg::optimizer(toy::Sgd{&weight})
+        .with(fg::StepDecay{.step_size = 1, .gamma = 0.5}, fg::EveryStep{})
+        .with(fg::StepDecay{.step_size = 1, .gamma = 0.125}, fg::EveryEpoch{});
+  }
+};
+}  // namespace
+
+TEST_CASE("schedules that were suspended stand still") {
+  Suspending model;
+  fg::Trainer trainer{model, fg::MaxEpochs{2}};
+  trainer.fit(toy::counting(3));
+  CHECK(model.rates == std::vector<double>{1.0, 0.5, 0.5, 0.5, 0.5, 0.5});
+  CHECK(trainer.optimizer().rate == 0.5);
+}

@@ -2,6 +2,7 @@
 #include <fulgurite/policies/non_finite.hpp>
 
 #include <catch2/catch_test_macros.hpp>
+#include <catch2/generators/catch_generators.hpp>
 #include <catch2/matchers/catch_matchers.hpp>
 #include <catch2/matchers/catch_matchers_string.hpp>
 
@@ -14,12 +15,14 @@
 namespace fg = fulgurite;
 
 constexpr double nan_value = std::numeric_limits<double>::quiet_NaN();
+constexpr double infinity = std::numeric_limits<double>::infinity();
 
 TEST_CASE("a loss that is not finite stops, and changes nothing") {
+  const double loss = GENERATE(nan_value, infinity, -infinity);
   toy::Model model;
   fg::Trainer trainer{model, fg::MaxEpochs{1}};
   try {
-    trainer.fit(toy::Range{1.0, nan_value, 2.0});
+    trainer.fit(toy::Range{1.0, loss, 2.0});
     FAIL("nothing was thrown");
   } catch (const fg::NonFiniteLoss& error) {
     CHECK(error.epoch() == 0);
@@ -84,6 +87,8 @@ struct Searches : toy::Sgd {
   }
 };
 struct Searched : toy::Model {
+  int offered = 0;
+  void on_before_optimizer_step(auto&, auto&) { ++offered; }
   auto configure_optimizers() { return Searches{{&weight}}; }
 };
 }  // namespace
@@ -94,6 +99,7 @@ TEST_CASE("a policy of the program's own may leave a batch out of an optimizer t
   trainer.fit(toy::Range{1.0, nan_value, 2.0});
   CHECK(model.weight.value == -3.0);
   CHECK(trainer.optimizer().evaluations == 2 + 1 + 2);  // it is given no loss
+  CHECK(model.offered == 2 + 2);
   CHECK(trainer.progress().global_step == 2);
   CHECK(trainer.progress().skipped_steps == 1);
 }
@@ -135,4 +141,43 @@ TEST_CASE("a batch that is not finite is skipped, and no schedule advances for i
   CHECK(trainer.progress().skipped_steps == 1);
   CHECK(trainer.progress().global_step == 2);
   CHECK(trainer.optimizer().rate == 0.25);
+}
+
+namespace {
+/// Counts its steps: with momentum or weight decay each would change parameters, whatever the gradient.
+struct CountingSgd : toy::Sgd {
+  int steps = 0;
+  void step() {
+    ++steps;
+    toy::Sgd::step();
+  }
+};
+struct Counting : toy::Model {
+  auto configure_optimizers() { return fg::optimizer(CountingSgd{{&weight}}); }
+};
+}  // namespace
+
+TEST_CASE("an optimizer makes no step on a window whose batches were all left out") {
+  Counting model;
+  fg::Trainer trainer{model, fg::SkipNonFinite{}, fg::MaxEpochs{1}};
+  trainer.fit(toy::Range{1.0, nan_value, 2.0});
+  CHECK(trainer.optimizer().steps == 2);
+
+  Counting accumulated;
+  fg::Trainer other{accumulated, fg::SkipNonFinite{}, fg::Accumulate<2>{}, fg::MaxEpochs{1}};
+  other.fit(toy::Range{1.0, 3.0, nan_value, infinity, nan_value, 4.0});
+  CHECK(other.optimizer().steps == 2);
+  CHECK(accumulated.weight.value == -(2.0 + 4.0));
+}
+
+TEST_CASE("a loss that is not finite drops the window that it came in") {
+  toy::Model model;
+  fg::Trainer trainer{model, fg::Accumulate<2>{}};
+  auto loop = trainer.loop();
+  loop.step(1.0);
+  CHECK_THROWS_AS(loop.step(nan_value), fg::NonFiniteLoss);
+  loop.step(2.0);
+  CHECK(model.weight.value == 0.0);
+  loop.step(3.0);
+  CHECK(model.weight.value == -2.5);
 }

@@ -37,6 +37,7 @@
 #include <utility>
 #include <vector>
 
+#include <fulgurite/detail/engine_access.hpp>
 #include <fulgurite/detail/nothing.hpp>
 #include <fulgurite/hooks/checkpoint.hpp>
 #include <fulgurite/logging/notice.hpp>
@@ -52,19 +53,6 @@
 namespace fulgurite {
 
 namespace detail {
-
-struct EngineAccess {
-  template <class Host>
-  static auto& of(Host& host) {
-    if constexpr (std::is_pointer_v<decltype(host.engine_)>) {
-      return *host.engine_;
-    } else {
-      return host.engine_;
-    }
-  }
-  template <class Host>
-  static constexpr bool knows = requires(Host& host) { host.engine_; };
-};
 
 /// Raised whenever the meaning of an entry changes.
 inline constexpr std::int64_t checkpoint_format = 1;

@@ -15,6 +15,7 @@
 #include <utility>
 #include <vector>
 
+#include <fulgurite/detail/engine_access.hpp>
 #include <fulgurite/detail/inline.hpp>
 #include <fulgurite/hooks/gradients.hpp>
 #include <fulgurite/hooks/logging.hpp>
@@ -26,9 +27,6 @@
 #include "window.hpp"
 
 namespace fulgurite::detail {
-
-/// For what stands above the engine (fg::save_checkpoint): the way from a trainer, or a hook's step, to its engine.
-struct EngineAccess;
 
 /// The step that `auto& step` binds to: `fg::Step<Model>` and what only the engine can do.
 template <class Engine, class Model>

@@ -8,13 +8,12 @@
 #include <utility>
 
 #include <fulgurite/data/batches.hpp>
+#include <fulgurite/detail/engine_access.hpp>
 #include <fulgurite/policies/limits.hpp>
 #include "passes.hpp"
 #include "step.hpp"
 
 namespace fulgurite::detail {
-
-struct EngineAccess;
 
 /// The `run` of on_fit_start, on_train_start, on_train_end and on_fit_end.
 template <class Engine, class Train>

@@ -1,0 +1,104 @@
+// SPDX-License-Identifier: MIT
+// What an exception that leaves a fit, or a fit that was cut short, must not leave behind for the training that follows.
+#include <fulgurite/trainer.hpp>
+
+#include <catch2/catch_test_macros.hpp>
+
+#include <cstdint>
+#include <optional>
+#include <stdexcept>
+#include <vector>
+
+#include "support/toy.hpp"
+#include "support/toy_checkpoint.hpp"
+
+namespace fg = fulgurite;
+
+namespace {
+
+/// Fails once in training or validation, at the batch `fails_at`.
+struct Failing : toy::Model {
+  double fails_at = 2.0;
+  bool in_validation = false;
+
+  void fail_at(double batch) {
+    if (batch != fails_at) return;
+    fails_at = -1.0;
+    throw std::runtime_error("once");
+  }
+  auto training_step(double batch, auto& step) {
+    step.log("loss", batch);
+    if (!in_validation) fail_at(batch);
+    return toy::Loss{&weight, batch};
+  }
+  void validation_step(double batch, auto&) {
+    if (in_validation) fail_at(batch);
+  }
+};
+
+struct CountingBatches : Failing {
+  std::vector<std::optional<std::int64_t>> counts;
+  void on_train_batch_start(double, auto& step) { counts.push_back(step.batch_count()); }
+};
+
+struct OnPlateau : Failing {
+  auto configure_optimizers() {
+    return fg::optimizer(toy::Sgd{&weight}).with(fg::Plateau<"loss">{.factor = 0.5, .patience = 0}, fg::EveryStep{});
+  }
+};
+
+struct Saving : Failing {
+  toy::Checkpoint file;
+  void on_train_batch_start(double batch, auto& step) {
+    if (batch == fails_at) toy::save(step, file);
+  }
+};
+
+struct Stopping : toy::Model {
+  auto training_step(double batch, auto& step) {
+    if (batch == 2.0) step.stop();
+    return toy::Loss{&weight, batch};
+  }
+};
+
+}  // namespace
+
+TEST_CASE("a fit that threw leaves no length of its epoch to a loop of the program's own") {
+  CountingBatches model;
+  fg::Trainer trainer{model, fg::Accumulate<4>{}, fg::MaxEpochs{1}};
+  CHECK_THROWS_AS(trainer.fit(toy::counting(5)), std::runtime_error);
+  CHECK(model.counts == std::vector<std::optional<std::int64_t>>{5, 5});
+  model.counts.clear();
+  auto loop = trainer.loop();
+  for (int batch = 1; batch <= 8; ++batch) loop.step(static_cast<double>(batch));
+  CHECK(model.counts == std::vector<std::optional<std::int64_t>>(8));
+  CHECK(model.weight.value == -(2.5 + 6.5));
+}
+
+TEST_CASE("a plateau by step is not fed with the value of a batch whose fit threw before the next one") {
+  OnPlateau model;
+  model.in_validation = true;
+  fg::Trainer trainer{model, fg::MaxEpochs{1}};
+  CHECK_THROWS_AS(trainer.fit(toy::Range{1.0}, toy::Range{2.0}), std::runtime_error);
+  trainer.fit(toy::Range{4.0, 3.0, 2.0}, toy::Range{2.0});
+  CHECK(trainer.optimizer().rate == 1.0);
+}
+
+TEST_CASE("what a fit that threw was asked to save is not saved by the next") {
+  Saving model;
+  fg::Trainer trainer{model, fg::MaxEpochs{1}};
+  CHECK_THROWS_AS(trainer.fit(toy::counting(3)), std::runtime_error);
+  trainer.fit(toy::counting(3));
+  CHECK(trainer.progress().epoch == 1);
+  CHECK(!model.file.saved());
+}
+
+TEST_CASE("a window that a stop cut short is dropped: the next fit begins its own") {
+  Stopping model;
+  fg::Trainer trainer{model, fg::Accumulate<4>{}};
+  trainer.fit(toy::counting(6));
+  CHECK(trainer.progress().batches == 2);
+  trainer.set_limit(fg::MaxEpochs{2});
+  trainer.fit(toy::Range{10.0, 20.0, 30.0, 40.0});
+  CHECK(model.weight.value == -25.0);
+}
