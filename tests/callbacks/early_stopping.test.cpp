@@ -16,6 +16,7 @@
 
 #include "support/notices.hpp"
 #include "support/toy.hpp"
+#include "support/toy_checkpoint.hpp"
 
 namespace fg = fulgurite;
 using toy::counting;
@@ -244,6 +245,32 @@ TEST_CASE("after a fit in which it looked at validations, it looks at epoch ends
   CHECK_FALSE(loop.stop_requested());
   loop.step(1.0, fg::last);
   CHECK(loop.stop_requested());
+}
+
+namespace {
+/// Logs the same value in every second epoch, and saves after its fifth batch.
+struct Seldom : toy::Model {
+  toy::Checkpoint file;
+
+  void on_train_epoch_end(auto& step) {
+    if (step.epoch() % 2 == 1) step.log("val_loss", 3.0);
+  }
+  void on_train_batch_end(const auto&, double, auto& step) {
+    if (step.progress().batches == 5) toy::save(step, file);
+  }
+};
+}  // namespace
+
+TEST_CASE("a value that was judged before a checkpoint is not judged again after it") {
+  Seldom model, other;
+  const auto train = [](Seldom& of, auto&& from) {
+    fg::Trainer trainer{of, OnLoss{.patience = 2, .strict = false}};
+    from(trainer);
+    trainer.fit(counting(2));
+    CHECK(trainer.progress().epoch == 6);  // two values after the first
+  };
+  train(model, [](auto&) {});
+  train(other, [&](auto& trainer) { toy::load(trainer, model.file); });
 }
 
 TEST_CASE("minima keep its request waiting") {

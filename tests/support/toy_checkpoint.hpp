@@ -2,7 +2,10 @@
 // Checkpoints of toy models: what fg::save_checkpoint writes to a file, in memory and without LibTorch.
 #pragma once
 
+#include <boost/hana/for_each.hpp>
+
 #include <fulgurite/detail/engine_access.hpp>
+#include <fulgurite/hooks/checkpoint.hpp>
 
 #include <any>
 #include <cstddef>
@@ -100,11 +103,33 @@ void for_each_weight(Model& model, const F& f) {
   if constexpr (requires { model.second; }) f(model.second);
 }
 
+/// What callbacks with a state are handed.
+template <bool Loads>
+class CallbackArchive : public Archive<Loads> {
+ public:
+  CallbackArchive(Entries& entries, int number, bool& stop)
+      : Archive<Loads>(entries, "callback_" + std::to_string(number) + "."), stop_(&stop) {}
+  void stop() { *stop_ = true; }
+
+ private:
+  bool* stop_;
+};
+
+template <bool Loads, class Hook, class Engine>
+void callbacks_state(Engine& engine, Entries& entries) {
+  int number = 0;
+  boost::hana::for_each(engine.callbacks(), [&](auto& callback) {
+    CallbackArchive<Loads> archive(entries, number++, engine.stop_requested());
+    fg::hooks::call<Hook>(callback, archive);
+  });
+}
+
 template <class Engine>
 void write(Engine& engine, Checkpoint& to) {
   to = {.entries = {}, .weights = {}, .progress = engine.progress()};
   Archive<false> archive(to.entries);
   engine.state(archive);
+  callbacks_state<false, fg::hooks::on_save_checkpoint_hook>(engine, to.entries);
   for_each_weight(engine.model(), [&](const Weight& weight) {
     to.weights.push_back({weight.value, engine.keeps_gradients() ? weight.gradient : 0.0});
   });
@@ -131,6 +156,7 @@ void load(Trainer& trainer, Checkpoint from) {
   auto& engine = fg::detail::EngineAccess::of(trainer);
   detail::Archive<true> archive(from.entries);
   engine.state(archive);
+  detail::callbacks_state<true, fg::hooks::on_load_checkpoint_hook>(engine, from.entries);
   std::size_t next = 0;
   detail::for_each_weight(engine.model(), [&](Weight& weight) { weight = from.weights.at(next++); });
   engine.begin_resumed();
