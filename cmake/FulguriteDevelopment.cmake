@@ -5,6 +5,8 @@
 add_library(fulgurite_dev INTERFACE)
 target_compile_options(fulgurite_dev INTERFACE
   -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Werror)
+# g++ looks through its memory for garbage again and again, a sixth of its time, and finds a tenth to give back.
+target_compile_options(fulgurite_dev INTERFACE $<$<CXX_COMPILER_ID:GNU>:--param=ggc-min-heapsize=4000000>)
 
 # ccache, where there is one. A precompiled header is cached only with these settings.
 find_program(FULGURITE_CCACHE ccache)
