@@ -6,7 +6,8 @@ add_library(fulgurite_dev INTERFACE)
 target_compile_options(fulgurite_dev INTERFACE
   -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Werror)
 # g++ looks through its memory for garbage again and again, a sixth of its time, and finds a tenth to give back.
-target_compile_options(fulgurite_dev INTERFACE $<$<CXX_COMPILER_ID:GNU>:--param=ggc-min-heapsize=4000000>)
+set(fulgurite_no_garbage_collection --param=ggc-min-heapsize=4000000)
+target_compile_options(fulgurite_dev INTERFACE $<$<CXX_COMPILER_ID:GNU>:${fulgurite_no_garbage_collection}>)
 
 # ccache, where there is one. A precompiled header is cached only with these settings.
 find_program(FULGURITE_CCACHE ccache)
@@ -55,6 +56,15 @@ function(fulgurite_use_core target)
   target_link_libraries(${target} PRIVATE Fulgurite::core fulgurite_unmeasured)
 endfunction()
 
+# fulgurite_precompiled(out header): sets `out` to the arguments that make a compiler take `header` in its precompiled form.
+function(fulgurite_precompiled out header)
+  if(CMAKE_CXX_COMPILER_ID MATCHES "Clang")
+    set(${out} -Xclang -include-pch -Xclang "${header}.pch" -Xclang -include -Xclang "${header}" PARENT_SCOPE)
+  else()
+    set(${out} -include "${header}" PARENT_SCOPE)
+  endif()
+endfunction()
+
 # Sets `out` to the compiler with what it is given for a file that includes the library: fulgurite_compiler_command(out CORE) or,
 # with LibTorch and the shared precompiled header, fulgurite_compiler_command(out TORCH). A list, for add_custom_command.
 function(fulgurite_compiler_command out what)
@@ -64,15 +74,14 @@ function(fulgurite_compiler_command out what)
   if(NOT FULGURITE_THOROUGH AND CMAKE_BUILD_TYPE MATCHES "^(Release|RelWithDebInfo|MinSizeRel)$")
     list(APPEND command -O0)
   endif()
+  if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
+    list(APPEND command ${fulgurite_no_garbage_collection})
+  endif()
   set(targets Boost::headers)
   if(what STREQUAL "TORCH")
     list(APPEND targets Fulgurite::torch range-v3::range-v3)
-    set(header "${PROJECT_BINARY_DIR}/CMakeFiles/fulgurite_pch.dir/cmake_pch.hxx")
-    if(CMAKE_CXX_COMPILER_ID MATCHES "Clang")
-      list(APPEND command -Xclang -include-pch -Xclang "${header}.pch" -Xclang -include -Xclang "${header}")
-    else()
-      list(APPEND command -include "${header}")
-    endif()
+    fulgurite_precompiled(header "${PROJECT_BINARY_DIR}/CMakeFiles/fulgurite_pch.dir/cmake_pch.hxx")
+    list(APPEND command ${header})
   endif()
   list(APPEND command "-I${PROJECT_SOURCE_DIR}/include")
   foreach(target IN LISTS targets)
