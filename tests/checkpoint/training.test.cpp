@@ -349,7 +349,8 @@ TEST_CASE("a schedule of other values is refused by name, or gets the saved ones
       "schedule_interval is EveryEpoch there and EveryStep here: give the trainer the interval of schedules that it had",
       fg::EveryStep{});
   require_refused_by<Plain>(
-      "schedule_interval_frequency is 1 there and 2 here: give the trainer the interval of schedules that it had",
+      "schedule_interval_frequency is 1 there and 2 here: give the trainer the interval of schedules that it had, or ask for the "
+      "saved values (fg::ScheduleValues::taken_over)",
       fg::EveryEpoch{.frequency = 2});
 
   const Scratch file;
@@ -366,6 +367,50 @@ TEST_CASE("a schedule of other values is refused by name, or gets the saved ones
   train(resumed, 4);
   CHECK(resumed.optimizer().lr(0) == expected.optimizer().lr(0));
   CHECK(torch::equal(other.layer->weight, same.layer->weight));
+}
+
+namespace {
+
+/// A run that is saved after three batches goes on in a trainer with another frequency as if it had been made with the saved one.
+template <class Saved, class Other>
+void require_frequency_taken_over(auto interval, auto other_interval) {
+  const Scratch file;
+  Saved saved, same;
+  Other other;
+  fg::Trainer trainer{saved, interval}, expected{same, interval};
+  fg::Trainer resumed{other, other_interval};
+  train(trainer, 3);
+  fg::save_checkpoint(trainer, file.path);
+  fg::load_checkpoint(expected, file.path);
+  CHECK_THROWS_AS(fg::load_checkpoint(resumed, file.path), std::runtime_error);
+  fg::load_checkpoint(resumed, file.path, fg::ScheduleValues::taken_over);
+  train(expected, 7);
+  train(resumed, 7);
+  CHECK(resumed.optimizer().lr(0) == expected.optimizer().lr(0));
+  CHECK(resumed.optimizer().lr(0) < 0.01);
+  fg::save_checkpoint(resumed, file.path);
+  fg::load_checkpoint(expected, file.path);  // it has the saved frequency from now on
+}
+
+}  // namespace
+
+TEST_CASE("the frequency with which a schedule advances is taken over, the trainer's and one of its own") {
+  require_frequency_taken_over<Plain, Plain>(fg::EveryStep{.frequency = 2}, fg::EveryStep{.frequency = 3});
+  require_frequency_taken_over<Plain, Plain>(fg::EveryStep{.frequency = 2}, fg::EveryStep{});
+  require_frequency_taken_over<OwnInterval, OtherFrequency>(fg::EveryEpoch{}, fg::EveryEpoch{});
+
+  // What is part of a type is not; nor is another class of interval.
+  const Scratch file;
+  Plain saved, other;
+  fg::Trainer trainer{saved, fg::EveryStep{.frequency = 2}};
+  fg::save_checkpoint(trainer, file.path);
+  const auto taken_over_by = [&](auto interval) {
+    fg::Trainer resumed{other, interval};
+    fg::load_checkpoint(resumed, file.path, fg::ScheduleValues::taken_over);
+  };
+  CHECK_THROWS_WITH(taken_over_by(fg::Fixed<fg::EveryStep{.frequency = 3}>{}),
+                    ContainsSubstring("schedule_interval_frequency is 2 there and 3 here: give the trainer"));
+  CHECK_THROWS_WITH(taken_over_by(fg::EveryBatch{}), ContainsSubstring("schedule_interval is EveryStep there and EveryBatch here"));
 }
 
 TEST_CASE("a schedule that advances at other times of its own is refused") {

@@ -219,6 +219,8 @@ class CheckpointReader {
   }
 
   bool has(const std::string& name) const { return detail::find(entries_, name).has_value(); }
+  /// Schedules get the values that were saved.
+  bool takes_schedules_over() const { return schedules_ == ScheduleValues::taken_over; }
   /// An undefined tensor or an empty std::optional was saved there.
   bool empty(const std::string& name) const { return entry(name).isNone(); }
 
@@ -319,7 +321,7 @@ class CheckpointReader {
         state.set(each.key().toStringRef(), std::move(values));
       }
       if constexpr (requires { value.take_over(state); }) {
-        if (schedules_ == ScheduleValues::taken_over) return value.take_over(state);
+        if (takes_schedules_over()) return value.take_over(state);
       }
       value.load_state(state);
     } else if constexpr (detail::HasArchives<T>) {

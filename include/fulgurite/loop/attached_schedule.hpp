@@ -104,23 +104,27 @@ class AttachedSchedule {
   /// Throws std::invalid_argument if the state is another kind's, of another number of groups or of a schedule with other
   /// values, and changes nothing then.
   void load_state(const ScheduleState& saved) {
-    load(saved, [&] { running_.load_state(saved); });
+    require_same_kind_of_interval(saved);
+    detail::require_same_fields(interval_, saved);
+    running_.load_state(saved);
+    load_metric_count(saved);
   }
-  /// As load_state, but the schedule gets the values that it was saved with.
+  /// As load_state, but the schedule gets the values that it was saved with, and the frequency of an interval of its own.
   void take_over(const ScheduleState& saved) {
-    load(saved, [&] {
+    require_same_kind_of_interval(saved);
+    detail::with_fields_of(saved, interval_, [&](const Interval&) {
       if constexpr (requires { running_.take_over(saved); }) {
         running_.take_over(saved);
       } else {
         running_.load_state(saved);
       }
     });
+    load_metric_count(saved);
   }
 
  private:
-  /// As fields whose values differ; an interval of another class has a field of another name.
-  void require_same_interval(const ScheduleState& saved) const {
-    detail::require_same_fields(interval_, saved);
+  /// An interval of another class has a field of another name.
+  void require_same_kind_of_interval(const ScheduleState& saved) const {
     ScheduleState own;
     detail::save_fields(interval_, own);
     for (const char* name : {"EveryStep.frequency", "EveryBatch.frequency", "EveryEpoch.frequency"}) {
@@ -131,10 +135,7 @@ class AttachedSchedule {
     }
   }
 
-  template <class Load>
-  void load(const ScheduleState& saved, Load load_running) {
-    require_same_interval(saved);
-    load_running();
+  void load_metric_count(const ScheduleState& saved) {
     if constexpr (follows_metric) {
       metric_count_ = saved.has("metric_count") ? static_cast<std::int64_t>(saved.number("metric_count")) : 0;
     }

@@ -9,6 +9,7 @@
 #include <boost/hana/unpack.hpp>
 
 #include <array>
+#include <charconv>
 #include <cmath>
 #include <concepts>
 #include <cstddef>
@@ -18,6 +19,7 @@
 #include <stdexcept>
 #include <string>
 #include <string_view>
+#include <system_error>
 #include <type_traits>
 #include <utility>
 #include <vector>
@@ -538,16 +540,30 @@ class Engine {
  private:
   /// The interval of schedules that have none of their own; files of earlier versions do not say it.
   template <class Archive>
-  void schedule_interval_state(Archive& archive) const {
-    const auto& interval = policies_.scheduler_interval();
-    constexpr const char* fix = "give the trainer the interval of schedules that it had";
+  void schedule_interval_state(Archive& archive) {
+    auto interval = policies_.scheduler_interval();
+    std::string fix = "give the trainer the interval of schedules that it had";
     if constexpr (Archive::loads) {
       if (!archive.has("schedule_interval")) return;
     }
     archive.same_class("schedule_interval", interval, fix);
     if constexpr (requires { interval.frequency; }) {
+      if constexpr (Archive::loads && requires { policies_.set_scheduler_interval(interval); }) {
+        if (archive.takes_schedules_over()) return take_over_schedule_frequency(archive, interval);
+        fix += ", or ask for the saved values (fg::ScheduleValues::taken_over)";
+      }
       archive.same("schedule_interval_frequency", std::to_string(interval.frequency), fix);
     }
+  }
+  template <class Archive, class Interval>
+  void take_over_schedule_frequency(Archive& archive, Interval interval) {
+    std::string saved;
+    archive("schedule_interval_frequency", saved);
+    const char* const end = saved.data() + saved.size();
+    const auto read = std::from_chars(saved.data(), end, interval.frequency);
+    if (read.ec != std::errc() || read.ptr != end) archive.refuse("schedule_interval_frequency", "is no number");
+    require_sensible(interval);
+    policies_.set_scheduler_interval(interval);
   }
 
  private:

@@ -14,7 +14,7 @@ namespace fulgurite {
 /// What becomes of a schedule whose values (a period, a factor) are not those that it was saved with.
 enum class ScheduleValues {
   must_match,  ///< it is refused, with the value that differs
-  taken_over,  ///< it gets those that it was saved with
+  taken_over,  ///< it gets those that it was saved with, the frequency of its interval too
 };
 
 /// Named numbers, with the names of PyTorch's state_dict (`last_epoch`, `base_lrs`, `_last_lr`, `best`, …). A single
