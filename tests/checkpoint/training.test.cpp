@@ -166,7 +166,7 @@ TEST_CASE("files that hold no training are refused by what they are") {
   const std::string whole = support::text_of(file.path);
   for (const std::size_t size : {std::size_t{0}, std::size_t{3}, whole.size() / 2, whole.size() - 1}) {
     support::write_file(file.path, std::string_view(whole).substr(0, size));
-    require_refused(trainer, file.path, "it is cut short, or no checkpoint");
+    require_refused(trainer, file.path, "it is cut short, or not a checkpoint: it");
   }
   // A directory that promises a record far beyond the file's end: both of its sizes, little-endian.
   std::string beyond = whole;
@@ -174,7 +174,7 @@ TEST_CASE("files that hold no training are refused by what they are") {
   REQUIRE(entry != std::string::npos);
   for (const std::size_t place : {20u, 24u}) beyond.replace(entry + place, 4, std::string("\0\0\0\x40", 4));
   support::write_file(file.path, beyond);
-  require_refused(trainer, file.path, "it is cut short, or no checkpoint");
+  require_refused(trainer, file.path, "it is cut short, or not a checkpoint: it");
 
   const auto write = [&](const c10::IValue& value) { write_value(file.path, value); };
   write(fg::detail::new_dict(c10::StringType::get()));
@@ -424,7 +424,9 @@ TEST_CASE("a schedule that advances at other times of its own is refused") {
   require_refused(other_frequency, file.path, "EveryStep.frequency is 2 in the saved state and 3 in the schedule");
   OtherInterval interval;
   fg::Trainer other_interval{interval};
-  require_refused(other_interval, file.path, "the schedule advanced by fg::EveryStep of its own when it was saved");
+  require_refused(other_interval, file.path,
+                  "the schedule advanced by fg::EveryStep of its own when it was saved, and does not now: give "
+                  ".with(schedule, interval) the interval that it had");
   Plain plain;
   fg::Trainer without{plain};
   require_refused(without, file.path, "the schedule advanced by fg::EveryStep of its own when it was saved");
@@ -705,8 +707,10 @@ TEST_CASE("an epoch that was interrupted wants a range of the same length") {
   Plain other;
   fg::Trainer resumed{other, fg::MaxEpochs{1}};
   fg::load_checkpoint(resumed, file.path);
-  CHECK_THROWS_WITH(resumed.fit(data.validation()),
-                    ContainsSubstring("was saved after batch 3 of 8, and the training range has 3"));
+  CHECK_THROWS_WITH(
+      resumed.fit(data.validation()),
+      "fulgurite: the checkpoint was saved after batch 3 of 8, and the training range has 3: give fit the range and the "
+      "limits with which the checkpoint was saved");
   CHECK(resumed.progress().batch == 3);  // and is where it was
   resumed.fit(data.train());
   require_same(Picture<Plain>(trainer), Picture<Plain>(resumed));
@@ -865,6 +869,18 @@ TEST_CASE("a request to stop that was obeyed is not in the checkpoint of the epo
   CHECK(epochs_after() == 4);
   save(true, fg::MinEpochs{2});
   CHECK(epochs_after(fg::MinEpochs{3}) == 3);
+  const support::Notices notices;
+  StopsEarly other;
+  other.folder = folder.path;
+  fg::Trainer resumed{other, fg::MaxEpochs{4}};
+  fg::load_checkpoint(resumed, file);
+  resumed.fit(data.train());
+  CHECK(notices.text() ==
+        "fulgurite: fit trains nothing, since the training that was loaded has been asked to stop: to train longer all "
+        "the same, call fit once more\n");
+  CHECK(resumed.progress().epoch == 1);
+  resumed.fit(data.train());
+  CHECK(resumed.progress().epoch == 4);
 }
 
 TEST_CASE("the time before a checkpoint counts for MaxTime") {

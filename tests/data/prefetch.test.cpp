@@ -150,6 +150,7 @@ TEST_CASE("a failure leaves the walk at its end") {
   CHECK(it == batches.end());
   ++it;
   CHECK(it == batches.end());
+  CHECK_THROWS_WITH(*it, "fulgurite: a prefetched range was read beyond its end");
 }
 
 TEST_CASE("a failure that nobody looked at is not stepped over") {

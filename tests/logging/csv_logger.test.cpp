@@ -66,7 +66,9 @@ TEST_CASE("a file that is there is refused, replaced or appended to") {
     log(logger, 0, 0, {{"a", 1.0}});
   }
   fg::CsvLogger refuses{.path = path};
-  CHECK_THROWS_WITH(refuses.setup(), ContainsSubstring("metrics.csv is there already"));
+  CHECK_THROWS_WITH(refuses.setup(), "fulgurite: the log file " + path.string() +
+                                         " is there already: choose another path, or set .existing to "
+                                         "fg::ExistingFile::replace or fg::ExistingFile::append");
   {
     fg::CsvLogger appends{.path = path, .existing = fg::ExistingFile::append};
     log(appends, 1, 0, {{"b", 2.0}, {"a", 3.0}});
@@ -79,7 +81,9 @@ TEST_CASE("a file that is there is refused, replaced or appended to") {
     INFO(header);
     std::ofstream(path) << header << '\n';
     fg::CsvLogger other{.path = path, .existing = fg::ExistingFile::append};
-    CHECK_THROWS_WITH(other.setup(), ContainsSubstring("does not begin with step,epoch"));
+    CHECK_THROWS_WITH(other.setup(), "fulgurite: " + path.string() +
+                                         " does not begin with step,epoch: fg::CsvLogger appends to what it wrote "
+                                         "itself; choose another path");
   }
 }
 

@@ -132,7 +132,10 @@ TEST_CASE("a name that is taken is refused where it is logged, and nothing chang
   CHECK_THROWS_WITH(log("x_step", fg::on_step),
                     "fulgurite: x_step cannot be the name of a metric: it is what x, logged on_step and on_epoch, is called for "
                     "a batch. Log x_step under another name");
-  CHECK_THROWS_AS(log("x_epoch", fg::on_epoch, fg::Stage::validation), std::invalid_argument);
+  CHECK_THROWS_WITH(
+      log("x_epoch", fg::on_epoch, fg::Stage::validation),
+      "fulgurite: x_epoch cannot be the name of a metric: it is what x, logged on_step and on_epoch, is called for "
+      "an epoch. Log x_epoch under another name");
   log("y_epoch", fg::on_epoch, fg::Stage::validation);
   CHECK_THROWS_WITH(log("y", both),
                     "fulgurite: y cannot be logged both on_step and on_epoch: that makes y_epoch, which is another metric. "

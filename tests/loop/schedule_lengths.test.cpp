@@ -71,17 +71,24 @@ TEST_CASE("a OneCycle that is as long as the fit needs no word") {
 }
 
 TEST_CASE("a OneCycle that the fit advances by epochs names the interval that is meant") {
-  CHECK_THAT(said(cycle(12), fg::EveryEpoch{}, fg::MaxEpochs{2}),
-             ContainsSubstring("OneCycle{") && ContainsSubstring("has 12 steps, and this fit advances it 2 times, once per epoch") &&
-                 ContainsSubstring(".with(schedule, fg::EveryStep{})"));
+  CHECK_THAT(
+      said(cycle(12), fg::EveryEpoch{}, fg::MaxEpochs{2}),
+      ContainsSubstring("fulgurite: OneCycle{") &&
+          ContainsSubstring(
+              "} has 12 steps, and this fit advances it 2 times, once per epoch at most: it does not come to its end. If "
+              "optimizer steps are meant, attach it by .with(schedule, fg::EveryStep{})\n"));
 }
 
 TEST_CASE("a OneCycle that is longer or shorter than the fit says by how much") {
   CHECK_THAT(said(cycle(100), fg::EveryStep{}, fg::MaxEpochs{2}),
-             ContainsSubstring("has 100 steps, and this fit advances it 12 times: it does not come to its end"));
+             ContainsSubstring(
+                 "has 100 steps, and this fit advances it 12 times: it does not come to its end. Give it the steps of the "
+                 "whole training, or train longer\n"));
   CHECK_THAT(said(cycle(100), fg::EveryStep{}, fg::Accumulate<4>{}, fg::MaxEpochs{2}), ContainsSubstring("advances it 4 times"));
   CHECK_THAT(said(cycle(5), fg::EveryStep{}, fg::MaxEpochs{2}),
-             ContainsSubstring("has 5 steps, and this fit advances it 12 times: it throws std::out_of_range after 5"));
+             ContainsSubstring(
+                 "has 5 steps, and this fit advances it 12 times: it throws std::out_of_range after 5. Give it the steps of "
+                 "the whole training, or end the fit before\n"));
 }
 
 TEST_CASE("of other schedules it is mentioned only if epochs are taken for steps") {

@@ -9,6 +9,8 @@
 #include <cmath>
 #include <cstdint>
 #include <optional>
+#include <sstream>
+#include <string>
 #include <vector>
 
 #include "support/problems.hpp"
@@ -52,6 +54,10 @@ TEST_CASE("a scale function of one's own, by step or by cycle") {
   toy::check_same(toy::rates(cycle.scaled_by([](std::int64_t n) { return n == 1 ? 1.0 : 0.0; }), 6),
                   {0.1, 0.5, top, 0.5, 0.1, 0.1, 0.1});
   toy::check_resumes(cycle.scaled_by(inverse));
+  std::ostringstream out;
+  out << cycle << '|' << cycle.scaled_by(inverse) << '|' << cycle.scaled_by(inverse, fg::ScaleBy::step);
+  const std::string text = out.str(), plain = text.substr(0, text.find('|'));
+  CHECK(text == plain + '|' + plain + " scaled by cycle|" + plain + " scaled by step");
 }
 
 TEST_CASE("rates of groups, and no momentum") {

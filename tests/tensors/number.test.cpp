@@ -45,6 +45,7 @@ TEST_CASE("a number is read from a tensor of any format") {
   CHECK_THROWS_WITH(
       fg::Number(torch::ones({2})),
       "fulgurite: step.log takes a tensor with one element, and this one has 2: log its mean() or sum()");
+  CHECK_THROWS_WITH(fg::Number(torch::Tensor()), "fulgurite: step.log was given an undefined tensor");
 }
 
 TEST_CASE("a tensor on the host is read at once, and known by its address") {

@@ -379,7 +379,7 @@ inline c10::IValue read_checkpoint(const std::filesystem::path& path) {
     return read_checkpoint(InputBytes::of_file(path.string()));
   } catch (const UnreadableFile& error) {
     if (!error.is_cut_short) throw;
-    throw std::runtime_error("it is cut short, or no checkpoint: " + std::string(error.what()));
+    throw std::runtime_error("it is cut short, or not a checkpoint: " + std::string(error.what()));
   }
 }
 

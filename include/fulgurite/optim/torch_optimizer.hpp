@@ -62,9 +62,10 @@ class TorchOptimizer {
   {
     optimizer_.step([&]() -> at::Tensor {
       const auto& loss = closure();
-      if (!loss)
+      if (!loss) {
         throw std::logic_error(
             "fulgurite: torch::optim::LBFGS needs a loss in every evaluation: fg::LBFGS can leave a batch out");
+      }
       return *loss;
     });
   }

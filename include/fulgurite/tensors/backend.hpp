@@ -218,7 +218,7 @@ class TensorBackend {
         if (!each.value()->is_training() && count++ == 0) first = each.key();
       }
       if (count == 0) return {};
-      return "fulgurite: the training begins with " + first + (count > 1 ? " and " + std::to_string(count - 1) + " more modules" : "") +
+      return "fulgurite: the training begins with " + first + (count > 1 ? " and " + std::to_string(count - 1) + " more" : "") +
              " in evaluation mode: " + effect;
     } else {
       return {};
@@ -330,8 +330,9 @@ class TensorBackend {
     const at::Device device(at::kCUDA, static_cast<at::DeviceIndex>(place.index));
     if (!at::globalContext().hasCUDA() || place.index >= cuda_devices()) {
       throw std::invalid_argument("fulgurite: the trainer's device is " + device.str() + ", and this machine has " +
-                                  std::to_string(cuda_devices()) + " CUDA device(s) that LibTorch can use: use fg::Cpu, or a "
-                                  "LibTorch with CUDA on a machine with a GPU");
+                                  std::to_string(cuda_devices()) +
+                                  " CUDA device(s) that LibTorch can use: use fg::Cpu or a lower "
+                                  "index, or a LibTorch with CUDA on a machine with a GPU");
     }
     return device;
   }
@@ -387,7 +388,7 @@ class TensorBackend {
     if (!loss.defined()) {
       what += "an undefined tensor: return the loss";
     } else if (loss.numel() != 1) {
-      what += "a loss of shape " + detail::shape_of(loss) + ", which is no scalar: return its mean() or sum()";
+      what += "a loss of shape " + detail::shape_of(loss) + ", which is not a scalar: return its mean() or sum()";
     } else if (loss.is_complex()) {
       what += "a complex loss: return a real one, torch::abs(loss) or torch::real(loss)";
     } else {

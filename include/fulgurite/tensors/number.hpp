@@ -84,14 +84,14 @@ struct to_number<at::Tensor> {
 
  private:
   static void require_one_element(const at::Tensor& tensor) {
-    if (tensor.defined() && tensor.numel() == 1 && !tensor.is_complex()) return;
-    if (tensor.defined() && tensor.is_complex()) {
+    if (!tensor.defined()) throw std::invalid_argument("fulgurite: step.log was given an undefined tensor");
+    if (tensor.numel() == 1 && !tensor.is_complex()) return;
+    if (tensor.is_complex()) {
       throw std::invalid_argument("fulgurite: step.log takes a real number, and this tensor is complex: log its torch::abs, "
                                   "torch::real or torch::imag");
     }
     throw std::invalid_argument("fulgurite: step.log takes a tensor with one element, and this one has " +
-                                std::to_string(tensor.defined() ? tensor.numel() : 0) +
-                                ": log its mean() or sum()");
+                                std::to_string(tensor.numel()) + ": log its mean() or sum()");
   }
 };
 
