@@ -212,6 +212,24 @@ TEST_CASE("a request to stop that ended the fit is not in its checkpoint") {
   CHECK(resumed.progress().batches == 3);
 }
 
+TEST_CASE("a request to stop that waits outlasts a load that is followed by another save, and ends with its fit") {
+  Stopping model, between, other, last;
+  fg::Trainer trainer{model, Saver{}, fg::MinEpochs{2}, fg::MaxEpochs{4}};
+  fg::Trainer passing{between, Saver{}, fg::MinEpochs{2}, fg::MaxEpochs{4}};
+  fg::Trainer resumed{other, Saver{}, fg::MinEpochs{2}, fg::MaxEpochs{4}};
+  fg::Trainer after{last, Saver{}, fg::MinEpochs{2}, fg::MaxEpochs{4}};
+  trainer.fit(toy::counting(3));
+  CHECK(trainer.progress().epoch == 2);
+  passing.fit(toy::counting(3));
+  toy::load(passing, *std::next(trainer.callback<Saver>().saved.begin()));
+  toy::load(resumed, toy::saved(passing));
+  resumed.fit(toy::counting(3));
+  CHECK(resumed.progress().epoch == 2);
+  toy::load(after, toy::saved(resumed));
+  after.fit(toy::counting(3));
+  CHECK(after.progress().epoch == 4);
+}
+
 TEST_CASE("epoch schedules that advanced with an epoch's last batch are not advanced again at its end") {
   // The stop brings a validation that no epoch's end would have; the checkpoint is saved before it.
   const fg::ValidateEvery every_second{.interval = fg::Batches{2}};

@@ -376,12 +376,13 @@ class Engine {
     archive("epoch_open", epoch_open_);
     archive("epoch_schedules_done", epoch_schedules_done_);
     archive("schedules_suspended", schedules_suspended_);
-    // Of a request that ends this fit the file says nothing: the training goes on from it. One that waits for a minimum is kept.
-    bool waits = stop_requested_ && end_ != nullptr && !end_->stops();
+    // Of a request that ends this fit the file says nothing: the training goes on from it. One that waits for a minimum is
+    // kept, also from one file to the next if no fit has begun between.
+    bool waits = end_ != nullptr ? stop_requested_ && !end_->stops() : resumed_ && loaded_stop_;
     archive("stop_requested", waits);
     archive("clock", clock_);
     if constexpr (Archive::loads) {
-      stop_requested_ = waits;
+      stop_requested_ = loaded_stop_ = waits;
       validated_after_ = std::nullopt;
       if (!archive.has("validated_after")) return;  // older files
     }
@@ -954,6 +955,7 @@ class Engine {
   std::optional<std::int64_t> validated_after_;  // batches of all epochs at the last validation of a fit
   bool own_loop_began_ = false;
   bool resumed_ = false;        // loaded, and no fit has begun since
+  bool loaded_stop_ = false;    // what was loaded last had a request to stop that waits
   bool epoch_resumed_ = false;  // loaded in the middle of an epoch, which is still running
   FitClock clock_;
   Hyperparameters hyperparameters_;
