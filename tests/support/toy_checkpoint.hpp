@@ -79,6 +79,7 @@ class Archive {
   }
 
   bool has(const std::string& name) const { return entries_->contains(place_ + name); }
+  static constexpr bool takes_schedules_over() { return false; }
   [[noreturn]] static void refuse(const std::string& what, const std::string& why) {
     throw std::runtime_error(what + " " + why);
   }
