@@ -7,6 +7,8 @@
 
 #include <cstdint>
 #include <functional>
+#include <limits>
+#include <optional>
 #include <string>
 
 #include "support/notices.hpp"
@@ -61,6 +63,67 @@ TEST_CASE("advances are counted as the intervals say, over windows, epochs and a
   CHECK(planned_advances({.batches = 10, .steps = 25}, one, fg::EveryStep{}) == 25);
   CHECK(planned_advances({.batches = 10, .steps = 25}, one, fg::EveryEpoch{}) == 2);
   CHECK(planned_advances({.end_epoch = 2, .batches = 10, .steps = 25}, one, fg::EveryStep{}) == 20);
+}
+
+namespace {
+
+/// An interval of the program's own, which does what another one does and counts how often it is asked.
+template <class Interval>
+struct Asked {
+  Interval interval;
+  std::int64_t* times;
+
+  bool due_after_step(const fg::SchedulePoint& point) const { return ++*times, interval.due_after_step(point); }
+  bool due_after_epoch(const fg::SchedulePoint& point) const { return ++*times, interval.due_after_epoch(point); }
+};
+template <class Interval>
+Asked(Interval, std::int64_t*) -> Asked<Interval>;
+
+}  // namespace
+
+TEST_CASE("the library's intervals are counted without a walk over the steps, to the same number") {
+  using fg::detail::planned_advances;
+  std::int64_t asked = 0, differ = 0;
+  for (std::int64_t batches = 1; batches <= 13; ++batches) {
+    for (std::int64_t size = 1; size <= 6; ++size) {
+      for (std::int64_t frequency = 1; frequency <= 7; ++frequency) {
+        for (std::int64_t steps = 1; steps <= 30; ++steps) {
+          const fg::detail::FitPlan plan{.first_epoch = 1, .end_epoch = 4, .batches = batches, .steps = steps};
+          const auto window = [&](std::int64_t) { return size; };
+          const auto same = [&](auto interval) {
+            differ += planned_advances(plan, window, interval) != planned_advances(plan, window, Asked{interval, &asked});
+          };
+          same(fg::EveryStep{frequency});
+          same(fg::EveryBatch{frequency});
+          same(fg::EveryEpoch{frequency});
+        }
+      }
+    }
+  }
+  CHECK(differ == 0);
+  CHECK(asked > 0);
+
+  constexpr std::int64_t most = 1'000'000'000'000'000;
+  const auto three = [](std::int64_t) -> std::int64_t { return 3; };
+  CHECK(planned_advances({.end_epoch = 2, .batches = most}, one, fg::EveryStep{}) == 2 * most);
+  CHECK(planned_advances({.end_epoch = 2, .batches = most}, three, fg::EveryBatch{.frequency = 2}) == 2 * (most / 6 + 1));
+  CHECK(planned_advances({.end_epoch = 2, .batches = most}, one, fg::EveryEpoch{}) == 2);
+  CHECK(planned_advances({.batches = most, .steps = most / 2}, one, fg::EveryStep{.frequency = 5}) == most / 10);
+}
+
+TEST_CASE("what would take long to count is not known") {
+  using fg::detail::planned_advances;
+  std::int64_t asked = 0;
+  CHECK(planned_advances({.end_epoch = 2, .batches = 1'000'000'000}, one, Asked{fg::EveryStep{}, &asked}) == std::nullopt);
+  CHECK(planned_advances({.end_epoch = 1'000'000'000, .batches = 2}, one, Asked{fg::EveryStep{}, &asked}) == std::nullopt);
+  CHECK(planned_advances({.batches = 2, .steps = 1'000'000'000'000}, one, Asked{fg::EveryEpoch{}, &asked}) == std::nullopt);
+  CHECK(asked < 10'000'000);
+  CHECK(planned_advances({.end_epoch = 1'000'000'000'000, .batches = 2}, one, fg::EveryStep{}) == std::nullopt);
+  CHECK(planned_advances({.end_epoch = 3, .batches = std::numeric_limits<std::int64_t>::max()}, one, fg::EveryStep{}) == std::nullopt);
+  // Windows of another length in each epoch.
+  const auto changing = [](std::int64_t epoch) { return 1 + epoch % 2; };
+  CHECK(planned_advances({.end_epoch = 1'000'000, .batches = 100'000}, changing, Asked{fg::EveryStep{}, &asked}) == std::nullopt);
+  CHECK(asked < 10'000'000);
 }
 
 TEST_CASE("a OneCycle that is as long as the fit needs no word") {

@@ -81,6 +81,16 @@ class AttachedSchedule {
     return std::exchange(metric_count_, count) == count ? std::nullopt : value;
   }
 
+  /// Its own interval, or the trainer's.
+  template <class Default>
+  const auto& interval_or(const Default& trainers) const {
+    if constexpr (has_interval) {
+      return interval_;
+    } else {
+      return trainers;
+    }
+  }
+
   template <class Default>
   bool due_after_step(const Default& trainers, const SchedulePoint& point) const {
     return interval_or(trainers).due_after_step(point);
@@ -138,15 +148,6 @@ class AttachedSchedule {
   void load_metric_count(const ScheduleState& saved) {
     if constexpr (follows_metric) {
       metric_count_ = saved.has("metric_count") ? static_cast<std::int64_t>(saved.number("metric_count")) : 0;
-    }
-  }
-
-  template <class Default>
-  const auto& interval_or(const Default& trainers) const {
-    if constexpr (has_interval) {
-      return interval_;
-    } else {
-      return trainers;
     }
   }
 

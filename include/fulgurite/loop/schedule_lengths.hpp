@@ -6,6 +6,7 @@
 #include <concepts>
 #include <cstdint>
 #include <limits>
+#include <numeric>
 #include <optional>
 #include <sstream>
 #include <string>
@@ -34,30 +35,60 @@ struct FitPlan {
   std::optional<std::int64_t> steps = std::nullopt;      ///< optimizer steps that are left; nothing: no limit
 };
 
-/// Calls of `due` that say yes in the fit's epochs. `window(epoch)`: batches per optimizer step.
+/// Epochs and, of an interval of the program's own, steps that are walked to find out how often a schedule advances.
+inline constexpr std::int64_t most_planned = 1'000'000;
+
+/// The steps that the first ones of an epoch are, of windows of `size` batches.
+struct PlannedSteps {
+  std::int64_t epoch;
+  std::int64_t batches;  ///< of the epoch
+  std::int64_t size;     ///< batches per step; the last one may have less
+  std::int64_t count;
+};
+
+/// After how many of these steps a schedule advances. `walked`: steps that have been walked so far. Nothing: too many.
+template <class Interval>
+std::optional<std::int64_t> planned_advances(const PlannedSteps& steps, const Interval& interval, std::int64_t& walked) {
+  if constexpr (std::same_as<Interval, EveryEpoch>) {
+    return 0;
+  } else if constexpr (std::same_as<Interval, EveryStep>) {
+    return steps.count / interval.frequency;
+  } else if constexpr (std::same_as<Interval, EveryBatch>) {
+    const std::int64_t full = std::min(steps.count, steps.batches / steps.size);
+    const std::int64_t every = interval.frequency / std::gcd(interval.frequency, steps.size);
+    return full / every + (steps.count > full && steps.batches % interval.frequency == 0 ? 1 : 0);
+  } else {
+    if (steps.count > most_planned - walked) return std::nullopt;
+    walked += steps.count;
+    std::int64_t sum = 0;
+    for (std::int64_t step = 1; step <= steps.count; ++step) {
+      if (interval.due_after_step(SchedulePoint{steps.epoch, std::min(step * steps.size, steps.batches), step})) ++sum;
+    }
+    return sum;
+  }
+}
+
+/// How often a schedule advances in the fit's epochs. `window(epoch)`: batches per optimizer step. Nothing if that would take long
+/// to find out.
 template <class Window, class Interval>
-std::int64_t planned_advances(const FitPlan& plan, const Window& window, const Interval& due) {
-  constexpr std::int64_t most_epochs = 1'000'000;  // of a fit without a limit of epochs
-  std::int64_t advances = 0;
+std::optional<std::int64_t> planned_advances(const FitPlan& plan, const Window& window, const Interval& interval) {
+  std::int64_t advances = 0, walked = 0;
   std::int64_t left = plan.steps.value_or(std::numeric_limits<std::int64_t>::max());
   std::int64_t known_window = 0, known_advances = 0;
-  const std::int64_t end = plan.end_epoch.value_or(plan.first_epoch + most_epochs);
+  const std::int64_t end = plan.end_epoch.value_or(std::numeric_limits<std::int64_t>::max());
   for (std::int64_t epoch = plan.first_epoch; epoch < end && left > 0; ++epoch) {
+    if (epoch - plan.first_epoch == most_planned) return std::nullopt;
     const std::int64_t size = std::max<std::int64_t>(window(epoch), 1);
-    const std::int64_t steps = (plan.batches + size - 1) / size;
-    const auto count = [&](std::int64_t first_steps) {
-      std::int64_t sum = 0;
-      for (std::int64_t step = 1; step <= first_steps; ++step) {
-        if (due.due_after_step(SchedulePoint{epoch, std::min(step * size, plan.batches), step})) ++sum;
-      }
-      return sum;
-    };
-    if (left < steps) return advances + count(left);
-    if (size != known_window) {
+    const std::int64_t steps = (plan.batches - 1) / size + 1;
+    if (left < steps || size != known_window) {
+      const auto counted = planned_advances({epoch, plan.batches, size, std::min(left, steps)}, interval, walked);
+      if (!counted) return std::nullopt;
+      if (left < steps) return advances + *counted;
       known_window = size;
-      known_advances = count(steps);
+      known_advances = *counted;
     }
-    advances += known_advances + (due.due_after_epoch(SchedulePoint{epoch, plan.batches, steps}) ? 1 : 0);
+    const std::int64_t after_epoch = interval.due_after_epoch(SchedulePoint{epoch, plan.batches, steps}) ? 1 : 0;
+    if (__builtin_add_overflow(advances, known_advances + after_epoch, &advances)) return std::nullopt;
     left -= steps;
   }
   return advances;
@@ -83,18 +114,6 @@ std::string length_to_mention(const Schedule& schedule, std::int64_t total, bool
   return text.str();
 }
 
-/// The interval of a schedule, its own or the trainer's.
-template <class Attached, class Interval>
-struct DueOf {
-  const Attached& schedule;
-  const Interval& trainers;
-
-  bool due_after_step(const SchedulePoint& point) const { return schedule.due_after_step(trainers, point); }
-  bool due_after_epoch(const SchedulePoint& point) const { return schedule.due_after_epoch(trainers, point); }
-};
-template <class Attached, class Interval>
-DueOf(const Attached&, const Interval&) -> DueOf<Attached, Interval>;
-
 /// Says of each schedule of which it is known when the fit begins that its length is not the fit's.
 template <class Engine>
 void mention_schedule_lengths(Engine& engine, const FitPlan& plan) {
@@ -110,10 +129,12 @@ void mention_schedule_lengths(Engine& engine, const FitPlan& plan) {
     engine.for_each_optimizer([&](auto index) {
       for_each_schedule<false>(engine.running(index), [&](auto& attached) {
         if constexpr (HasLength<std::remove_cvref_t<decltype(attached.schedule())>>) {
-          const DueOf due{attached, engine.policies().scheduler_interval()};
-          const bool by_epoch = !due.due_after_step({0, plan.batches, 1}) && due.due_after_epoch({0, plan.batches, 1});
-          const std::int64_t total = attached.steps() + planned_advances(own, window, due);
-          if (const std::string text = length_to_mention(attached.schedule(), total, by_epoch); !text.empty()) notice(text);
+          const auto& interval = attached.interval_or(engine.policies().scheduler_interval());
+          const bool by_epoch = !interval.due_after_step({0, plan.batches, 1}) && interval.due_after_epoch({0, plan.batches, 1});
+          const std::optional<std::int64_t> advances = planned_advances(own, window, interval);
+          if (!advances) return;
+          const std::string text = length_to_mention(attached.schedule(), attached.steps() + *advances, by_epoch);
+          if (!text.empty()) notice(text);
         }
       });
     });
