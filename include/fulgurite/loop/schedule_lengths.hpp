@@ -87,8 +87,7 @@ std::optional<std::int64_t> planned_advances(const FitPlan& plan, const Window& 
       known_window = size;
       known_advances = *counted;
     }
-    const std::int64_t after_epoch = interval.due_after_epoch(SchedulePoint{epoch, plan.batches, steps}) ? 1 : 0;
-    if (__builtin_add_overflow(advances, known_advances + after_epoch, &advances)) return std::nullopt;
+    advances += known_advances + (interval.due_after_epoch(SchedulePoint{epoch, plan.batches, steps}) ? 1 : 0);
     left -= steps;
   }
   return advances;
