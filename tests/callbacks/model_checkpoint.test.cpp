@@ -92,15 +92,32 @@ TEST_CASE("it saves after optimizer steps") {
   CHECK(support::names_in(folder.path) == Names{"epoch=1-step=2.ckpt", "epoch=3-step=4.ckpt"});
 }
 
+struct Validated : Scored {
+  void validation_step(const torch::Tensor&, auto&) {}
+};
+
 TEST_CASE("it never saves twice at the same optimizer step") {
-  struct Validated : Scored {
-    void validation_step(const torch::Tensor&, fg::Step<Validated>&) {}
-  } model;
+  Validated model;
   const support::TemporaryFolder folder;
   fg::Trainer trainer{model, fg::ModelCheckpoint<>{.folder = folder.path, .save_top_k = -1}, fg::Accumulate<2>{},
                       fg::ValidateEvery{.interval = fg::Batches{1}}, fg::MaxEpochs{2}};
   trainer.fit(two_batches, two_batches);  // validated at 0, 1, 1 and 2 steps
   CHECK(support::names_in(folder.path) == Names{"epoch=0-step=0.ckpt", "epoch=0-step=1.ckpt", "epoch=1-step=2.ckpt"});
+}
+
+TEST_CASE("after a fit in which it saved at validations, a validation alone saves nothing, and a loop of the program's own by epochs") {
+  Validated model;
+  const support::TemporaryFolder folder;
+  fg::Trainer trainer{model, fg::ModelCheckpoint<>{.folder = folder.path, .save_top_k = -1}, fg::MaxEpochs{1},
+                      fg::ValidateEvery{.interval = fg::Batches{2}}};
+  const std::vector<torch::Tensor> three_batches(3, torch::ones({3, 2}));
+  trainer.fit(three_batches, two_batches);
+  CHECK(support::names_in(folder.path) == Names{"epoch=0-step=2.ckpt"});
+  trainer.validate(two_batches, "test_");
+  CHECK(support::names_in(folder.path) == Names{"epoch=0-step=2.ckpt"});
+  auto loop = trainer.loop();
+  loop.step(two_batches.front(), fg::last);
+  CHECK(support::names_in(folder.path) == Names{"epoch=0-step=2.ckpt", "epoch=1-step=4.ckpt"});
 }
 
 TEST_CASE("a metric that nobody logs is an error, unless it isn't strict") {

@@ -93,6 +93,7 @@ struct ModelCheckpoint {
             : run.metrics_come_with_epochs() ? Saves::at_epoch_end
                                              : Saves::at_validation_end;
   }
+  void on_train_end(auto& /*run*/) { saves = Saves::at_epoch_end; }
 
   void on_train_batch_end(const auto& result, const auto& /*batch*/, auto& step) {
     const auto* steps = std::get_if<EveryStep>(&every);
