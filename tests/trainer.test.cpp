@@ -451,6 +451,46 @@ TEST_CASE("a fit in a hook of a fit is refused as what it is, and the trainer ca
   CHECK(trainer.progress().epoch == 2);
 }
 
+TEST_CASE("a step or an epoch's end of the program's own loop in a hook of a fit is refused, and nothing is trained by it") {
+  const std::string of_hook = " was called in a hook of a fit of the same trainer, which still runs: call it when that one has "
+                              "returned. A program that trains batch by batch calls loop.step instead of fit";
+  ActsInHook model;
+  fg::Trainer trainer{model, fg::MaxEpochs{1}};
+  auto loop = trainer.loop();
+  int refused = 0;
+  model.act = [&] {
+    CHECK_THROWS_WITH(loop.step(1.0), "fulgurite: loop.step" + of_hook);
+    CHECK_THROWS_WITH(loop.step(1.0, fg::last), "fulgurite: loop.step" + of_hook);
+    CHECK_THROWS_WITH(loop.end_epoch(), "fulgurite: loop.end_epoch" + of_hook);
+    ++refused;
+  };
+  trainer.fit(counting(2));
+  CHECK(refused == 2);
+  CHECK(trainer.progress().batches == 2);
+  CHECK(trainer.progress().epoch == 1);
+  model.act = nullptr;
+  const support::Notices quiet;
+  loop.step(1.0);  // what the message advises
+  loop.end_epoch();
+  CHECK(trainer.progress().batches == 3);
+  CHECK(trainer.progress().epoch == 2);
+}
+
+namespace {
+struct StepsAround : toy::Model {
+  std::function<void()> act;
+  void on_fit_start(auto&) { act(); }
+};
+}  // namespace
+
+TEST_CASE("so is one in a hook around it, before the first epoch") {
+  StepsAround model;
+  fg::Trainer trainer{model, fg::MaxEpochs{1}};
+  model.act = [&] { trainer.loop().step(1.0); };
+  CHECK_THROWS_WITH(trainer.fit(counting(2)), ContainsSubstring("loop.step was called in a hook of a fit"));
+  CHECK(trainer.progress() == fg::Progress{});
+}
+
 TEST_CASE("a fit in a hook of the program's own loop names that loop") {
   ActsInHook model;
   fg::Trainer trainer{model, fg::MaxEpochs{1}};

@@ -93,7 +93,7 @@ class Loop {
   FULGURITE_INLINE auto step(const Batch& batch) {
     if constexpr (accepts<Batch>()) {
       [[maybe_unused]] auto gradients = engine_->backend().training_guard();
-      if (!engine_->epoch_open()) [[unlikely]] begin_own_epoch();
+      if (!engine_->own_epoch_open()) [[unlikely]] enter_epoch();
       bool asked = false;
       auto result = or_forget([&]() FULGURITE_INLINE { return train(batch, false, asked); });
       if (asked) [[unlikely]] engine_->rest();
@@ -106,7 +106,7 @@ class Loop {
   auto step(const Batch& batch, Last) {
     if constexpr (accepts<Batch>()) {
       [[maybe_unused]] auto gradients = engine_->backend().training_guard();
-      if (!engine_->epoch_open()) [[unlikely]] begin_own_epoch();
+      if (!engine_->own_epoch_open()) [[unlikely]] enter_epoch();
       bool asked = false;  // end_epoch rests
       auto result = or_forget([&]() FULGURITE_INLINE { return train(batch, true, asked); });
       end_epoch();
@@ -117,6 +117,7 @@ class Loop {
   /// Ends the epoch after the batches that have come: closes an open window, steps epoch schedules. Does nothing if none
   /// has come.
   void end_epoch() {
+    if (engine_->fits()) refuse_in_fit("end_epoch");
     or_forget([&] { end_epoch(true); });
     engine_->rest();
   }
@@ -142,9 +143,11 @@ class Loop {
   friend class Trainer;
   using Model = std::remove_reference_t<decltype(std::declval<Engine&>().model())>;
 
-  /// An epoch of the program's own loop begins. What holds for all of them is looked at before the first.
-  __attribute__((noinline, cold)) void begin_own_epoch() {
-    if (!engine_->fits() && engine_->begins_own_loop()) {
+  /// An epoch of the program's own loop begins, or one that was loaded goes on in it. What holds for all of them is looked at
+  /// before the first that begins.
+  __attribute__((noinline, cold)) void enter_epoch() {
+    if (engine_->fits()) refuse_in_fit("step");
+    if (!engine_->epoch_open() && engine_->begins_own_loop()) {
       engine_->require_trainable();
       if (const std::string idle = limits_->idle_in_own_loop(); !idle.empty()) {
         detail::notice("fulgurite: in a loop of the program's own " + idle + " nothing: the program ends the loop, by "
@@ -152,7 +155,13 @@ class Loop {
       }
       engine_->mention_modes();
     }
-    engine_->begin_epoch();
+    engine_->begin_own_epoch();
+  }
+
+  [[noreturn]] static void refuse_in_fit(const char* call) {
+    throw std::logic_error(std::string("fulgurite: loop.") + call + " was called in a hook of a fit of the same trainer, which "
+                           "still runs: call it when that one has returned. A program that trains batch by batch calls "
+                           "loop.step instead of fit");
   }
 
   /// Begins an epoch of `size` batches, if that is known.

@@ -337,7 +337,15 @@ class Engine {
     forget_epoch();
   }
 
+  /// begin_epoch for the program's own loop, which goes on in an epoch that was loaded.
+  void begin_own_epoch() {
+    begin_epoch();
+    own_epoch_open_ = true;
+  }
+
   bool epoch_open() const { return epoch_open_; }
+  /// An epoch has begun in the program's own loop, or goes on in it.
+  FULGURITE_INLINE bool own_epoch_open() const { return own_epoch_open_; }
   /// The running epoch was begun before a checkpoint that has been loaded since.
   bool epoch_resumed() const { return epoch_resumed_; }
 
@@ -397,6 +405,7 @@ class Engine {
     forget_tapes();
     errands_.clear();
     loss_scale_due_ = false;
+    own_epoch_open_ = false;
     epoch_resumed_ = epoch_open_;
     resumed_ = true;
   }
@@ -517,6 +526,7 @@ class Engine {
   /// A fit runs while what this returns lives, and `end` says when it ends.
   [[nodiscard]] auto run_fit(const FitEnd& end) {
     end_ = &end;
+    own_epoch_open_ = false;
     struct Running {
       Engine* engine;
       decltype(std::declval<FitClock&>().run()) clock;
@@ -843,6 +853,7 @@ class Engine {
     for_each_optimizer([&](auto index) { running(index).begin_epoch(); });
     progress_.batch = 0;
     epoch_open_ = false;
+    own_epoch_open_ = false;
     epoch_resumed_ = false;
   }
 
@@ -947,6 +958,7 @@ class Engine {
   Logbook logbook_;
   std::optional<std::int64_t> epoch_size_;  // batches in the running epoch, if known
   bool epoch_open_ = false;
+  bool own_epoch_open_ = false;  // which no fit has begun or goes on with
   bool epoch_schedules_done_ = false;
   bool loss_scale_due_ = false;  // gradients were unscaled since the loss scale was last updated
   bool stop_requested_ = false;
