@@ -61,36 +61,67 @@ inline constexpr std::array<std::string_view, factor_count> names{
 /// A trainer: a level of each factor.
 using Row = std::array<int, factor_count>;
 
-/// Two levels that are declared to conflict: they have a static_assert of their own.
+/// A program in tests/fail, and what its refusal says.
+struct Misuse {
+  std::string_view program;
+  std::string_view words;
+};
+
+// policies/conflicts.hpp
+inline constexpr Misuse manual_and_accumulation{"policies/manual_and_accumulation.cpp",
+                                                "ManualOptimization cannot go together with an accumulation policy"};
+inline constexpr Misuse manual_and_clipping{"policies/manual_and_clipping.cpp",
+                                            "ManualOptimization cannot go together with a clipping policy"};
+inline constexpr Misuse manual_and_own_clipping{
+    "policies/manual_and_own_clipping.cpp", "ManualOptimization cannot go together with an optimizer's own clipping policy"};
+inline constexpr Misuse manual_and_interval{"policies/manual_and_interval.cpp",
+                                            "ManualOptimization cannot go together with a scheduler interval"};
+inline constexpr Misuse manual_and_frozen{"policies/manual_and_frozen.cpp", "fg::Frozen needs automatic optimization"};
+inline constexpr Misuse frozen_and_skip{"policies/frozen_and_skip.cpp", "too late for fg::SkipNonFinite"};
+// loop/checks.hpp
+inline constexpr Misuse frozen_and_lbfgs{"torch/frozen/lbfgs.cpp", "an optimizer that re-evaluates its closure (LBFGS)"};
+inline constexpr Misuse frozen_and_hook_within{"torch/frozen/hook_within.cpp", "fg::Frozen cannot repeat the hooks"};
+inline constexpr Misuse lbfgs_and_accumulation{"model/closure_optimizer_accumulates.cpp",
+                                               "optimizer that re-evaluates its closure (LBFGS) cannot accumulate"};
+inline constexpr Misuse lbfgs_and_skip{"model/closure_optimizer_with_skip_policy.cpp",
+                                       "an optimizer that re-evaluates its closure (LBFGS) cannot skip a batch"};
+inline constexpr Misuse lbfgs_and_loss_scale{
+    "torch/loop/lbfgs_with_loss_scale.cpp",
+    "needs an optimizer that can skip an overflowed step, and one that re-evaluates its closure (LBFGS) cannot"};
+// callbacks
+inline constexpr Misuse monitor_without_logger{"logging/monitor_without_logger.cpp",
+                                               "fg::LearningRateMonitor writes to loggers, and the trainer has none"};
+inline constexpr Misuse average_of_two{"torch/callbacks/average_of_two_optimizers.cpp",
+                                       "fg::StochasticWeightAverage needs a model with one optimizer"};
+
+/// Two levels that are declared to conflict, which a misuse shows.
 struct Conflict {
   Factor first;
   int first_level;
   Factor second;
   int second_level;
+  Misuse misuse;
 };
 
 inline constexpr Conflict conflicts[] = {
-    // policies/conflicts.hpp
-    {optimization, manual, accumulation, accumulate},
-    {optimization, manual, accumulation, accumulate_schedule},
-    {optimization, manual, clipping, clip_norm},
-    {optimization, manual, clipping, clip_value},
-    {optimization, manual, clipping, clip_of_optimizer},
-    {optimization, manual, interval, every_step},
-    {optimization, manual, interval, every_epoch},
-    {optimization, manual, interval, every_batch},
-    {optimization, manual, execution, frozen},
-    {execution, frozen, non_finite, skip},
-    // loop/checks.hpp
-    {execution, frozen, optimizer, lbfgs},
-    {execution, frozen, hooks, within_closure},
-    {accumulation, accumulate, optimizer, lbfgs},
-    {accumulation, accumulate_schedule, optimizer, lbfgs},
-    {non_finite, skip, optimizer, lbfgs},
-    {precision, float16_mixed, optimizer, lbfgs},
-    // callbacks
-    {rate_monitor, on, logger, no_logger},
-    {stochastic_average, on, optimizer, two_optimizers},
+    {optimization, manual, accumulation, accumulate, manual_and_accumulation},
+    {optimization, manual, accumulation, accumulate_schedule, manual_and_accumulation},
+    {optimization, manual, clipping, clip_norm, manual_and_clipping},
+    {optimization, manual, clipping, clip_value, manual_and_clipping},
+    {optimization, manual, clipping, clip_of_optimizer, manual_and_own_clipping},
+    {optimization, manual, interval, every_step, manual_and_interval},
+    {optimization, manual, interval, every_epoch, manual_and_interval},
+    {optimization, manual, interval, every_batch, manual_and_interval},
+    {optimization, manual, execution, frozen, manual_and_frozen},
+    {execution, frozen, non_finite, skip, frozen_and_skip},
+    {execution, frozen, optimizer, lbfgs, frozen_and_lbfgs},
+    {execution, frozen, hooks, within_closure, frozen_and_hook_within},
+    {accumulation, accumulate, optimizer, lbfgs, lbfgs_and_accumulation},
+    {accumulation, accumulate_schedule, optimizer, lbfgs, lbfgs_and_accumulation},
+    {non_finite, skip, optimizer, lbfgs, lbfgs_and_skip},
+    {precision, float16_mixed, optimizer, lbfgs, lbfgs_and_loss_scale},
+    {rate_monitor, on, logger, no_logger, monitor_without_logger},
+    {stochastic_average, on, optimizer, two_optimizers, average_of_two},
 };
 
 constexpr bool go_together(std::size_t first, int first_level, std::size_t second, int second_level) {

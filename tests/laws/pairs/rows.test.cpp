@@ -28,6 +28,20 @@ TEST_CASE("the list of trainers holds every pair of policies, callbacks and opti
   CHECK_FALSE(pairs::covers_all_pairs(std::span(pairs::rows).subspan(1)));
 }
 
+TEST_CASE("each declared conflict has a program that is refused for it") {
+  for (const pairs::Conflict& conflict : pairs::conflicts) {
+    INFO(pairs::names[conflict.first] << " and " << pairs::names[conflict.second] << ": " << conflict.misuse.program);
+    std::ifstream file(FULGURITE_SOURCE_DIR "/tests/fail/" + std::string(conflict.misuse.program));
+    REQUIRE(file);
+    bool expected = false;  // what the compiler says is compared with such lines by the program's own test
+    for (std::string line; std::getline(file, line);) {
+      std::erase(line, '\\');
+      expected |= line.starts_with("// EXPECT: ") && line.find(conflict.misuse.words) != std::string::npos;
+    }
+    CHECK(expected);
+  }
+}
+
 TEST_CASE("the list of trainers is up to date") {
   const std::string path = FULGURITE_SOURCE_DIR "/tests/laws/pairs/rows.hpp";
   const std::string made = pairs::text_of(pairs::Generator().rows());
