@@ -18,8 +18,9 @@ template <class Make>
 struct Adaptor {
   Make make;
 
+  // By value: after a reference to what is gone at the end of the line, g++ 14 takes the result for dangling in a range-for.
   template <Batches Range>
-  friend auto operator|(Range&& range, const Adaptor& adaptor) {
+  friend auto operator|(Range&& range, const Adaptor adaptor) {
     return adaptor.make(std::forward<Range>(range));
   }
 };
