@@ -6,7 +6,7 @@
 # functions those count that have code.
 
 get_filename_component(root "${CMAKE_CURRENT_LIST_DIR}" DIRECTORY)
-set(arguments -std=c++20 -O0 -c "-I${root}/include" -MMD -MF "${COUNTS}.d" -MT "${COUNTS}")
+set(arguments -std=c++20 -O0 -c "-I${root}/include" -MD -MF "${COUNTS}.d" -MT "${COUNTS}")
 include("${CMAKE_CURRENT_LIST_DIR}/CompilerArguments.cmake")
 
 function(run command out)

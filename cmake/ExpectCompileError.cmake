@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: MIT
 # cmake -DSOURCE=... -DSAID=file -P ExpectCompileError.cmake
 #
-# Reads in SAID what the compiler said of SOURCE (CompileMisuse.cmake). Passes only if it refused SOURCE with exactly one error,
-# whose line matches each regular expression that SOURCE carries as `// EXPECT: <regex>`. Where a compiler adds an error of its own, the file says
-# `// ERRORS: <n>`. The regular expressions are CMake's: ( ) [ ] . * + ? ^ $ | \ are special.
+# Reads in SAID what the compiler said of SOURCE (CompileMisuse.cmake). Passes only if it refused SOURCE with exactly one
+# error, whose line matches each regular expression that SOURCE carries as `// EXPECT: <regex>`. Where a compiler adds an
+# error of its own, the file says `// ERRORS: <n>`. The regular expressions are CMake's: ( ) [ ] . * + ? ^ $ | \ are special.
 
 set(ENV{LC_ALL} C)
 

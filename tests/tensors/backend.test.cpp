@@ -98,7 +98,7 @@ TEST_CASE("a GPU that is not there is refused before anything is changed") {
   Line model;
   CHECK_THROWS_WITH((fg::Trainer{model, fg::Cuda<0>{}}),
                     "fulgurite: the trainer's device is cuda:0, and this machine has 0 CUDA device(s) that "
-                    "LibTorch can use: use fg::Cpu or a lower index, or a LibTorch with CUDA on a "
+                    "LibTorch can use: use fg::Cpu, or a LibTorch with CUDA on a "
                     "machine with a GPU");
   fg::Trainer{model, fg::Cpu{}};
 }

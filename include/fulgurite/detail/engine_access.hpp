@@ -6,7 +6,7 @@
 
 namespace fulgurite::detail {
 
-/// For what stands above the engine: fg::save_checkpoint and fg::load_checkpoint.
+/// Used by fg::save_checkpoint and fg::load_checkpoint, which stand above the engine.
 struct EngineAccess {
   template <class Host>
   static auto& of(Host& host) {

@@ -70,7 +70,7 @@ void from_ivalue(const c10::IValue& from, std::optional<T>& to) {
   from_ivalue(from, to.emplace());
 }
 
-/// The values of a Python tuple or list; none of anything else.
+/// The values of a Python tuple or list; empty for any other value.
 inline std::vector<c10::IValue> elements(const c10::IValue& sequence) {
   if (sequence.isTuple()) return sequence.toTupleRef().elements().vec();
   if (!sequence.isList()) return {};

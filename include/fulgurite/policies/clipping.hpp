@@ -44,7 +44,7 @@ struct ClipNorm {
   double norm_type = 2.0;  ///< p of the p-norm, above 0; infinity is the largest absolute value
   bool error_if_nonfinite = false;  ///< a norm that is NaN or infinite is an error; on a GPU the host waits for it
 
-  /// fg::Frozen leaves clipping and update out of its tape then.
+  /// If true, fg::Frozen runs clipping and update eagerly.
   constexpr bool decides_on_host() const { return error_if_nonfinite; }
 
   /// Returns the norm before, if the gradients give it (a tensor of no dimension, not read back). Throws NonFiniteGradient, before

@@ -225,7 +225,7 @@ class Policies {
   constexpr const auto& accumulation() const { return value_of(accumulation_); }
   constexpr const auto& clipping() const { return value_of(clipping_); }
   constexpr const auto& scheduler_interval() const { return value_of(scheduler_interval_); }
-  /// For one that is no `Fixed`.
+  /// Only for an interval that is not `Fixed`.
   constexpr void set_scheduler_interval(const SchedulerInterval& interval) { scheduler_interval_ = interval; }
   constexpr const auto& precision() const { return value_of(precision_); }
   constexpr const auto& device() const { return value_of(device_); }

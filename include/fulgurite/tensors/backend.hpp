@@ -331,8 +331,9 @@ class TensorBackend {
     if (!at::globalContext().hasCUDA() || place.index >= cuda_devices()) {
       throw std::invalid_argument("fulgurite: the trainer's device is " + device.str() + ", and this machine has " +
                                   std::to_string(cuda_devices()) +
-                                  " CUDA device(s) that LibTorch can use: use fg::Cpu or a lower "
-                                  "index, or a LibTorch with CUDA on a machine with a GPU");
+                                  " CUDA device(s) that LibTorch can use: use fg::Cpu" +
+                                  (cuda_devices() > 0 ? ", or a lower index" : "") +
+                                  ", or a LibTorch with CUDA on a machine with a GPU");
     }
     return device;
   }

@@ -18,7 +18,7 @@ template <class Make>
 struct Adaptor {
   Make make;
 
-  // By value: after a reference to what is gone at the end of the line, g++ 14 takes the result for dangling in a range-for.
+  // By value: with a reference to a temporary, g++ 14 warns that the result dangles in a range-for (-Wdangling-reference).
   template <Batches Range>
   friend auto operator|(Range&& range, const Adaptor adaptor) {
     return adaptor.make(std::forward<Range>(range));
