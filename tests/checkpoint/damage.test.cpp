@@ -62,8 +62,7 @@ std::string checkpoint_file() {
   torch::manual_seed(1);
   Small model;
   fg::Trainer trainer{model};
-  auto loop = trainer.loop();
-  for (int i = 0; i < 3; ++i) loop.step(fg::Example{torch::randn({3, 2}), torch::randn({3, 1})});
+  resume::train(trainer, 3, 2, 1);
   fg::save_checkpoint(trainer, file.path);
   return support::text_of(file.path);
 }

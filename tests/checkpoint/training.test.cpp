@@ -53,8 +53,7 @@ struct Plain : resume::Host {
 template <class Trainer>
 void train(Trainer& trainer, int batches) {
   torch::manual_seed(4);
-  auto loop = trainer.loop();
-  for (int i = 0; i < batches; ++i) loop.step(fg::Example{torch::randn({3, 4}), torch::randn({3, 2})});
+  resume::train(trainer, batches, 4, 2);
 }
 
 /// `load` throws these words, and leaves the trainer as it was.

@@ -15,6 +15,8 @@
 #include <utility>
 #include <vector>
 
+#include "support/line.hpp"
+
 namespace fg = fulgurite;
 namespace nn = torch::nn;
 using Catch::Matchers::ContainsSubstring;
@@ -122,9 +124,7 @@ struct Waiting : Line<fg::SGD> {
 
 std::vector<fg::Example> batches() {
   torch::manual_seed(5);
-  std::vector<fg::Example> all;
-  for (int i = 0; i < 8; ++i) all.emplace_back(torch::randn({4, 2}), torch::randn({4, 1}));
-  return all;
+  return support::batches(8);
 }
 
 }  // namespace

@@ -59,6 +59,13 @@ inline bool same(const c10::IValue& a, const c10::IValue& b) {
   return a == b;
 }
 
+/// Trains on a few batches of random numbers, in a loop of the program's own.
+template <class Trainer>
+void train(Trainer& trainer, int batches, std::int64_t inputs, std::int64_t outputs) {
+  auto loop = trainer.loop();
+  for (int i = 0; i < batches; ++i) loop.step(fg::Example{torch::randn({3, inputs}), torch::randn({3, outputs})});
+}
+
 /// Everything that can be seen of a run that has ended.
 template <class Model>
 struct Picture {

@@ -11,13 +11,16 @@
 #include <limits>
 #include <vector>
 
+#include "support/line.hpp"
+
 namespace fg = fulgurite;
 namespace nn = torch::nn;
 
 namespace {
+using support::batches;
+
 /// A line whose loss each test may bend.
-struct Line : nn::Module {
-  nn::Linear line = register_module("line", nn::Linear(2, 1));
+struct Line : support::Line {
   std::function<torch::Tensor(torch::Tensor)> bend = [](torch::Tensor loss) { return loss.mean(); };
   torch::ScalarType seen = torch::kFloat;
 
@@ -27,7 +30,6 @@ struct Line : nn::Module {
     return bend((out - batch.target).pow(2));
   }
   void validation_step(const fg::Example&, auto& step) { step.log("noise", torch::rand({1})); }
-  auto configure_optimizers() { return fg::optimizer(fg::SGD(parameters(), {.lr = 0.1})); }
 };
 
 bool autocasts() { return at::autocast::is_autocast_enabled(at::kCPU); }
@@ -46,12 +48,6 @@ struct ByHand : Line {
   void on_before_backward(const auto&, auto&) { backward = autocasts(); }
   void on_before_optimizer_step(auto&, auto&) { step = autocasts(); }
 };
-
-std::vector<fg::Example> batches(int count = 3) {
-  std::vector<fg::Example> all;
-  for (int i = 0; i < count; ++i) all.emplace_back(torch::randn({4, 2}), torch::randn({4, 1}));
-  return all;
-}
 
 std::vector<torch::Tensor> copy_of(const std::vector<torch::Tensor>& tensors) {
   std::vector<torch::Tensor> copies;

@@ -16,6 +16,7 @@
 #include <utility>
 #include <vector>
 
+#include "support/line.hpp"
 #include "support/notices.hpp"
 
 namespace fg = fulgurite;
@@ -26,24 +27,17 @@ using Catch::Matchers::StartsWith;
 
 namespace {
 
-struct Line : nn::Module {
-  nn::Linear line = register_module("line", nn::Linear(2, 1));
+using support::batches;
+
+struct Line : support::Line {
   std::function<torch::Tensor(torch::Tensor, std::int64_t)> bend = [](torch::Tensor loss, std::int64_t) { return loss; };
 
-  torch::Tensor loss_of(const fg::Example& batch) { return torch::mse_loss(line->forward(batch.data), batch.target); }
   torch::Tensor training_step(const fg::Example& batch, auto& step) { return bend(loss_of(batch), step.batch_index()); }
   void validation_step(const fg::Example& batch, auto& step) { step.log("val_loss", loss_of(batch)); }
-  auto configure_optimizers() { return fg::SGD(parameters(), {.lr = 0.1}); }
 
   /// A loss that is what it was, whose gradient is NaN.
   torch::Tensor with_nan_gradient(const torch::Tensor& loss) { return loss + torch::sqrt((line->weight * 0).sum()); }
 };
-
-std::vector<fg::Example> batches(int count = 3) {
-  std::vector<fg::Example> all;
-  for (int i = 0; i < count; ++i) all.emplace_back(torch::randn({4, 2}), torch::randn({4, 1}));
-  return all;
-}
 
 bool finite(nn::Module& model) {
   for (const auto& parameter : model.parameters()) {

@@ -9,10 +9,10 @@
 
 #include <fstream>
 #include <optional>
-
 #include <string>
 #include <vector>
 
+#include "support/line.hpp"
 #include "support/notices.hpp"
 
 namespace fg = fulgurite;
@@ -21,12 +21,8 @@ using Catch::Matchers::StartsWith;
 
 namespace {
 
-struct Line : torch::nn::Module {
-  torch::nn::Linear line = register_module("line", torch::nn::Linear(2, 1));
-  torch::Tensor training_step(const fg::Example& batch, auto&) {
-    return (line->forward(batch.data) - batch.target).pow(2).mean();
-  }
-  auto configure_optimizers() { return fg::optimizer(fg::SGD(parameters(), {.lr = 0.1})); }
+struct Line : support::Line {
+  torch::Tensor training_step(const fg::Example& batch, auto&) { return loss_of(batch); }
 };
 
 /// The notices of making a trainer with a policy twice, in a program that has given none yet.
