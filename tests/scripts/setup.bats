@@ -274,6 +274,50 @@ everything_for_test="$everything_for_demo libpng-dev nlohmann-json3-dev valgrind
   not_called apt-get
 }
 
+@test "sudo with a password, without a terminal, but only LibTorch is missing: the wheel needs no root" {
+  local suite
+  for suite in bookworm trixie; do
+    make_machine debian "$suite"
+    user_with_sudo password
+    "$machine/bin/provide" $everything_for_demo python3 python3-venv
+    run_setup demo
+    succeeds
+    has_wheel
+    not_called apt-get
+    remove_machine
+  done
+}
+
+@test "sudo that refuses this user, but only LibTorch is missing: the wheel, after sudo was asked once" {
+  command -v script > /dev/null || skip "no program script"
+  local lists
+  for lists in "" lists; do
+    make_machine debian trixie
+    user_with_sudo refuses
+    "$machine/bin/provide" $everything_for_demo python3 python3-venv
+    if [[ -n "$lists" ]]; then touch "$machine/lists"; fi
+    in_terminal "$repository/scripts/setup" demo
+    succeeds
+    says "sudo does not let this user, so LibTorch comes from PyPI"
+    [ "$(grep -c "^sudo -v" "$machine/calls")" -eq 1 ]
+    has_wheel
+    not_called apt-get
+    remove_machine
+  done
+}
+
+@test "sudo with a password, in a terminal, and only LibTorch is missing: the distribution's, if it has one" {
+  command -v script > /dev/null || skip "no program script"
+  make_machine debian trixie
+  user_with_sudo password
+  "$machine/bin/provide" $everything_for_demo python3 python3-venv
+  in_terminal "$repository/scripts/setup" demo
+  succeeds
+  called "sudo -v"
+  called "libtorch-dev"
+  [ ! -e "$repository/.deps" ]
+}
+
 # ------------------------------------------------------------------------------------------- what goes wrong
 
 @test "a mirror that is down for a moment" {

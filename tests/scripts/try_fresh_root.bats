@@ -30,7 +30,7 @@ folder="$2"
 touch "$folder/root/fulgurite/left"
 echo "ran $*" >> "$machine/calls"
 if [[ -e "$machine/hangs" ]]; then echo "$PPID" > "$machine/hanging"; sleep 60 & wait $!; fi
-[[ ! -e "$machine/command_fails" ]]
+if [[ -e "$machine/command_fails" ]]; then exit "$(cat "$machine/command_fails")"; fi
 STUB
 }
 teardown() { remove_machine; }
@@ -58,12 +58,23 @@ nothing_is_left() { [ -z "$(ls -A "$machine/temporary")" ]; }
 }
 
 @test "a command that fails is counted, and the others go on" {
-  touch "$machine/command_fails"
+  echo 1 > "$machine/command_fails"
   try --times 2 bookworm false
   [ "$status" -ne 0 ]
   says "run 2 of 2 FAILED (exit status 1)"
   says "bookworm: 0 of 2 went well"
   nothing_is_left
+}
+
+@test "a command that a signal ended is one that failed" {
+  echo 139 > "$machine/command_fails" # as the shell says it
+  try --times 2 bookworm crash
+  [ "$status" -ne 0 ]
+  says "run 2 of 2 FAILED (exit status 139)"
+  says "bookworm: 0 of 2 went well"
+  nothing_is_left
+  try --keep bookworm crash
+  says "what it left is in $machine/temporary/"
 }
 
 @test "a base is made once and taken afterwards" {
@@ -100,7 +111,7 @@ nothing_is_left() { [ -z "$(ls -A "$machine/temporary")" ]; }
 }
 
 @test "--keep leaves the folder of a failure" {
-  touch "$machine/command_fails"
+  echo 1 > "$machine/command_fails"
   try --keep bookworm false
   [ "$status" -ne 0 ]
   folders=("$machine"/temporary/fulgurite-bookworm.*)
