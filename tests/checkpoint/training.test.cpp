@@ -410,6 +410,10 @@ TEST_CASE("the frequency with which a schedule advances is taken over, the train
   CHECK_THROWS_WITH(taken_over_by(fg::Fixed<fg::EveryStep{.frequency = 3}>{}),
                     ContainsSubstring("schedule_interval_frequency is 2 there and 3 here: give the trainer"));
   CHECK_THROWS_WITH(taken_over_by(fg::EveryBatch{}), ContainsSubstring("schedule_interval is EveryStep there and EveryBatch here"));
+  const auto broken = fg::detail::read_pickle(file.path);
+  broken.toGenericDict().at("training").toGenericDict().insert_or_assign("schedule_interval_frequency", "2 or 3");
+  write_value(file.path, broken);
+  CHECK_THROWS_WITH(taken_over_by(fg::EveryStep{}), ContainsSubstring(": its schedule_interval_frequency is not a number"));
 }
 
 TEST_CASE("a schedule that advances at other times of its own is refused") {

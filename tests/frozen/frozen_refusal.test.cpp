@@ -1,13 +1,19 @@
 // SPDX-License-Identifier: MIT
 // What cannot be frozen is named, with the fix.
+#include <ATen/ThreadLocalState.h>
 #include <torch/torch.h>
 
 #include <catch2/catch_test_macros.hpp>
+#include <catch2/matchers/catch_matchers.hpp>
+#include <catch2/matchers/catch_matchers_exception.hpp>
 #include <fulgurite/frozen/frozen_refusal.hpp>
 #include <fulgurite/frozen/tape.hpp>
+#include <fulgurite/optim/clipping.hpp>
 
 #include <functional>
+#include <future>
 #include <string>
+#include <vector>
 
 namespace fg = fulgurite;
 
@@ -63,6 +69,86 @@ TEST_CASE("a value that is read first and written later in the step changes") {
           counter.item<float>();
           counter.add_(1);
         }) == "aten::_local_scalar_dense");
+}
+
+TEST_CASE("a refusal says what is so, and what it advises is recorded") {
+  const auto x = torch::randn({4, 4});
+  const std::string host =
+      "it reads, on the host, a value that changes from step to step, and a replay does not decide anew: keep the value in a "
+      "tensor "
+      "(torch::where instead of if, fg::clip_norm_ instead of clip_grad_norm_), or read it after the step";
+  const std::string shape =
+      "the shape of what it makes depends on data that changes from step to step: use an operator with a fixed shape "
+      "(torch::where or "
+      "masked_fill instead of boolean indexing, a mask and weights instead of a selection)";
+  const auto weight = torch::ones({4, 4}).requires_grad_();
+  const auto backward = [&] {
+    weight.mutable_grad().reset();
+    (weight * x).sum().backward();
+  };
+  torch::nn::Embedding sparse(torch::nn::EmbeddingOptions(4, 2).sparse(true)), dense(4, 2);
+  const auto looks_up = [](torch::nn::Embedding& table) { table->forward(torch::arange(3)).sum().backward(); };
+  const auto elsewhere = [&] {
+    const at::ThreadLocalState state;
+    std::async(std::launch::async, [&] {
+      const at::ThreadLocalStateGuard as_there(state);
+      x.exp();
+    }).get();
+  };
+  using Step = std::function<void()>;
+  struct Row {
+    std::string name, reason;
+    Step step;
+    std::vector<Step> advised;
+  };
+  const Row rows[] = {
+      {"aten::_local_scalar_dense",
+       host,
+       [&] {
+         if (x.sum().item<float>() > 0) x.add_(1);
+       },
+       {[&] { torch::where(x.sum() > 0, x + 1, x); }}},
+      {"aten::_local_scalar_dense",
+       host,
+       [&] {
+         backward();
+         torch::nn::utils::clip_grad_norm_(std::vector<torch::Tensor>{weight}, 0.1, 2.0, /*error_if_nonfinite=*/true);
+       },
+       {[&] {
+         backward();
+         fg::clip_norm_({weight}, 0.1);
+       }}},
+      {"aten::index.Tensor",
+       shape,
+       [&] { x.index({x > 0}).sum(); },
+       {[&] { torch::where(x > 0, x, 0.0).sum(); }, [&] { x.masked_fill(x <= 0, 0.0).sum(); }, [&] { (x * (x > 0)).sum(); }}},
+      {"aten::_sparse_coo_tensor_with_dims_and_tensors",
+       "it works on a tensor that is not dense: use dense tensors (an Embedding without .sparse(true))",
+       [&] { looks_up(sparse); },
+       {[&] { looks_up(dense); }}},
+      {"aten::empty_strided",
+       "it works on a tensor on meta, and a tape replays operators of the CPU: move the model and its batches there",
+       [&] { x.to(torch::kMeta); },
+       {[&] { x.to(torch::kCPU); }}},
+      {"aten::exp",
+       "it ran on another thread than the step that is recorded: run all of the step on one thread",
+       elsewhere,
+       {[&] { x.exp(); }}},
+  };
+  for (const Row& row : rows) {
+    INFO(row.reason);
+    CHECK_THROWS_MATCHES(fg::Tape::record(row.step, {x}), fg::FrozenRefusal,
+                         Catch::Matchers::Message("fulgurite: a step with " + row.name + " cannot be frozen: " + row.reason));
+    for (const Step& step : row.advised) CHECK_NOTHROW(fg::Tape::record(step, {x}));
+  }
+}
+
+TEST_CASE("a dispatch key that something else uses is named") {
+  CHECK_THROWS_WITH(
+      fg::detail::require_unused(c10::DispatchKey::Conjugate),
+      "fulgurite: a step cannot be frozen in this program, since something else in it uses the dispatch key Conjugate "
+      "(torchdistX, or a second copy of this library)");
+  CHECK_NOTHROW(fg::detail::require_unused(c10::DispatchKey::FPGA));
 }
 
 TEST_CASE("after a refusal the thread records nothing") {

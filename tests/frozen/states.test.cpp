@@ -249,7 +249,12 @@ TEST_CASE("training_step that says what requires gradients is refused, or follow
       return self.loss(batch);
     };
   };
-  require_refused(compare(by_number), "set_requires_grad");
+  require_refused(
+      compare(by_number),
+      "set_requires_grad, train(), eval() or set_data within training_step cannot be frozen: it leaves the model otherwise "
+      "than "
+      "it found it, and a replay does not do that again: do it in a hook before or after the step (on_train_epoch_start, "
+      "on_train_batch_start, on_train_batch_end)");
   const auto by_epoch = [](Model& model) {
     model.step = [](Model& self, const fg::Example& batch, auto& at) {
       Model::train(self.a, at.epoch() % 2 == 0);
@@ -269,7 +274,7 @@ TEST_CASE("a module that takes part by turns") {
     model.step = step;
     model.epoch_start = [](Model& self, auto& at) { self.number = at.epoch() == 3 ? 0.0 : 1.0; };
   };
-  require_refused(compare(by_epoch), "checked anew");
+  require_refused(compare(by_epoch), ". This was found when the tape was checked anew; the ");
   require_refused(compare_windows(by_epoch), "differs from an eager one");
   const auto by_batch = [step](Model& model) {
     model.step = step;
@@ -360,7 +365,13 @@ TEST_CASE("what a step is asked for is refused where each batch has its own, by 
       };
     };
     const auto compared = compare(asks, 4);
-    require_refused(compared, "a step with " + name + " cannot be frozen");
+    require_refused(
+        compared,
+        "a step with " + name +
+            " cannot be frozen: training_step does not run again when the step is replayed, so "
+            "what it does there would be done once, and what it is told would stay what it was: do it in a hook before "
+            "or after the step (on_train_batch_start, on_train_batch_end), and keep a number that the step needs in a "
+            "tensor which that hook writes");
     CHECK(compared.frozen.calls == compared.eager.calls);
     CHECK_THROWS_AS(train_as<Model>(fg::Frozen{.strict = true}, asks, batches(5), 4), fg::FrozenRefusal);
   }
@@ -394,14 +405,19 @@ TEST_CASE("weights of a log are the batch's, one of its sizes, or refused") {
       };
     };
   };
-  require_refused(compare(logs([](auto&, auto&, auto& at) { return static_cast<double>(at.batch_index() + 1); })), "fg::Weight");
+  require_refused(
+      compare(logs([](auto&, auto&, auto& at) { return static_cast<double>(at.batch_index() + 1); })),
+      "its fg::Weight is a number on the host that is not a size of the batch, and would stay what it was: leave it out (the "
+      "batch size is taken), or log in on_train_batch_end");
   require_refused(compare(logs([](auto& self, auto&, auto&) { return 1.0 + self.calls; })), "fg::Weight");
   require_refused(compare(logs([](auto& self, auto&, auto&) { return self.calls < 12 ? 1.0 : 2.5; })), "fg::Weight");
   const auto by_epoch = [&](Model& model) {
     logs([](auto& self, auto&, auto&) { return self.number; })(model);
     model.epoch_start = [](Model& self, auto& at) { self.number = at.epoch() < 3 ? 8.0 : 4.0; };
   };
-  require_refused(compare(by_epoch), "its fg::Weight has changed since it was recorded");
+  require_refused(compare(by_epoch),
+                  "its fg::Weight has changed since it was recorded, and would stay what it was: log in "
+                  "on_train_batch_end");
   require_frozen(compare(logs([](auto&, const auto& batch, auto&) { return static_cast<double>(batch.data.numel()); }), 6, strict,
                          batches(6, {8, 5})));
 }
@@ -413,7 +429,10 @@ TEST_CASE("numbers that are logged by way of a tensor, now and then, or under ot
       return self.loss(batch);
     };
   };
-  require_refused(compare(made), "step.log(\"number\"");
+  require_refused(
+      compare(made),
+      "step.log(\"number\", …) cannot be frozen: a replay would log another number: the tensor is made from a number "
+      "on the host, which would stay what it was. Log it in on_train_batch_end");
   const auto sometimes = [](Model& model) {
     model.step = [](Model& self, const fg::Example& batch, auto& at) {
       auto loss = self.loss(batch);
@@ -423,12 +442,82 @@ TEST_CASE("numbers that are logged by way of a tensor, now and then, or under ot
     };
     model.epoch_start = [](Model& self, auto& at) { self.number = static_cast<double>(at.epoch()); };
   };
-  require_refused(compare(sometimes), "does not log the same each time");
+  require_refused(compare(sometimes),
+                  "the step does not log the same each time, and a replay does: log what comes now and then in "
+                  "on_train_batch_end");
   const auto otherwise = [&](Model& model) {
     sometimes(model);
     model.epoch_start = [](Model& self, auto& at) { self.number = at.epoch() < 2 ? 2.0 : 3.0; };
   };
   require_refused(compare(otherwise), "step.log(\"loss\"");
+}
+
+TEST_CASE("what the refusals advise is frozen: logs and numbers in hooks, tensors that stay as they are") {
+  const std::vector<Prepare> advised{
+      [](Model& model) {  // log in on_train_batch_end: numbers, weights, what comes now and then
+        model.batch_end = [](Model&, auto& at) {
+          at.log("number", static_cast<double>(at.batch_index()), fg::on_epoch);
+          at.log("weighted", 1.0, fg::on_epoch, fg::Weight{2.5 * static_cast<double>(at.batch_index() + 1)});
+          if (at.batch_index() % 2 == 0) at.log("late", 2.0, fg::on_epoch);
+        };
+      },
+      [](Model& model) {  // log a clone()
+        model.step = [](Model& self, const fg::Example& batch, auto& at) {
+          auto loss = self.loss(batch);
+          at.log("loss", loss.clone(), fg::on_epoch);
+          loss += 0.1 * self.a->weight.square().sum();
+          return loss;
+        };
+      },
+      [](Model& model) {  // loss = loss + …, weights left out
+        model.step = [](Model& self, const fg::Example& batch, auto& at) {
+          auto loss = self.loss(batch);
+          at.log("loss", loss, fg::on_epoch);
+          loss = loss + 0.1 * self.a->weight.square().sum();
+          return loss;
+        };
+      },
+      [](Model& model) {  // a number in a tensor that a hook writes
+        const auto factor = torch::ones({});
+        model.step = [factor](Model& self, const fg::Example& batch, auto&) { return self.loss(batch) * factor; };
+        model.batch_start = [factor](Model&, auto& at) { factor.fill_(1.0 / static_cast<double>(at.batch_index() + 1)); };
+      },
+      [](Model& model) {  // a clone() of the batch is changed
+        model.step = [](Model& self, const fg::Example& batch, auto&) {
+          return self.loss_of(batch.data.clone().mul_(0.9), batch.target);
+        };
+      },
+      [](Model& model) {  // a generator is seeded in a hook
+        model.step = [](Model& self, const fg::Example& batch, auto&) {
+          return self.loss_of(
+              batch.data + torch::empty_like(batch.data).normal_(0, 0.3, self.generator) + torch::randn_like(batch.data),
+              batch.target);
+        };
+        model.batch_start = [](Model& self, auto& at) {
+          self.generator.set_current_seed(static_cast<std::uint64_t>(at.batch_index()));
+          torch::manual_seed(static_cast<std::uint64_t>(at.batch_index() + 1));
+        };
+      },
+  };
+  for (const Prepare& prepare : advised) {
+    INFO(&prepare - advised.data());
+    require_frozen(compare(prepare, 6, strict));
+  }
+}
+
+TEST_CASE("a refusal is mentioned once, and that a strict policy stops instead") {
+  const auto reads = [](Model& model) {
+    model.step = [](Model& self, const fg::Example& batch, auto&) {
+      auto loss = self.loss(batch);
+      (void)loss.template item<double>();
+      return loss;
+    };
+  };
+  const support::Notices notices;
+  const std::string refusal = compare(reads).frozen.refusal;
+  CHECK(notices.text() == refusal + ". The training goes on eagerly; fg::Frozen{.strict = true} stops instead\n");
+  CHECK_THROWS_WITH(train_as<Model>(strict, reads, batches(5), 1), refusal);
+  CHECK(notices.all.size() == 1);
 }
 
 TEST_CASE("noise of a generator that the model owns is drawn as eagerly, and a check draws nothing") {
@@ -475,7 +564,10 @@ TEST_CASE("a generator that a replay could not follow is named") {
       return self.loss_of(batch.data + torch::randn_like(batch.data), batch.target);
     };
   };
-  require_refused(compare(default_seeded), "the default generator is seeded or set back while the step runs");
+  require_refused(
+      compare(default_seeded),
+      "the default generator is seeded or set back while the step runs (torch::manual_seed or set_state within training_step, "
+      "or in another thread), which a replay does not repeat: seed it before the training or in a hook");
   const auto set_back = [](Model& model) {
     model.step = [](Model& self, const fg::Example& batch, auto&) {
       auto generator = at::detail::getDefaultCPUGenerator();
@@ -530,10 +622,23 @@ TEST_CASE("kinds of batches beyond the tapes train eagerly, and that is said onc
   CHECK(few.frozen.tapes == 2);
   CHECK(few.replays());
   REQUIRE(notices.all.size() == 1);
-  CHECK_THAT(notices.all[0], ContainsSubstring("24 batches had 6 kinds") && ContainsSubstring("fg::Frozen{.tapes = 6}"));
+  CHECK(notices.all[0] ==
+        "fulgurite: 24 batches had 6 kinds (shapes, places in an accumulation window, parameters that require gradients) so "
+        "far, more than "
+        "fg::Frozen{.tapes = 2} has tapes for, and batches of the rest train eagerly. Set fg::Frozen{.tapes = 6}, or bring "
+        "batches to "
+        "fewer shapes");
   notices.all.clear();
   CHECK(compare(plain, 6, {.tapes = 6}, data).frozen.tapes == 6);
   CHECK(notices.all.empty());
+  std::vector<std::int64_t> sizes;
+  for (std::int64_t size = 2; size < 26; ++size) sizes.push_back(size);
+  CHECK(compare(plain, 1, {.tapes = 2}, batches(24, sizes)).frozen.tapes == 2);
+  REQUIRE(notices.all.size() == 1);
+  CHECK_THAT(notices.all[0],
+             ContainsSubstring("fg::Frozen{.tapes = 2} has tapes for, and batches of the rest train eagerly. Most of them had "
+                               "a kind that came only once: bring batches to fewer shapes (padding, buckets), or leave "
+                               "fg::Frozen out"));
   // Windows: a kind has a tape for each place.
   CHECK(compare_windows(plain, 6, {.tapes = 3}, data).frozen.tapes == 3);
 }

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+#include <ATen/CPUGeneratorImpl.h>
 #include <torch/torch.h>
 
 #include <catch2/catch_test_macros.hpp>
@@ -7,7 +8,10 @@
 #include <fulgurite/frozen.hpp>
 #include <fulgurite/optim.hpp>
 
+#include <cstdint>
+#include <functional>
 #include <memory>
+#include <sstream>
 #include <string>
 #include <vector>
 
@@ -137,6 +141,85 @@ TEST_CASE("a step that takes another way is found") {
   const auto difference = fg::verify(tape, problem.state(), step);
   REQUIRE(difference.has_value());
   CHECK(difference->operator_name == "aten::exp");
+}
+
+TEST_CASE("a difference is named with the operator that makes it, and what it advises makes none") {
+  const auto x = torch::zeros({3}), held = torch::ones({});
+  const auto w = torch::ones({3}).requires_grad_();
+  auto own = at::detail::createCPUGenerator(3), other = at::detail::createCPUGenerator(4);
+  bool now = false;  // recorded before
+  const fg::FrozenState state{.tensors = {{"w", w}}, .parameters = {{"w", w}}};
+  struct Row {
+    std::string tensor, reason;
+    std::function<torch::Tensor()> step;
+  };
+  const Row rows[] = {
+      {"the loss", "aten::exp was recorded, and the eager step ended before it",
+       [&] { return now ? x.add(1) : x.add(1).exp(); }},
+      {"the loss", "the eager step went on with aten::exp", [&] { return now ? x.add(1).exp() : x.add(1); }},
+      {"the loss",
+       "the eager step called aten::cos where aten::exp was recorded: a step must call the same operators each time",
+       [&] { return now ? x.add(1).cos() : x.add(1).exp(); }},
+      {"the operators that it calls", "the eager step went on with aten::sin",
+       [&] {
+         const auto result = x.exp();
+         if (now) x.sin();
+         return result;
+       }},
+      {"the gradient of w",
+       "aten::fill_.Scalar was recorded with value = 1 and is now called with 2: a number on the host stays what it "
+       "was, so keep it in a tensor, or leave this part of the step out of the tape",
+       [&] {
+         w.mutable_grad().fill_(now ? 2 : 1);
+         return x.exp();
+       }},
+      {"the loss",
+       "operator 1, aten::mul.Tensor, gave other values: it reads something that a replay does not compute (a tensor filled on "
+       "the host, memory that is written without operators, state that was made while the step was recorded)",
+       [&] { return x.add(1).mul(torch::tensor(std::vector<float>(3, now ? 2.0f : 1.0f))); }},
+      {"w", "all operators give the same values, so something beside them writes it",
+       [&] {
+         w.mutable_data_ptr<float>()[0] = now ? 2.0f : 1.0f;
+         return x.exp();
+       }},
+      {"the operators that it calls",
+       "aten::normal_ is given another generator (seed 4) than when it was recorded, from which a replay would go on drawing: "
+       "keep one generator in the model, and seed it in a hook",
+       [&] { return torch::empty({3}).normal_(0, 1, now ? other : own); }},
+  };
+  for (const Row& row : rows) {
+    INFO(row.reason);
+    now = false;
+    w.mutable_grad() = torch::ones({3});
+    const auto tape = fg::Tape::record(row.step, {x}, {w});
+    CHECK_FALSE(fg::verify(tape, state, row.step).has_value());
+    now = true;
+    const auto difference = fg::verify(tape, state, row.step);
+    REQUIRE(difference.has_value());
+    CHECK(difference->message() ==
+          "fulgurite: a replay of the frozen step differs from an eager one in " + row.tensor + ": " + row.reason);
+  }
+  // The number in a tensor, and one generator.
+  const auto advised = [&] {
+    w.mutable_grad().mul_(held);
+    return torch::empty({3}).normal_(0, 1, own).mul(held);
+  };
+  const auto tape = fg::Tape::record(advised, {x, held}, {w});
+  for (const double number : {1.0, 2.0, 3.0}) {
+    held.fill_(number);
+    own.set_current_seed(static_cast<std::uint64_t>(number));
+    CHECK_FALSE(fg::verify(tape, state, advised).has_value());
+  }
+}
+
+TEST_CASE("a listing names the generator of an operator") {
+  const auto x = torch::zeros({3});
+  auto own = at::detail::createCPUGenerator(3);
+  const auto tape = fg::Tape::record([&] { return torch::empty_like(x).normal_(0, 1, own); }, {x});
+  std::ostringstream out, generator;
+  out << tape;
+  generator << "generator at " << static_cast<const void*>(own.unsafeGetGeneratorImpl());
+  CHECK_THAT(out.str(), ContainsSubstring(generator.str()));
 }
 
 TEST_CASE("a random generator that is left elsewhere is a difference") {

@@ -211,4 +211,9 @@ TEST_CASE("what updates write beside parameters has names, and setting it back m
   for (std::size_t i = 0; i < state.size(); ++i) state[i].copy_(before[i]);
   step();
   CHECK(torch::equal(torch::cat({p, q}), once));
+
+  fg::SGD flat({p, q}, {.momentum = 0.9}, fg::Contiguous{});
+  flat.step();
+  flat.for_each_state(
+      [&](const std::string& name, const torch::Tensor&) { CHECK(name == "momentum_buffer of flat memory 0"); });
 }

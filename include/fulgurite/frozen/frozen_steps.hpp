@@ -343,7 +343,7 @@ class FrozenSteps {
     for (const at::Tensor& leaf : detail::other_leaves(loss, model_->state(), entry.inputs)) {
       const bool lasts = std::ranges::any_of(entry.leaves, [&](const at::Tensor& then) { return then.is_same(leaf); });
       if (!lasts) continue;
-      throw FrozenRefusal("a trained tensor of shape " + c10::str(leaf.sizes()) + " that is no parameter of the model",
+      throw FrozenRefusal("a trained tensor of shape " + c10::str(leaf.sizes()) + " that is not a parameter of the model",
                           "a replay would not know where its gradient belongs: register_parameter or register_module it");
     }
     entry.leaves.clear();

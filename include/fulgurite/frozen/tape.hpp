@@ -205,7 +205,7 @@ class Tape {
   template <class Execute>
   void run(Execute execute) const {
     if (detail::Recorder::active() != nullptr) {
-      throw std::logic_error("fulgurite: a tape is replayed within a step that is recorded");
+      throw std::logic_error("fulgurite: a tape is replayed within a recorded step: replay it before or after");
     }
     const c10::NoGradGuard no_grad;
     const c10::impl::ExcludeDispatchKeyGuard below_autograd(

@@ -296,7 +296,7 @@ std::optional<FrozenDifference> verify(const Tape& tape, const FrozenState& name
   before.restore(state);
   const auto where = comparison.first_difference();
   expected.restore(state);
-  if (!where) return FrozenDifference{tensor, "", "no operator does; something else writes it"};
+  if (!where) return FrozenDifference{tensor, "", "all operators give the same values, so something beside them writes it"};
   return FrozenDifference{tensor, where->first, where->second};
 }
 

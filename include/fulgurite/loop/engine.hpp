@@ -572,7 +572,7 @@ class Engine {
     archive("schedule_interval_frequency", saved);
     const char* const end = saved.data() + saved.size();
     const auto read = std::from_chars(saved.data(), end, interval.frequency);
-    if (read.ec != std::errc() || read.ptr != end) archive.refuse("schedule_interval_frequency", "is no number");
+    if (read.ec != std::errc() || read.ptr != end) archive.refuse("schedule_interval_frequency", "is not a number");
     require_sensible(interval);
     policies_.set_scheduler_interval(interval);
   }

@@ -56,6 +56,10 @@ TEST_CASE("an own generator may be moved by operators alone") {
     REQUIRE(trace.moved());
     CHECK(trace.moved()->generator == "the state of the generator (seed 3) that aten::normal_ is given");
     CHECK(trace.moved()->operator_name == "aten::normal_");
+    CHECK(trace.moved()->reason ==
+          "something beside the operators of the step seeds it, sets it or draws from it (set_current_seed or set_state within "
+          "training_step, another thread), which a replay does not repeat: seed it in a hook, and give each model a generator "
+          "of its own");
   }
 }
 

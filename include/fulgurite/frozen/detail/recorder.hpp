@@ -357,13 +357,18 @@ inline void on_operator(const c10::OperatorHandle& op, c10::DispatchKeySet keys,
   recorder->record(op, keys & c10::DispatchKeySet(c10::DispatchKeySet::FULL_AFTER, recorder_key), stack);
 }
 
+/// Throws std::logic_error if the program uses the key for something else.
+inline void require_unused(c10::DispatchKey key) {
+  if (!c10::Dispatcher::singleton().hasBackendFallbackForDispatchKey(key)) return;
+  throw std::logic_error(
+      "fulgurite: a step cannot be frozen in this program, since something else in it uses the dispatch key " +
+      std::string(c10::toString(key)) + " (torchdistX, or a second copy of this library)");
+}
+
 /// Once a program, when the first step is recorded. Operators of threads that record nothing never come by.
 inline void register_recorder() {
   static const torch::Library* const library = [] {
-    if (c10::Dispatcher::singleton().hasBackendFallbackForDispatchKey(recorder_key)) {
-      throw std::logic_error("fulgurite: a step cannot be frozen in this program, since something else in it uses the "
-                             "dispatch key Fake (torchdistX, or a second copy of this library)");
-    }
+    require_unused(recorder_key);
     auto* made = new torch::Library(torch::Library::IMPL, "_", recorder_key, __FILE__, __LINE__);
     made->fallback(torch::CppFunction::makeFromBoxedFunction<&on_operator>());
     return made;  // for good: operators may run until the program's last destructor
@@ -375,7 +380,9 @@ inline void register_recorder() {
 class Listening {
  public:
   explicit Listening(Recorder& recorder) : outer_(Recorder::active()) {
-    if (outer_ != nullptr) throw std::logic_error("fulgurite: a step is recorded within a recorded step");
+    if (outer_ != nullptr) {
+      throw std::logic_error("fulgurite: a step is recorded within a recorded step: record it before or after");
+    }
     register_recorder();
     Recorder::active() = &recorder;
     key_.emplace(recorder_key);
