@@ -19,7 +19,6 @@
 #include <initializer_list>
 #include <stdexcept>
 #include <string>
-#include <system_error>
 #include <type_traits>
 #include <utility>
 #include <vector>
@@ -161,10 +160,6 @@ void save_weights(const Model& model, const std::filesystem::path& path) {
 /// model's weights are then as they were.
 template <class Model>
 IncompatibleKeys load_weights(Model& model, const std::filesystem::path& path, const LoadWeightsOptions& options = {}) {
-  std::error_code unknown;  // where a folder may not be read, the reader says why
-  if (!std::filesystem::exists(path, unknown) && !unknown) {
-    throw std::runtime_error("fulgurite: there is no weights file " + path.string());
-  }
   std::string problem;
   try {
     return detail::load_weights_into(detail::weights_of(model), path.string(), options);
@@ -173,7 +168,7 @@ IncompatibleKeys load_weights(Model& model, const std::filesystem::path& path, c
   } catch (const std::exception& error) {
     problem = error.what();
   }
-  throw std::runtime_error("fulgurite: " + path.string() + " does not hold the weights of this model: " + problem);
+  throw std::runtime_error("fulgurite: cannot load the weights file " + path.string() + ": " + problem);
 }
 
 }  // namespace fulgurite

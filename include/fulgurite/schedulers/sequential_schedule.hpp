@@ -56,10 +56,12 @@ class SequentialSchedule {
   }
 
   /// A sequence under way.
-  class Running : public detail::LastRates {
+  class Running : public detail::RunningParts<Schedules...> {
+    using Base = detail::RunningParts<Schedules...>;
+    using Base::initial_lrs_, Base::parts_, Base::read_last_lrs, Base::steps_;
+
    public:
-    explicit Running(SequentialSchedule schedule)
-        : parts_(schedule.schedules_), schedule_(std::move(schedule)) {
+    explicit Running(SequentialSchedule schedule) : Base(schedule.schedules_), schedule_(std::move(schedule)) {
       detail::require_sensible(schedule_);
     }
 
@@ -108,9 +110,7 @@ class SequentialSchedule {
 
     ScheduleState state() const {
       ScheduleState saved;
-      saved.set("last_epoch", static_cast<double>(steps_));
-      saved.set("base_lrs", initial_lrs_);
-      saved.set("_last_lr", last_lrs_);
+      this->save_progress(saved);
       detail::save_fields(schedule_, saved);
       parts_.save(saved);
       return saved;
@@ -118,32 +118,18 @@ class SequentialSchedule {
     /// Throws std::invalid_argument if the state is another kind's, or was saved with other values of a schedule.
     void load_state(const ScheduleState& saved) {
       detail::require_same_fields(schedule_, saved);
-      load(saved, [&] { parts_.load(saved); });
+      this->load_progress(saved, [&] { parts_.load(saved); });
     }
     /// As load_state, but takes the values of the schedules over as well.
     void take_over(const ScheduleState& saved) {
-      detail::with_fields_of(saved, schedule_, [&](const SequentialSchedule&) { load(saved, [&] { parts_.take_over(saved); }); });
+      const auto load = [&](const SequentialSchedule&) { this->load_progress(saved, [&] { parts_.take_over(saved); }); };
+      detail::with_fields_of(saved, schedule_, load);
     }
 
-    std::int64_t steps() const { return steps_; }
     const SequentialSchedule& schedule() const { return schedule_; }
 
    private:
-    template <class LoadParts>
-    void load(const ScheduleState& saved, LoadParts load_parts) {
-      const auto steps = static_cast<std::int64_t>(saved.number("last_epoch"));
-      const auto& initial_lrs = saved.list("base_lrs", initial_lrs_.size());
-      const auto& last_lrs = saved.list("_last_lr", initial_lrs_.size());
-      load_parts();
-      steps_ = steps;
-      initial_lrs_ = initial_lrs;
-      last_lrs_ = last_lrs;
-    }
-
-    detail::Parts<Schedules...> parts_;
     SequentialSchedule schedule_;
-    std::int64_t steps_ = 0;
-    std::vector<double> initial_lrs_;  // one a group
   };
 
  private:

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <string>
 #include <tuple>
 #include <utility>
@@ -86,6 +87,37 @@ class Parts {
   }
 
   std::tuple<RunningSchedule<Schedules>...> parts_;
+};
+
+/// What a sequence and a chain under way have in common.
+template <class... Schedules>
+class RunningParts : public LastRates {
+ public:
+  std::int64_t steps() const { return steps_; }
+
+ protected:
+  explicit RunningParts(const std::tuple<Schedules...>& schedules) : parts_(schedules) {}
+
+  void save_progress(ScheduleState& saved) const {
+    saved.set("last_epoch", static_cast<double>(steps_));
+    saved.set("base_lrs", initial_lrs_);
+    saved.set("_last_lr", last_lrs_);
+  }
+  /// What save_progress wrote, and `load_parts()`. Nothing if something throws.
+  template <class LoadParts>
+  void load_progress(const ScheduleState& saved, const LoadParts& load_parts) {
+    const auto steps = static_cast<std::int64_t>(saved.number("last_epoch"));
+    const auto& initial_lrs = saved.list("base_lrs", initial_lrs_.size());
+    const auto& last_lrs = saved.list("_last_lr", initial_lrs_.size());
+    load_parts();
+    steps_ = steps;
+    initial_lrs_ = initial_lrs;
+    last_lrs_ = last_lrs;
+  }
+
+  Parts<Schedules...> parts_;
+  std::int64_t steps_ = 0;
+  std::vector<double> initial_lrs_;  // one a group
 };
 
 }  // namespace fulgurite::detail
