@@ -144,12 +144,20 @@ TEST_CASE("saved, loaded and continued equals never stopped") {
   };
   const c10::IValue none = c10::impl::GenericList(c10::AnyType::get()), word = "fast";
   refused_with("old_dirs", none, "\"old_dirs\", \"old_stps\" and \"ro\" are not equally many");
-  refused_with("old_stps", 1, "\"old_dirs\", \"old_stps\" and \"ro\" are not equally many");
+  for (const char* key : {"old_dirs", "old_stps", "ro"}) {
+    refused_with(key, 1, "\"" + std::string(key) + "\" of parameter 0 is not a list");
+  }
   refused_with("d", word, "\"d\" of parameter 0 is not a tensor");
   for (const char* key : {"t", "H_diag", "prev_loss", "n_iter"}) {
     refused_with(key, word, "\"" + std::string(key) + "\" of parameter 0 is not a number");
   }
   refused_with("t", torch::ones({2}), "\"t\" of parameter 0 is not a number");
+  const auto no_lists = torch::pickle_load(file);
+  for (const char* key : {"old_dirs", "old_stps", "ro"}) {
+    no_lists.toGenericDict().at("state").toGenericDict().at(std::int64_t{0}).toGenericDict().insert_or_assign(key, word);
+  }
+  CHECK_THROWS_WITH(loaded.load_state_dict(no_lists),
+                    "fulgurite: LBFGS cannot load this state: \"old_dirs\" of parameter 0 is not a list");
   CHECK(torch::pickle_save(loaded.state_dict()) == torch::pickle_save(lbfgs.state_dict()));
 }
 

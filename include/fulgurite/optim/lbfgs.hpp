@@ -474,9 +474,14 @@ class LBFGS {
       if (!value.isInt() && !value.isDouble()) saved.refuse("\"" + std::string(key) + "\" of parameter 0 is not a number");
       return Number(value.toScalar().toDouble());
     };
+    const auto values_of = [&](const char* key) {
+      const c10::IValue values = saved.entry(entry, key, 0);
+      if (!values.isList() && !values.isTuple()) saved.refuse("\"" + std::string(key) + "\" of parameter 0 is not a list");
+      return detail::elements(values);
+    };
     const auto list = [&](const char* key) {
       std::vector<at::Tensor> tensors;
-      for (const c10::IValue& value : detail::elements(saved.entry(entry, key, 0))) {
+      for (const c10::IValue& value : values_of(key)) {
         auto one = detail::new_dict(c10::StringType::get());
         one.insert(key, value);
         tensors.push_back(saved.tensor(one, key, 0, like));
@@ -491,9 +496,7 @@ class LBFGS {
     state.t = number_from("t", saved.entry(entry, "t", 0));
     state.old_dirs = list("old_dirs");
     state.old_stps = list("old_stps");
-    for (const c10::IValue& value : detail::elements(saved.entry(entry, "ro", 0))) {
-      state.ro.push_back(number_from("ro", value));
-    }
+    for (const c10::IValue& value : values_of("ro")) state.ro.push_back(number_from("ro", value));
     state.H_diag = number_from("H_diag", saved.entry(entry, "H_diag", 0));
     state.prev_flat_grad = saved.tensor(entry, "prev_flat_grad", 0, like);
     state.prev_loss = saved.number(entry, "prev_loss", 0);
