@@ -4,6 +4,7 @@
 #include <catch2/catch_test_macros.hpp>
 
 #include <cstdint>
+#include <optional>
 #include <stdexcept>
 #include <vector>
 
@@ -19,6 +20,21 @@ struct StrictRates : toy::Rates {
     if (!(lr >= 0.0)) throw std::invalid_argument("a rate below 0");
     Rates::set_lr(group, lr);
   }
+};
+
+struct StrictMomentumRates : toy::MomentumRates {
+  void set_lr(std::int64_t group, double lr) {
+    if (!(lr >= 0.0)) throw std::invalid_argument("a rate below 0");
+    Rates::set_lr(group, lr);
+  }
+};
+
+/// Its momentum grows with each step, and its second group's rate falls below 0 at the second.
+struct Heavier {
+  double lr(const fg::RatePoint& point) const {
+    return point.group == 1 && point.step == 2 ? -1.0 : point.base / static_cast<double>(point.step + 1);
+  }
+  std::optional<double> momentum(const fg::RatePoint& point) const { return 0.125 * static_cast<double>(point.step); }
 };
 
 /// Falls by the metric.
@@ -78,4 +94,14 @@ TEST_CASE("a rate that the optimizer refuses leaves all rates, and the schedule'
   CHECK_THROWS_AS(follows.step(0.5), std::invalid_argument);
   CHECK(optimizer.lrs == then);
   CHECK(follows.state() == fed);
+}
+
+TEST_CASE("a rate that the optimizer refuses leaves the momenta, too, as they were") {
+  StrictMomentumRates optimizer{{{{2.0, 1.0}}}};
+  auto heavier = fg::schedule(optimizer, Heavier{});
+  heavier.step();
+  REQUIRE(optimizer.momenta == std::vector<double>{0.125, 0.125});
+  CHECK_THROWS_AS(heavier.step(), std::invalid_argument);  // of the second group, when the first has its momentum
+  CHECK(optimizer.momenta == std::vector<double>{0.125, 0.125});
+  CHECK(optimizer.lrs == std::vector<double>{1.0, 0.5});
 }

@@ -27,6 +27,22 @@ void read_lrs(const Optimizer& optimizer, std::vector<double>& lrs) {
   for (std::size_t at = 0; at < lrs.size(); ++at) lrs[at] = optimizer.lr(static_cast<std::int64_t>(at));
 }
 
+/// The groups' momenta; leaves the list as it is where the optimizer has none.
+template <class Optimizer>
+void read_momenta([[maybe_unused]] const Optimizer& optimizer, [[maybe_unused]] std::vector<double>& momenta) {
+  if constexpr (HasMomentum<Optimizer>) {
+    momenta.resize(static_cast<std::size_t>(optimizer.group_count()));
+    for (std::size_t at = 0; at < momenta.size(); ++at) momenta[at] = optimizer.momentum(static_cast<std::int64_t>(at));
+  }
+}
+
+template <class Optimizer>
+void set_momenta([[maybe_unused]] Optimizer& optimizer, [[maybe_unused]] const std::vector<double>& momenta) {
+  if constexpr (HasMomentum<Optimizer>) {
+    for (std::size_t at = 0; at < momenta.size(); ++at) optimizer.set_momentum(static_cast<std::int64_t>(at), momenta[at]);
+  }
+}
+
 template <class Optimizer>
 void set_lrs(Optimizer& optimizer, const std::vector<double>& lrs) {
   for (std::size_t at = 0; at < lrs.size(); ++at) optimizer.set_lr(static_cast<std::int64_t>(at), lrs[at]);
@@ -43,14 +59,17 @@ class LastRates {
     read_lrs(optimizer, last_lrs_);
   }
 
-  /// Calls `write`, which sets the groups' rates. If the optimizer refuses one of them, all are what they were.
-  template <class Optimizer, class Write>
+  /// Calls `write`, which sets the groups' rates and, if `momenta`, their momenta. If the optimizer refuses one of them, all
+  /// are what they were.
+  template <bool momenta = false, class Optimizer, class Write>
   void write_all_or_none(Optimizer& optimizer, const Write& write) {
     read_lrs(optimizer, lrs_before_);
+    if constexpr (momenta) read_momenta(optimizer, momenta_before_);
     try {
       write();
     } catch (...) {
       set_lrs(optimizer, lrs_before_);
+      if constexpr (momenta) set_momenta(optimizer, momenta_before_);
       throw;
     }
     read_last_lrs(optimizer);
@@ -60,6 +79,7 @@ class LastRates {
 
  private:
   std::vector<double> lrs_before_;  // kept so that a step allocates nothing
+  std::vector<double> momenta_before_;
 };
 
 /// The initial rates of an optimizer's groups, which all of its schedules share: as PyTorch's `initial_lr`, they are
@@ -158,7 +178,7 @@ class RunningPure : public LastRates {
  private:
   template <class Optimizer>
   void move_to(std::int64_t step, Optimizer& optimizer, Arrival arrival) {
-    write_all_or_none(optimizer, [&] {
+    write_all_or_none<MomentumScheduler<Schedule>>(optimizer, [&] {
       for (std::int64_t group = 0; group < optimizer.group_count(); ++group) {
         const auto at = static_cast<std::size_t>(group);
         optimizer.set_lr(group, schedule_.lr({step, base_lrs_[at], optimizer.lr(group), group, arrival}));
