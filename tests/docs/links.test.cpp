@@ -6,6 +6,7 @@
 #include <filesystem>
 #include <regex>
 #include <set>
+#include <stdexcept>
 #include <string>
 #include <vector>
 
@@ -23,6 +24,7 @@ std::vector<fs::path> files_below(const fs::path& folder, const std::string& ext
   for (const auto& entry : fs::recursive_directory_iterator(folder)) {
     if (entry.is_regular_file() && entry.path().extension() == extension) files.push_back(entry.path());
   }
+  if (files.empty()) throw std::runtime_error("no " + extension + " in " + folder.string());
   return files;
 }
 

@@ -17,6 +17,7 @@
 #include <optional>
 #include <regex>
 #include <sstream>
+#include <stdexcept>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -116,14 +117,12 @@ std::string complaint(const Block& block, const fs::path& source_dir) {
 
 std::vector<fs::path> documents(const fs::path& source_dir) {
   std::vector<fs::path> paths;
-  for (const auto* name : {"README.md", "CONTRIBUTING.md"}) {
-    if (fs::exists(source_dir / name)) paths.push_back(source_dir / name);
+  for (const auto* name : {"README.md", "CONTRIBUTING.md"}) paths.push_back(source_dir / name);
+  const auto above = paths.size();
+  for (const auto& entry : fs::recursive_directory_iterator(source_dir / "docs")) {
+    if (entry.path().extension() == ".md") paths.push_back(entry.path());
   }
-  if (fs::exists(source_dir / "docs")) {
-    for (const auto& entry : fs::recursive_directory_iterator(source_dir / "docs")) {
-      if (entry.path().extension() == ".md") paths.push_back(entry.path());
-    }
-  }
+  if (paths.size() == above) throw std::runtime_error("no pages in " + (source_dir / "docs").string());
   return paths;
 }
 
@@ -133,6 +132,8 @@ TEST_CASE("every code block of the documentation is quoted from compiled code") 
   const fs::path source_dir = FULGURITE_SOURCE_DIR;
   for (const auto& path : documents(source_dir)) {
     std::ifstream file(path);
+    INFO(path.string());
+    REQUIRE(file);
     for (const auto& block : code_blocks(read_lines(file))) {
       if (!is_checked(block)) continue;
       const auto wrong = complaint(block, source_dir);
