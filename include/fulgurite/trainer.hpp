@@ -511,6 +511,7 @@ class Trainer {
     const auto train_one = [&](const auto& batch, bool is_last) FULGURITE_INLINE {
       bool asked = false;
       const auto result = steps.train(batch, is_last, asked);
+      asked |= engine_.has_errands();  // those of a validation that a hook made, too
       if constexpr (validates<Validation>) {
         validated = !result.ends_epoch && due.due_after(progress().batch, progress().batches);
         if (validated) validate_in_fit(steps, validation);

@@ -4,6 +4,7 @@
 
 #include <catch2/catch_test_macros.hpp>
 
+#include <functional>
 #include <stdexcept>
 #include <string>
 
@@ -31,6 +32,15 @@ struct AtEpochsEnd : toy::Model {
 
   void on_train_epoch_start(auto&) { was_saved = file.saved(); }
   void on_train_epoch_end(auto& step) { toy::save(step, file); }
+};
+
+/// Validates by itself after its second batch, and saves in that validation.
+struct WithinHook : InValidation {
+  std::function<void()> validate;
+
+  void on_train_batch_end(const auto&, double batch, auto&) {
+    if (batch == 2.0) validate();
+  }
 };
 
 /// Each hook asks, and notes what is saved when it comes.
@@ -84,6 +94,16 @@ TEST_CASE("what is asked for in a validation is saved after it, before the next 
   InValidation model;
   fg::Trainer trainer{model, fg::ValidateEvery{.interval = fg::Batches{2}}, fg::MaxEpochs{1}};
   trainer.fit(counting(4), counting(1));
+  REQUIRE(model.file.saved());
+  CHECK(model.file.progress.batches == 2);
+  CHECK(model.file.weights.at(0).value == -3.0);
+}
+
+TEST_CASE("what is asked for in a validation that a hook of a fit makes is saved after the batch, before the next one") {
+  WithinHook model;
+  fg::Trainer trainer{model, fg::MaxEpochs{1}};
+  model.validate = [&] { trainer.validate(counting(1)); };
+  trainer.fit(counting(4));
   REQUIRE(model.file.saved());
   CHECK(model.file.progress.batches == 2);
   CHECK(model.file.weights.at(0).value == -3.0);

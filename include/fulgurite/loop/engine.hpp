@@ -354,6 +354,7 @@ class Engine {
   /// Has `act(*this)` called as soon as the training rests: when the batch is over with all of its hooks and its
   /// validation, if one is due; after an epoch's last batch when the epoch is over.
   void when_at_rest(std::function<void(Engine&)> act) { errands_.push_back(std::move(act)); }
+  bool has_errands() const { return !errands_.empty(); }
   // Both out of line, so that the step stays as it is.
   __attribute__((noinline, cold)) void forget_errands() { errands_.clear(); }
   __attribute__((noinline, cold)) void rest() {
