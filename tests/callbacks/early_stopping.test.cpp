@@ -293,3 +293,26 @@ TEST_CASE("values without sense are refused, and it is printed as it is written"
   CHECK(out.str() ==
         "EarlyStopping<\"val_loss\">{.mode = min, .patience = 5, .min_delta = 0, .wait_count = 0} diverged");
 }
+
+namespace {
+struct BothLog : toy::Model {
+  auto training_step(double batch, auto& step) {
+    step.log("loss", batch, fg::on_epoch);
+    return toy::Loss{&weight, batch};
+  }
+  void validation_step(double, auto& step) { step.log("loss", 7.0); }
+};
+}  // namespace
+
+TEST_CASE("it takes a value of a validation, also if training logged the name as often when it last took one") {
+  BothLog model;
+  using Stopping = fg::EarlyStopping<"loss">;
+  fg::Trainer trainer{model, Stopping{}};
+  auto loop = trainer.loop();
+  loop.step(1.0, fg::last);
+  CHECK(trainer.callback<Stopping>().last_score == 1.0);
+  loop.step(2.0);
+  loop.validate(counting(1));
+  loop.end_epoch();
+  CHECK(trainer.callback<Stopping>().last_score == 7.0);
+}

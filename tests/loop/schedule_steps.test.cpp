@@ -207,3 +207,24 @@ TEST_CASE("schedules that were suspended stand still") {
   CHECK(model.rates == std::vector<double>{1.0, 0.5, 0.5, 0.5, 0.5, 0.5});
   CHECK(trainer.optimizer().rate == 0.5);
 }
+
+namespace {
+/// Logs its loss under one name in training and validation.
+struct OneName : toy::Model {
+  auto training_step(double batch, auto& step) {
+    step.log("loss", 1.0);
+    return toy::Loss{&weight, batch};
+  }
+  void validation_step(double, auto& step) { step.log("loss", 5.0); }
+  auto configure_optimizers() {
+    return fg::optimizer(toy::Sgd{&weight}).with(fg::Plateau<"loss">{.factor = 0.5, .patience = 0}, fg::EveryStep{});
+  }
+};
+}  // namespace
+
+TEST_CASE("a value that validation logs is new, also if training logged the name as often when the schedule was last fed") {
+  OneName model;
+  fg::Trainer trainer{model, fg::MaxEpochs{1}};
+  trainer.fit(two, one);  // fed after the first batch, and after the validation
+  CHECK(trainer.optimizer().lr(0) == 0.5);
+}

@@ -57,7 +57,7 @@ struct EarlyStopping {
   std::optional<double> best_score = std::nullopt;  ///< best value so far
   std::optional<std::int64_t> stopped_epoch = std::nullopt;  ///< epoch in which it asked to stop
   StopReason reason = StopReason::none;                      ///< why it did
-  std::int64_t seen = 0;  ///< how often the metric had been logged at the last value
+  std::int64_t seen_call = 0;  ///< the call of step.log that gave the last value
   enum class Looks { at_epoch_end, at_validation_end, never } looks = Looks::at_epoch_end;
 
   static constexpr std::string_view monitor() { return Metric.view(); }
@@ -84,12 +84,15 @@ struct EarlyStopping {
   void on_save_checkpoint(auto& checkpoint) {
     keep(checkpoint);
     checkpoint("last_score", last_score);
+    checkpoint("seen_call", seen_call);
   }
   /// It asks to stop again if the last value is reason to by its options here: with more patience the training goes on.
   void on_load_checkpoint(auto& checkpoint) {
     keep(checkpoint);
     last_score.reset();
-    if (checkpoint.has("last_score")) checkpoint("last_score", last_score);  // older files lack it
+    seen_call = 0;
+    if (checkpoint.has("last_score")) checkpoint("last_score", last_score);  // older files lack these
+    if (checkpoint.has("seen_call")) checkpoint("seen_call", seen_call);
     if (verdict() != StopReason::none) checkpoint.stop();
   }
 
@@ -122,7 +125,6 @@ struct EarlyStopping {
     checkpoint("best_score", best_score);
     checkpoint("stopped_epoch", stopped_epoch);
     checkpoint("reason", reason);
-    checkpoint("seen", seen);
   }
 
   /// Why the last value is reason to stop.
@@ -152,8 +154,8 @@ struct EarlyStopping {
       if (strict) throw std::invalid_argument(step.metrics().missing("EarlyStopping", monitor()));
       return;
     }
-    if (seen == metric->count) return;
-    seen = metric->count;
+    if (seen_call == metric->call) return;
+    seen_call = metric->call;
     if (judge(*step.metrics().value(monitor()))) {
       stopped_epoch = step.epoch();
       step.stop();

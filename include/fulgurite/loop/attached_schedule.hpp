@@ -77,8 +77,8 @@ class AttachedSchedule {
   {
     const std::optional<double> value = metric(metrics, after_step);
     if (!value) return std::nullopt;
-    const std::int64_t count = metrics.find(schedule().monitor())->count;
-    return std::exchange(metric_count_, count) == count ? std::nullopt : value;
+    const std::int64_t call = metrics.find(schedule().monitor())->call;  // of either stage that logs the name
+    return std::exchange(metric_call_, call) == call ? std::nullopt : value;
   }
 
   /// Its own interval, or the trainer's.
@@ -104,11 +104,11 @@ class AttachedSchedule {
   double last_lr(std::int64_t group = 0) const { return running_.last_lr(group); }  ///< after its last step
   const Schedule& schedule() const { return running_.schedule(); }
 
-  /// What a checkpoint keeps of it. `metric_count` belongs to the metrics: leave it out where those are not restored.
+  /// What a checkpoint keeps of it. `metric_call` belongs to the metrics: leave it out where those are not restored.
   ScheduleState state() const {
     ScheduleState saved = running_.state();
     detail::save_fields(interval_, saved);
-    if constexpr (follows_metric) saved.set("metric_count", static_cast<double>(metric_count_));
+    if constexpr (follows_metric) saved.set("metric_call", static_cast<double>(metric_call_));
     return saved;
   }
   /// Throws std::invalid_argument if the state is another kind's, of another number of groups or of a schedule with other
@@ -117,7 +117,7 @@ class AttachedSchedule {
     require_same_kind_of_interval(saved);
     detail::require_same_fields(interval_, saved);
     running_.load_state(saved);
-    load_metric_count(saved);
+    load_metric_call(saved);
   }
   /// As load_state, but the schedule gets the values that it was saved with, and the frequency of an interval of its own.
   void take_over(const ScheduleState& saved) {
@@ -129,7 +129,7 @@ class AttachedSchedule {
         running_.load_state(saved);
       }
     });
-    load_metric_count(saved);
+    load_metric_call(saved);
   }
 
  private:
@@ -145,9 +145,9 @@ class AttachedSchedule {
     }
   }
 
-  void load_metric_count(const ScheduleState& saved) {
+  void load_metric_call(const ScheduleState& saved) {
     if constexpr (follows_metric) {
-      metric_count_ = saved.has("metric_count") ? static_cast<std::int64_t>(saved.number("metric_count")) : 0;
+      metric_call_ = saved.has("metric_call") ? static_cast<std::int64_t>(saved.number("metric_call")) : 0;
     }
   }
 
@@ -158,7 +158,7 @@ class AttachedSchedule {
 
   RunningSchedule<Schedule> running_;
   [[no_unique_address]] Interval interval_;
-  std::int64_t metric_count_ = 0;  // of the metric's values, when one was last taken
+  std::int64_t metric_call_ = 0;  // of step.log, which gave the value that was last taken
 };
 
 }  // namespace fulgurite
