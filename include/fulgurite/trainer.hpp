@@ -95,7 +95,7 @@ class Loop {
       [[maybe_unused]] auto gradients = engine_->backend().training_guard();
       if (!engine_->own_epoch_open()) [[unlikely]] enter_epoch();
       bool asked = false;
-      auto result = or_forget([&]() FULGURITE_INLINE { return train(batch, false, asked); });
+      auto result = or_drop([&]() FULGURITE_INLINE { return train(batch, false, asked); });
       if (asked) [[unlikely]] engine_->rest();
       return result;
     }
@@ -108,7 +108,7 @@ class Loop {
       [[maybe_unused]] auto gradients = engine_->backend().training_guard();
       if (!engine_->own_epoch_open()) [[unlikely]] enter_epoch();
       bool asked = false;  // end_epoch rests
-      auto result = or_forget([&]() FULGURITE_INLINE { return train(batch, true, asked); });
+      auto result = or_drop([&]() FULGURITE_INLINE { return train(batch, true, asked); });
       end_epoch();
       return result;
     }
@@ -118,7 +118,7 @@ class Loop {
   /// has come.
   void end_epoch() {
     if (engine_->fits()) refuse_in_fit("end_epoch");
-    or_forget([&] { end_epoch(true); });
+    or_drop([&] { end_epoch(true); });
     engine_->rest();
   }
 
@@ -155,7 +155,7 @@ class Loop {
       }
       engine_->mention_modes();
     }
-    engine_->begin_own_epoch();
+    or_forget([&] { engine_->begin_own_epoch(); });
   }
 
   [[noreturn]] static void refuse_in_fit(const char* call) {
@@ -191,6 +191,17 @@ class Loop {
       return act();
     } catch (...) {
       engine_->forget_errands();
+      throw;
+    }
+  }
+  /// The same, and a window on which a step has begun is dropped: the next batch begins another.
+  template <class F>
+  FULGURITE_INLINE auto or_drop(const F& act) {
+    try {
+      return act();
+    } catch (...) {
+      engine_->forget_errands();
+      engine_->drop_stepped_windows();
       throw;
     }
   }

@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <optional>
 #include <stdexcept>
+#include <utility>
 #include <vector>
 
 #include "support/toy.hpp"
@@ -101,4 +102,79 @@ TEST_CASE("a window that a stop cut short is dropped: the next fit begins its ow
   trainer.set_limit(fg::MaxEpochs{2});
   trainer.fit(toy::Range{10.0, 20.0, 30.0, 40.0});
   CHECK(model.weight.value == -25.0);
+}
+
+namespace {
+
+/// Fails once before its second step, or in its first backward pass.
+struct FailingStep : toy::Model {
+  int steps = 0;
+  int fails_at = 2;
+
+  void on_before_optimizer_step(auto&, auto&) {
+    if (++steps == fails_at) throw std::runtime_error("once");
+  }
+};
+struct FailingWeighted : toy::Model {
+  bool fails = true;
+
+  auto training_step(double batch, auto&) { return fg::weighted(toy::Loss{&weight, batch}, 4.0); }
+  void on_before_backward(const auto&, auto&) {
+    if (std::exchange(fails, false)) throw std::runtime_error("once");
+  }
+};
+
+/// Two hosts: the first asks for a file when an epoch starts, the second fails there.
+struct Asking {
+  using slot = fg::slots::Callback;
+  toy::Checkpoint* file;
+
+  void on_train_epoch_start(auto& step) { toy::save(step, *file); }
+};
+struct FailingStart : toy::Model {
+  bool fails = true;
+
+  void on_train_epoch_start(auto&) {
+    if (std::exchange(fails, false)) throw std::runtime_error("once");
+  }
+};
+
+}  // namespace
+
+TEST_CASE("in a loop of the program's own, a window whose step failed is dropped: the next batch begins another") {
+  FailingStep model;
+  fg::Trainer trainer{model, fg::Accumulate<2>{}};
+  auto loop = trainer.loop();
+  for (const double batch : {1.0, 3.0, 5.0}) loop.step(batch);
+  CHECK_THROWS_AS(loop.step(7.0), std::runtime_error);
+  loop.step(10.0);
+  loop.step(30.0);
+  CHECK(model.weight.value == -2.0 - 20.0);
+  loop.step(100.0);
+  model.fails_at = 4;
+  CHECK_THROWS_AS(loop.end_epoch(), std::runtime_error);  // one that the epoch's end closes
+  loop.step(1.0);
+  loop.end_epoch();
+  CHECK(model.weight.value == -2.0 - 20.0 - 1.0);
+}
+
+TEST_CASE("a weighted loss whose backward pass failed has no weight in its window") {
+  FailingWeighted model;
+  fg::Trainer trainer{model, fg::Accumulate<2>{}};
+  auto loop = trainer.loop();
+  CHECK_THROWS_AS(loop.step(100.0), std::runtime_error);
+  loop.step(8.0);
+  loop.step(16.0);
+  CHECK(model.weight.value == -3.0);
+}
+
+TEST_CASE("what a hook asked for at the start of an epoch that failed there is not done later") {
+  FailingStart model;
+  toy::Checkpoint file;
+  fg::Trainer trainer{model, Asking{.file = &file}};
+  auto loop = trainer.loop();
+  CHECK_THROWS_AS(loop.step(1.0), std::runtime_error);
+  loop.step(1.0);
+  loop.end_epoch();
+  CHECK_FALSE(file.saved());
 }

@@ -62,8 +62,8 @@ class Closure {
   FULGURITE_INLINE void accept(WeightedLoss<Loss> returned, bool again) {
     require_weight(returned.weight);
     if (!usable(returned.sum, again)) return;
-    if (!again) window().add_weight(returned.weight);
     differentiate(std::move(returned.sum), 1.0);
+    if (!again) window().add_weight(returned.weight);  // now that its gradient is there
   }
 
   FULGURITE_INLINE void accept(Loss loss, bool again) {

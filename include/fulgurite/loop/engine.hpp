@@ -361,6 +361,16 @@ class Engine {
     for (const auto& errand : std::exchange(errands_, {})) errand(*this);
   }
 
+  /// Drops windows on which a step has begun, and failed.
+  __attribute__((noinline, cold)) void drop_stepped_windows() {
+    if constexpr (accumulates) {
+      for_each_optimizer([&](auto index) {
+        Window& window = running(index).window();
+        if (window.is_stepped_on(policies_.accumulation(), progress_.epoch)) window.close();
+      });
+    }
+  }
+
   /// All that another run needs to go on from here; parameters, buffers, gradients and random streams are the world's.
   template <class Archive>
   void state(Archive& archive) {

@@ -71,6 +71,12 @@ class Window {
     return last_of_epoch || batches_ >= policy.window(epoch);
   }
 
+  /// Between two batches: a step on it has begun, and did not come to its end.
+  template <class Policy>
+  constexpr bool is_stepped_on(const Policy& policy, std::int64_t epoch) const {
+    return batches_ >= policy.window(epoch) || odd_.corrected;
+  }
+
   /// By what the gradient of a plain loss is divided.
   FULGURITE_INLINE constexpr double divisor() const { return divisor_; }
 
