@@ -45,6 +45,12 @@ TEST_CASE("three phases, along straight lines") {
   }
 }
 
+TEST_CASE("after the last step of the training, straight lines stay at their end") {
+  const fg::OneCycle schedule{.max_lr = 1.0, .total_steps = 10, .anneal = fg::Anneal::linear};
+  CHECK(schedule.lr({10, 0.0, 0.0}) == schedule.lr({9, 0.0, 0.0}));  // -1/7 in PyTorch
+  CHECK(schedule.momentum({10, 0.0, 0.0}) == schedule.momentum({9, 0.0, 0.0}));
+}
+
 TEST_CASE("the whole cycle may rise or fall, and a phase may be over at its last step") {
   // OneCycleLR(optimizer, 1.0, 5, pct_start=1.0), then 0.0
   toy::check_same(toy::rates(fg::OneCycle{.max_lr = 1.0, .total_steps = 5, .rising = 1.0}, 4),

@@ -2,6 +2,7 @@
 // Schedule: one rise, one fall, over the whole training.
 #pragma once
 
+#include <algorithm>
 #include <cmath>
 #include <cstdint>
 #include <numbers>
@@ -120,7 +121,8 @@ struct OneCycle {
   static double part(double position, double from, double to) { return to == from ? 1.0 : (position - from) / (to - from); }
 
   double between(double from, double to, double fraction) const {
-    if (anneal == Anneal::linear) return (to - from) * fraction + from;
+    // (The step after the last one of the training is beyond the end, and on the line the rate would be negative there.)
+    if (anneal == Anneal::linear) return (to - from) * std::min(fraction, 1.0) + from;
     return to + (from - to) / 2.0 * (std::cos(std::numbers::pi * fraction) + 1.0);
   }
 };
