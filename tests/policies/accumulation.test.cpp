@@ -41,4 +41,16 @@ TEST_CASE("a schedule of windows is printed as it is written") {
   std::ostringstream out;
   out << fg::AccumulateSchedule{.stages = {{1, 8}, {4, 2}}};
   CHECK(out.str() == "AccumulateSchedule{.stages = {{1, 8}, {4, 2}}, .partial = own_mean}");
+  out.str("");
+  out << fg::AccumulateSchedule{.stages = {{0, 3}}, .partial = fg::PartialWindow::full_divisor};
+  CHECK(out.str() == "AccumulateSchedule{.stages = {{0, 3}}, .partial = full_divisor}");
+}
+
+TEST_CASE("without accumulation each batch is a window, and a stage says what it leaves out") {
+  CHECK(fg::NoAccumulation::window(7) == 1);
+  CHECK(fg::NoAccumulation{} == fg::NoAccumulation{});
+  const fg::AccumulateSchedule unsaid{.stages = {{}}};
+  CHECK(unsaid.window(0) == 1);
+  CHECK(unsaid.stages[0].from_epoch == 0);
+  CHECK(unsaid.stages[0].batches == 1);
 }

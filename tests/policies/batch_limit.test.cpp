@@ -25,7 +25,28 @@ TEST_CASE("a limit takes batches or a fraction") {
                        Message("fulgurite: LimitBatches takes 0.1 of the training range, which is less than one of its 7 "
                                "batches: take more"));
   CHECK(fg::BatchLimit{fg::Fraction{0.5}}.of(0, "validation") == 0);  // that it is empty is said elsewhere
+  CHECK(fg::BatchLimit{fg::Fraction{0.0}}.of(7, "training") == 0);
+  CHECK(fg::BatchLimit{fg::Fraction{}}.of(std::nullopt, "training") == std::nullopt);
+}
+
+TEST_CASE("a limit makes sense if it is no negative number of batches, or a part from nothing to all") {
+  CHECK(fg::BatchLimit{}.makes_sense());
+  CHECK(fg::BatchLimit{fg::Batches{}}.makes_sense());
+  CHECK_FALSE(fg::BatchLimit{fg::Batches{-1}}.makes_sense());
+  CHECK(fg::BatchLimit{fg::Fraction{0.0}}.makes_sense());
+  CHECK(fg::BatchLimit{fg::Fraction{1.0}}.makes_sense());
+  CHECK_FALSE(fg::BatchLimit{fg::Fraction{-0.5}}.makes_sense());
   CHECK_FALSE(fg::BatchLimit{fg::Fraction{1.5}}.makes_sense());
+}
+
+TEST_CASE("a limit that takes none says so, and unsaid it takes all of a range and no batch") {
+  CHECK(fg::BatchLimit{fg::Batches{0}}.takes_none());
+  CHECK(fg::BatchLimit{fg::Fraction{0.0}}.takes_none());
+  CHECK_FALSE(fg::BatchLimit{}.takes_none());
+  CHECK_FALSE(fg::BatchLimit{fg::Batches{1}}.takes_none());
+  CHECK_FALSE(fg::BatchLimit{fg::Fraction{1.0}}.takes_none());
+  CHECK(fg::Batches{}.count == 0);
+  CHECK(fg::Fraction{}.of_range == 1.0);
 }
 
 TEST_CASE("a limit is printed as it is written") {

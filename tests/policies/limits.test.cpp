@@ -38,6 +38,23 @@ TEST_CASE("limits without sense say so") {
   CHECK(fg::LimitBatches{.train = fg::Fraction{1.0}, .validation = fg::Batches{0}}.problem() == nullptr);
   CHECK(fg::MinEpochs{0}.problem() == nullptr);
   CHECK(fg::FastDevRun{}.problem() == nullptr);
+  CHECK(fg::MaxEpochs{0}.problem() == nullptr);
+  CHECK(fg::MinSteps{0}.problem() == nullptr);
+  CHECK(fg::LogEvery{1}.problem() == nullptr);
+}
+
+TEST_CASE("what limits are unless told otherwise") {
+  CHECK(fg::MaxEpochs{}.count == 1000);
+  CHECK(fg::MaxSteps{}.count == 0);
+  CHECK(fg::MinEpochs{}.count == 0);
+  CHECK(fg::MinSteps{}.count == 0);
+  CHECK(fg::FastDevRun{}.batches == 1);
+  CHECK(fg::LogEvery{}.steps == 50);
+  const fg::Limits none;
+  CHECK(none.min_epochs == 0);
+  CHECK(none.min_steps == 0);
+  CHECK(none.sanity_batches == 0);
+  CHECK_FALSE(none.is_rehearsal);
 }
 
 TEST_CASE("a rehearsal overrides every limit before it") {
@@ -63,14 +80,26 @@ TEST_CASE("the limits that a loop of the program's own does not look at are name
   limits.set(fg::MaxEpochs{1});
   limits.set(fg::ValidateEvery{.epochs = 2});
   CHECK(limits.idle_in_own_loop() == "fg::MaxEpochs, the training part of fg::LimitBatches and fg::ValidateEvery do");
+  limits.set(fg::MaxSteps{1});
+  limits.set(fg::MaxTime{std::chrono::hours{1}});
+  limits.set(fg::MinEpochs{1});
+  limits.set(fg::MinSteps{1});
+  limits.set(fg::ValidateAcrossEpochs{2});
+  limits.set(fg::SanityCheck{1});
+  CHECK(limits.idle_in_own_loop() ==
+        "fg::MaxEpochs, fg::MaxSteps, fg::MaxTime, fg::MinEpochs, fg::MinSteps, the training part of fg::LimitBatches, "
+        "fg::ValidateAcrossEpochs and fg::SanityCheck do");
+  limits.set(fg::FastDevRun{});
+  CHECK(limits.idle_in_own_loop() == "fg::FastDevRun does");
 }
 
 TEST_CASE("limits are printed as they are written") {
   std::ostringstream out;
   out << fg::MaxTime{std::chrono::seconds(2)} << ' ';
+  out << fg::MaxEpochs{3} << ' ' << fg::MaxSteps{4} << ' ' << fg::LogEvery{5} << ' ';
   out << fg::MinEpochs{2} << ' ' << fg::MinSteps{10} << ' ' << fg::FastDevRun{3} << ' '
       << fg::LimitBatches{.train = fg::Batches{3}};
   CHECK(out.str() ==
-        "MaxTime{.duration = 2 s} MinEpochs{.count = 2} MinSteps{.count = 10} FastDevRun{.batches = 3} "
+        "MaxTime{.duration = 2 s} MaxEpochs{.count = 3} MaxSteps{.count = 4} LogEvery{.steps = 5} MinEpochs{.count = 2} MinSteps{.count = 10} FastDevRun{.batches = 3} "
         "LimitBatches{.train = Batches{3}, .validation = all}");
 }

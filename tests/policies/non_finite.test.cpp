@@ -8,6 +8,7 @@
 
 #include <cmath>
 #include <limits>
+#include <sstream>
 #include <vector>
 
 #include "support/toy.hpp"
@@ -180,4 +181,13 @@ TEST_CASE("a loss that is not finite drops the window that it came in") {
   CHECK(model.weight.value == 0.0);
   loop.step(3.0);
   CHECK(model.weight.value == -2.5);
+}
+
+TEST_CASE("non-finite policies are equal to themselves and printed by their names") {
+  CHECK(fg::StopOnNonFinite{} == fg::StopOnNonFinite{});
+  CHECK(fg::SkipNonFinite{} == fg::SkipNonFinite{});
+  CHECK(fg::IgnoreNonFinite{} == fg::IgnoreNonFinite{});
+  std::ostringstream out;
+  out << fg::StopOnNonFinite{} << ' ' << fg::SkipNonFinite{} << ' ' << fg::IgnoreNonFinite{};
+  CHECK(out.str() == "StopOnNonFinite SkipNonFinite IgnoreNonFinite");
 }

@@ -112,3 +112,14 @@ TEST_CASE("they are printed as they are written") {
         "ValidateEvery{.interval = Fraction{0.25}, .epochs = 2} ValidateAcrossEpochs{.batches = 10} "
         "SanityCheck{.batches = 2}");
 }
+
+TEST_CASE("counting on may be by single batches; an epoch that is told nothing has one validation, at its end") {
+  const fg::ValidationTimes each(fg::ValidateAcrossEpochs{});
+  CHECK(each.across_epochs());
+  CHECK(due(each.in(0, 2), 2) == std::vector<std::int64_t>{1, 2});
+  CHECK_FALSE(fg::ValidationTimes().across_epochs());
+  CHECK(fg::EpochValidation{}.due_at_end());
+  CHECK_FALSE(fg::EpochValidation{.wanted = false}.due_at_end());
+  CHECK_FALSE(fg::EpochValidation{.wanted = false, .every = 1}.due_after(1, 1));
+  CHECK_FALSE(fg::EpochValidation{}.across_epochs);
+}
