@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Everything a user needs; fg::Frozen and fg::Tape have an umbrella of their own, <fulgurite/frozen.hpp>, since only who uses
-// them should pay the time to compile them.
+// Everything a user needs; fg::Frozen and fg::Tape have an umbrella of their own, <fulgurite/frozen.hpp>, since only who
+// uses them should pay the time to compile them.
 #pragma once
 
 #include <torch/torch.h>

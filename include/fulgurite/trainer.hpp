@@ -143,8 +143,8 @@ class Loop {
   friend class Trainer;
   using Model = std::remove_reference_t<decltype(std::declval<Engine&>().model())>;
 
-  /// An epoch of the program's own loop begins, or one that was loaded goes on in it. What holds for all of them is looked at
-  /// before the first that begins.
+  /// An epoch of the program's own loop begins, or one that was loaded goes on in it. What holds for all of them is looked
+  /// at before the first that begins.
   __attribute__((noinline, cold)) void enter_epoch() {
     if (engine_->fits()) refuse_in_fit("step");
     if (!engine_->epoch_open() && engine_->begins_own_loop()) {
@@ -159,7 +159,8 @@ class Loop {
   }
 
   [[noreturn]] static void refuse_in_fit(const char* call) {
-    throw std::logic_error(std::string("fulgurite: loop.") + call + " was called in a hook of a fit of the same trainer, which "
+    throw std::logic_error(std::string("fulgurite: loop.") + call +
+                           " was called in a hook of a fit of the same trainer, which "
                            "still runs: call it when that one has returned. A program that trains batch by batch calls "
                            "loop.step instead of fit");
   }
@@ -290,9 +291,10 @@ class Trainer {
     static_assert(!std::same_as<std::remove_cvref_t<Holder>, Model> || std::is_lvalue_reference_v<Holder>,
                   "fg::Trainer was given a temporary model, which would be gone before it is trained: give the model a "
                   "name. See docs/errors/temporary-model.md");
-    static_assert((welcome<Values> && ...),
-                  "fg::Trainer was given a value for a policy that is not among its template arguments: add the policy's "
-                  "type to fg::Trainer<Model, ...>, or let the arguments deduce it. See docs/errors/value-without-policy.md");
+    static_assert(
+        (welcome<Values> && ...),
+        "fg::Trainer was given a value for a policy that is not among its template arguments: add the policy's "
+        "type to fg::Trainer<Model, ...>, or let the arguments deduce it. See docs/errors/value-without-policy.md");
     if constexpr (detail::policies_work<GivenPolicies...>()) {  // else two policies for one slot have said so
       static_assert((given_once<Values, Values...> && ...),
                     "fg::Trainer was given two values of one type: keep one of them. "
@@ -356,7 +358,8 @@ class Trainer {
     return engine_.loss_scale();
   }
 
-  /// The tapes of `fg::Frozen`: how many there are, for how many kinds of batches (`kinds()`), and why a step could not be frozen
+  /// The tapes of `fg::Frozen`: how many there are, for how many kinds of batches (`kinds()`), and why a step could not be
+  /// frozen
   /// (`refusal()`). Of several optimizers,
   /// `trainer.frozen(fg::optimizer_index<1>)`.
   template <std::size_t I = 0, class E = Engine>
@@ -437,9 +440,10 @@ class Trainer {
   template <class Train, class Validation>
   void run_fit(Train& train, Validation& validation) {
     if (engine_.fits()) {
-      throw std::logic_error("fulgurite: fit was called in a hook of a fit of the same trainer, which still runs: call it when "
-                             "that one has returned. To train longer from within a hook, raise the limit, "
-                             "trainer.set_limit(fg::MaxEpochs{...})");
+      throw std::logic_error(
+          "fulgurite: fit was called in a hook of a fit of the same trainer, which still runs: call it when "
+          "that one has returned. To train longer from within a hook, raise the limit, "
+          "trainer.set_limit(fg::MaxEpochs{...})");
     }
     if (engine_.epoch_open() && !engine_.epoch_resumed()) {
       throw std::logic_error("fulgurite: fit was called in the middle of an epoch of the program's own loop: end it first, "
@@ -478,14 +482,17 @@ class Trainer {
 
   /// Why a fit has nothing to train, and what would give it something.
   std::string nothing_to_train() const {
-    const auto limit = [](const char* name, std::int64_t count) { return std::string(name) + "{" + std::to_string(count) + "}"; };
+    const auto limit = [](const char* name, std::int64_t count) {
+      return std::string(name) + "{" + std::to_string(count) + "}";
+    };
     std::string why = "fulgurite: fit trains nothing, since ";
     const auto epochs = limits_.epochs();
     if (limits_.is_rehearsal && progress().epoch >= 1) {
       return why + "an epoch has ended, and fg::FastDevRun takes the first alone: make a new trainer to rehearse again";
     }
     if (epochs && progress().epoch >= *epochs) {
-      return why + limit("fg::MaxEpochs", *epochs) + " has been reached: to train longer, trainer.set_limit(fg::MaxEpochs{...})";
+      return why + limit("fg::MaxEpochs", *epochs) +
+             " has been reached: to train longer, trainer.set_limit(fg::MaxEpochs{...})";
     }
     if (limits_.max_steps && progress().global_step >= *limits_.max_steps) {
       return why + limit("fg::MaxSteps", *limits_.max_steps) +
@@ -541,7 +548,8 @@ class Trainer {
     if (completed && !trained && data::for_each_batch(train, limit.value_or(data::no_limit), train_one, visited) == 0) {
       abandon.unless_resumed = true;
       if (resumed) require_same_size(progress().batch);
-      throw std::invalid_argument("fulgurite: the training range gave no batch in epoch " + std::to_string(progress().epoch) +
+      throw std::invalid_argument("fulgurite: the training range gave no batch in epoch " +
+                                  std::to_string(progress().epoch) +
                                   ": give fit a range that holds at least one, and that can be walked once an epoch (a "
                                   "single-pass range is spent after the first: use fg::MaxEpochs{1})");
     }
@@ -562,7 +570,8 @@ class Trainer {
   void mention_schedule_lengths(Train& train) {
     if constexpr (data::SizedBatches<Train>) {
       if (engine_.epoch_open() || limits_.is_rehearsal) return;  // the rest of an epoch, or a fit that is not the training
-      detail::FitPlan plan{.first_epoch = progress().epoch, .end_epoch = limits_.max_epochs, .batches = train_limit(train).value_or(0)};
+      detail::FitPlan plan{
+          .first_epoch = progress().epoch, .end_epoch = limits_.max_epochs, .batches = train_limit(train).value_or(0)};
       if (limits_.max_steps) plan.steps = *limits_.max_steps - progress().global_step;
       detail::mention_schedule_lengths(engine_, plan);
     }
@@ -574,8 +583,8 @@ class Trainer {
     engine_.note_validation();
   }
 
-  /// The number of batches in the epoch that begins or goes on, if it is known. Its order is drawn here; one that was drawn before
-  /// the checkpoint has left its trace in the random streams already.
+  /// The number of batches in the epoch that begins or goes on, if it is known. Its order is drawn here; one that was drawn
+  /// before the checkpoint has left its trace in the random streams already.
   template <class Train>
   std::optional<std::int64_t> size_of_epoch(Train& train) {
     if (engine_.epoch_open()) {
@@ -592,19 +601,21 @@ class Trainer {
     const auto& before = engine_.epoch_size();
     if (size && (before ? *before == *size : progress().batch < *size)) return;
     if (!size && (!before || *before == progress().batch)) return;
-    throw std::invalid_argument("fulgurite: the checkpoint was saved after batch " + std::to_string(progress().batch) + " of " +
-                                (before ? std::to_string(*before) : "an unknown number") + ", and the training range has " +
-                                (size ? std::to_string(*size) : "an unknown number") +
+    throw std::invalid_argument("fulgurite: the checkpoint was saved after batch " + std::to_string(progress().batch) +
+                                " of " + (before ? std::to_string(*before) : "an unknown number") +
+                                ", and the training range has " + (size ? std::to_string(*size) : "an unknown number") +
                                 ": give fit the range and the limits with which the checkpoint was saved");
   }
 
-  /// A validation of a few batches before anything is trained, which leaves no metrics, and of which loggers are told nothing.
+  /// A validation of a few batches before anything is trained, which leaves no metrics, and of which loggers are told
+  /// nothing.
   template <class Validation>
   void check_sanity(Validation& validation) {
     if (limits_.sanity_batches == 0 || progress().batches > 0) return;
     const detail::KeptMetrics kept{engine_.metrics()};
     const auto limit = validation_limit(validation);
-    detail::walk_validation(engine_, validation, std::min(limits_.sanity_batches, limit.value_or(limits_.sanity_batches)), [] {});
+    detail::walk_validation(engine_, validation, std::min(limits_.sanity_batches, limit.value_or(limits_.sanity_batches)),
+                            [] {});
   }
 
   /// Throws std::invalid_argument for limits that the ranges cannot meet, before anything is trained.

@@ -33,8 +33,9 @@
 
 namespace fulgurite {
 
-/// What becomes of floating-point buffers (the running statistics of batch norm). Others are copied either way. A buffer that
-/// is written while the average is in the model (a count that validation keeps, say) is not averaged from then on, but copied.
+/// What becomes of floating-point buffers (the running statistics of batch norm). Others are copied either way. A buffer
+/// that is written while the average is in the model (a count that validation keeps, say) is not averaged from then on, but
+/// copied.
 enum class BufferAveraging {
   copy,     ///< as they were at the last update
   average,  ///< averaged like parameters

@@ -39,13 +39,14 @@ struct SavedCheckpoint {
 };
 
 /// Saves checkpoints `epoch=3-step=120.ckpt`, and keeps the `save_top_k` best by the metric in its type,
-/// `ModelCheckpoint<"val_loss">{.save_top_k = 3}`; without one, `ModelCheckpoint<>`, the newest. Lightning's ModelCheckpoint.
+/// `ModelCheckpoint<"val_loss">{.save_top_k = 3}`; without one, `ModelCheckpoint<>`, the newest. Lightning's
+/// ModelCheckpoint.
 ///
-/// It saves once an epoch, when it is over; where `ValidateEvery` has validations at other times, after each of them; or after
-/// every so many optimizer steps. Never twice at the same `global_step`.
+/// It saves once an epoch, when it is over; where `ValidateEvery` has validations at other times, after each of them; or
+/// after every so many optimizer steps. Never twice at the same `global_step`.
 ///
-/// Then `fit` throws std::invalid_argument for a metric that has not been logged (if `strict`), and std::runtime_error if the
-/// checkpoint cannot be saved or an old one cannot be removed.
+/// Then `fit` throws std::invalid_argument for a metric that has not been logged (if `strict`), and std::runtime_error if
+/// the checkpoint cannot be saved or an old one cannot be removed.
 template <detail::FixedString Metric = "">
 struct ModelCheckpoint {
   using slot = slots::Callback;
@@ -76,7 +77,8 @@ struct ModelCheckpoint {
   /// The checkpoint with the best score, without a metric the newest; nullptr if there is none. Valid until the next
   /// one is saved or a checkpoint is loaded.
   const SavedCheckpoint* best() const {
-    const auto found = std::min_element(saved.rbegin(), saved.rend(), [&](const auto& a, const auto& b) { return precedes(a, b); });
+    const auto found =
+        std::min_element(saved.rbegin(), saved.rend(), [&](const auto& a, const auto& b) { return precedes(a, b); });
     return found == saved.rend() ? nullptr : &*found;
   }
 
@@ -100,7 +102,9 @@ struct ModelCheckpoint {
     if (steps && saves != Saves::never && result.stepped && step.global_step() % steps->frequency == 0) save(step);
   }
   void on_validation_end(auto& step) {
-    if (saves == Saves::at_validation_end && step.progress().batches > 0) save_in_epoch(step);  // else it is the sanity check
+    if (saves == Saves::at_validation_end && step.progress().batches > 0) {
+      save_in_epoch(step);  // else it is the sanity check
+    }
   }
   void on_train_epoch_end(auto& step) {
     if (saves == Saves::at_epoch_end) save_in_epoch(step);
@@ -171,7 +175,8 @@ struct ModelCheckpoint {
   std::optional<SavedCheckpoint> make_room(const SavedCheckpoint& candidate) {
     if (save_top_k == 0) return std::nullopt;
     if (save_top_k < 0 || saved.size() < static_cast<std::size_t>(save_top_k)) return SavedCheckpoint{};
-    const auto worst = std::max_element(saved.begin(), saved.end(), [&](const auto& a, const auto& b) { return precedes(a, b); });
+    const auto worst =
+        std::max_element(saved.begin(), saved.end(), [&](const auto& a, const auto& b) { return precedes(a, b); });
     if (has_monitor && !precedes(candidate, *worst)) return std::nullopt;
     std::optional<SavedCheckpoint> loser = std::move(*worst);
     saved.erase(worst);

@@ -45,7 +45,8 @@ class EpochPlace {
         fraction_ ? static_cast<std::int64_t>(static_cast<double>(*epochs) * *fraction_) : number_;
     if (epochs && number > *epochs) {
       throw std::invalid_argument(std::string("fulgurite: ") + name + " is epoch number " + std::to_string(number) +
-                                  ", but the fit ends after " + std::to_string(*epochs) + ": start earlier, or train longer");
+                                  ", but the fit ends after " + std::to_string(*epochs) +
+                                  ": start earlier, or train longer");
     }
     return std::max<std::int64_t>(number - 1, 0);
   }

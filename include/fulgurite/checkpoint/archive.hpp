@@ -83,10 +83,11 @@ inline constexpr bool always_false = false;
 
 template <class T>
 consteval void refuse_value() {
-  static_assert(always_false<T>,
-                "a checkpoint cannot keep a value of this type: it knows numbers, enums, strings, tensors, std::optional and "
-                "std::vector of these, and types with state_dict and load_state_dict, with LibTorch's save and load, or with "
-                "`template <class Archive> void state(Archive& archive)`. See docs/errors/checkpoint-value.md");
+  static_assert(
+      always_false<T>,
+      "a checkpoint cannot keep a value of this type: it knows numbers, enums, strings, tensors, std::optional and "
+      "std::vector of these, and types with state_dict and load_state_dict, with LibTorch's save and load, or with "
+      "`template <class Archive> void state(Archive& archive)`. See docs/errors/checkpoint-value.md");
 }
 
 /// The class without its namespaces and template arguments; of who follows a metric with that: "EarlyStopping(val_loss)".
@@ -114,7 +115,9 @@ at::Tensor archived(const T& value) {
 /// Throws std::runtime_error that says what is wrong, and LibTorch's errors.
 template <HasArchives T>
 void load_archived(const at::Tensor& bytes, T& value) {
-  if (bytes.scalar_type() != at::kByte || bytes.dim() != 1 || !bytes.is_contiguous()) throw std::runtime_error("it is not an archive");
+  if (bytes.scalar_type() != at::kByte || bytes.dim() != 1 || !bytes.is_contiguous()) {
+    throw std::runtime_error("it is not an archive");
+  }
   const std::string_view memory(static_cast<const char*>(bytes.const_data_ptr()), static_cast<std::size_t>(bytes.numel()));
   TorchFile(InputBytes(memory)).tensors({});  // LibTorch trusts what an archive says of itself
   torch::serialize::InputArchive archive;
@@ -213,7 +216,8 @@ class CheckpointReader {
   static constexpr bool loads = true;
 
   /// `place`: what messages call it, "optimizer_0.".
-  explicit CheckpointReader(c10::IValue entries, std::string place = "", ScheduleValues schedules = ScheduleValues::must_match)
+  explicit CheckpointReader(c10::IValue entries, std::string place = "",
+                            ScheduleValues schedules = ScheduleValues::must_match)
       : entries_(std::move(entries)), place_(std::move(place)), schedules_(schedules) {
     if (!entries_.isGenericDict()) refuse(place_, "is of another kind");
   }

@@ -86,8 +86,8 @@ std::vector<NamedWeight> all_weights(Engine& engine) {
   return all;
 }
 
-/// The tensors of a checkpoint in the order of the model's weights. Throws std::runtime_error unless the file has these weights in
-/// their number formats, and no others.
+/// The tensors of a checkpoint in the order of the model's weights. Throws std::runtime_error unless the file has these
+/// weights in their number formats, and no others.
 inline std::vector<at::Tensor> loaded_weights(const std::vector<NamedWeight>& weights, const c10::IValue& state_dict) {
   if (!state_dict.isGenericDict()) throw std::runtime_error("it has no weights by name");
   std::vector<SavedWeight> saved;
@@ -148,17 +148,17 @@ inline at::Tensor loaded_gradient(const c10::IValue& saved, const at::Tensor& we
   if (!indices || !values || !coalesced) return {};
   if (!indices->isTensor() || !values->isTensor() || !coalesced->isBool()) return {};
   try {
-    const at::Tensor gradient = at::sparse_coo_tensor(indices->toTensor().to(weight.device()), values->toTensor().to(weight.device()),
-                                                      weight.sizes(), std::nullopt, std::nullopt, std::nullopt, std::nullopt,
-                                                      coalesced->toBool());
+    const at::Tensor gradient =
+        at::sparse_coo_tensor(indices->toTensor().to(weight.device()), values->toTensor().to(weight.device()),
+                              weight.sizes(), std::nullopt, std::nullopt, std::nullopt, std::nullopt, coalesced->toBool());
     return fits(gradient) ? gradient : at::Tensor();
   } catch (const c10::Error&) {  // indices beyond the weight, or of another number than values
     return {};
   }
 }
 
-/// The gradients of a file, in the order of the model's weights; undefined ones where it has none. Throws std::runtime_error for
-/// one that is not of its weight's kind.
+/// The gradients of a file, in the order of the model's weights; undefined ones where it has none. Throws std::runtime_error
+/// for one that is not of its weight's kind.
 inline std::vector<at::Tensor> gradients_in(const c10::IValue& saved, const std::vector<NamedWeight>& weights) {
   std::vector<at::Tensor> gradients(weights.size());
   if (saved.isNone()) return gradients;
@@ -217,7 +217,8 @@ class TrainingArchive : public Archive {
   /// The model that is trained.
   Model& model() const { return *model_; }
 
-  /// For a callback that had asked to stop: asks again, as step.stop() does. The checkpoint itself does not keep such a request.
+  /// For a callback that had asked to stop: asks again, as step.stop() does. The checkpoint itself does not keep such a
+  /// request.
   void stop() const
     requires Archive::loads
   {
@@ -233,9 +234,10 @@ template <class Host>
 consteval bool has_checkpoint_hooks() {
   constexpr bool saves = hooks::present<hooks::on_save_checkpoint_hook, Host>;
   constexpr bool loads = hooks::present<hooks::on_load_checkpoint_hook, Host>;
-  static_assert(saves == loads,
-                "a model or callback has one of on_save_checkpoint and on_load_checkpoint: write both, since what is saved must "
-                "come back. See docs/errors/checkpoint-hooks.md");
+  static_assert(
+      saves == loads,
+      "a model or callback has one of on_save_checkpoint and on_load_checkpoint: write both, since what is saved must "
+      "come back. See docs/errors/checkpoint-hooks.md");
   return saves && loads;
 }
 
@@ -330,7 +332,8 @@ c10::IValue with_tensors(const c10::IValue& value, const F& f) {
 
 /// The same on the host, with memory of its own.
 inline c10::IValue copied(const c10::IValue& value) {
-  return with_tensors(value, [](const at::Tensor& tensor) { return tensor.to(at::kCPU, tensor.scalar_type(), false, true); });
+  return with_tensors(value,
+                      [](const at::Tensor& tensor) { return tensor.to(at::kCPU, tensor.scalar_type(), false, true); });
 }
 
 template <class Engine>
@@ -361,16 +364,17 @@ inline c10::IValue read_checkpoint(InputBytes bytes) {
   const PickledValue& root = file.root();
   const PickledValue* const format = file.values().find(root, "fulgurite_checkpoint");
   if (format == nullptr && (is_module_archive(root) || is_state_dict(file.values(), root))) {
-    throw std::runtime_error("it holds weights only, without the training around them: read it with fg::load_weights, or save "
-                             "with fg::save_checkpoint");
+    throw std::runtime_error(
+        "it holds weights only, without the training around them: read it with fg::load_weights, or save "
+        "with fg::save_checkpoint");
   }
   if (format == nullptr || format->kind != Kind::integer) {
     throw std::runtime_error("it was not written by fg::save_checkpoint, and holds no training that could go on");
   }
   if (format->integer != checkpoint_format) {
-    throw std::runtime_error("it is of version " + std::to_string(format->integer) + " of the format, and this version of the "
-                             "library reads version " + std::to_string(checkpoint_format) +
-                             ": load it with the version that saved it");
+    throw std::runtime_error("it is of version " + std::to_string(format->integer) +
+                             " of the format, and this version of the library reads version " +
+                             std::to_string(checkpoint_format) + ": load it with the version that saved it");
   }
   return file.value();
 }
@@ -399,8 +403,8 @@ void load_checkpoint_of(Engine& engine, const c10::IValue& file, ScheduleValues 
   auto hyperparameters = engine.hyperparameters();
   if (hyperparameters.empty() && reader.has("hyper_parameters")) reader("hyper_parameters", hyperparameters);
 
-  // Each part checks what it is given before it changes; if a later part refuses, the earlier ones get back what they had. (A
-  // copy, since a hook may write into the memory that it has.)
+  // Each part checks what it is given before it changes; if a later part refuses, the earlier ones get back what they had.
+  // (A copy, since a hook may write into the memory that it has.)
   const c10::IValue before = copied(training_state(engine));
   const bool stop_before = engine.stop_requested();
   const auto generators = engine.backend().generators();
@@ -433,9 +437,11 @@ concept OfHook = requires { &Host::when_at_rest; };
 
 template <class Host>
 consteval bool can_be_saved() {
-  static_assert(EngineAccess::knows<Host>,
-                "fg::save_checkpoint and fg::load_checkpoint take a trainer, and fg::save_checkpoint also the `auto& step` of a "
-                "hook, or the `auto& run` of one around a fit (fg::Step<Model>& and fg::Run& do not know the trainer). See docs/errors/checkpoint-host.md");
+  static_assert(
+      EngineAccess::knows<Host>,
+      "fg::save_checkpoint and fg::load_checkpoint take a trainer, and fg::save_checkpoint also the `auto& step` of a "
+      "hook, or the `auto& run` of one around a fit (fg::Step<Model>& and fg::Run& do not know the trainer). See "
+      "docs/errors/checkpoint-host.md");
   if constexpr (EngineAccess::knows<Host>) {
     // Else the trainer has said what is wrong with it.
     return !std::is_same_v<std::remove_cvref_t<decltype(EngineAccess::of(std::declval<Host&>()))>, Nothing>;
@@ -450,13 +456,13 @@ consteval bool can_be_saved() {
 /// gradients, random streams, callbacks and hyper-parameters. The file appears whole or not at all, even if
 /// the process is killed or the power is cut meanwhile; it is on the disk when this returns.
 ///
-/// Given a trainer, it is called between two batches of the program's own loop, or after a fit. Given the `step` of a hook, it
-/// is written as soon as the training rests: after the batch with the hooks of all others and the validation that follows it; in
-/// an epoch's last batch and at its end, after the epoch and its plateau schedules. Given the `run` of a hook around a fit, after
-/// that hook of the model and all callbacks. Its errors come out of `fit` or `loop.step` then.
+/// Given a trainer, it is called between two batches of the program's own loop, or after a fit. Given the `step` of a hook,
+/// it is written as soon as the training rests: after the batch with the hooks of all others and the validation that follows
+/// it; in an epoch's last batch and at its end, after the epoch and its plateau schedules. Given the `run` of a hook around
+/// a fit, after that hook of the model and all callbacks. Its errors come out of `fit` or `loop.step` then.
 ///
-/// A request to stop that ends this fit is not in the file, whether it came before or after: resumed, the training goes on as if
-/// it had never been stopped.
+/// A request to stop that ends this fit is not in the file, whether it came before or after: resumed, the training goes on
+/// as if it had never been stopped.
 ///
 /// Throws std::runtime_error that names the file, and std::logic_error for a trainer that fits.
 template <class Host>
@@ -468,17 +474,18 @@ void save_checkpoint(Host& host, const std::filesystem::path& path) {
       host.when_at_rest([path](Engine& at_rest) { detail::write_checkpoint(at_rest, path); });
     } else {
       if (engine.clock().runs()) {
-        throw std::logic_error("fulgurite: fg::save_checkpoint(trainer, …) was called while the trainer fits: in a hook call "
-                               "fg::save_checkpoint(step, …), around a fit fg::save_checkpoint(run, …)");
+        throw std::logic_error(
+            "fulgurite: fg::save_checkpoint(trainer, …) was called while the trainer fits: in a hook call "
+            "fg::save_checkpoint(step, …), around a fit fg::save_checkpoint(run, …)");
       }
       detail::write_checkpoint(engine, path);
     }
   }
 }
 
-/// Reads what `save_checkpoint` wrote into a trainer of the same type, whose model has the same shape: `fit` or `loop()` goes on
-/// from there, in the middle of an epoch too; `fit` then walks over the batches that were trained before. Every weight stays
-/// where it lies in memory.
+/// Reads what `save_checkpoint` wrote into a trainer of the same type, whose model has the same shape: `fit` or `loop()`
+/// goes on from there, in the middle of an epoch too; `fit` then walks over the batches that were trained before. Every
+/// weight stays where it lies in memory.
 ///
 /// `schedules`: what becomes of a schedule that was made with other values than the one that was saved.
 ///

@@ -48,7 +48,8 @@ class WeightNames {
         }) {}
   /// A function of a name, which returns the other.
   template <class Rename>
-    requires(!std::same_as<std::remove_cvref_t<Rename>, WeightNames> && std::is_invocable_r_v<std::string, Rename&, const std::string&>)
+    requires(!std::same_as<std::remove_cvref_t<Rename>, WeightNames> &&
+             std::is_invocable_r_v<std::string, Rename&, const std::string&>)
   WeightNames(Rename&& rename) : rename_(std::forward<Rename>(rename)) {}
 
   std::string operator()(const std::string& name) const { return rename_ ? rename_(name) : name; }
@@ -92,7 +93,10 @@ inline std::string prefix_hint(const std::vector<std::string>& missing, const st
       if (!has_all([&](const std::string& wanted) { return from + wanted; })) continue;
     } else if (dotted_end_of(missing.front(), name)) {
       to = missing.front().substr(0, missing.front().size() - name.size());
-      if (!has_all([&](const std::string& wanted) { return wanted.starts_with(to) ? wanted.substr(to.size()) : std::string(); })) continue;
+      const auto without_prefix = [&](const std::string& wanted) {
+        return wanted.starts_with(to) ? wanted.substr(to.size()) : std::string();
+      };
+      if (!has_all(without_prefix)) continue;
     } else {
       continue;
     }
@@ -102,7 +106,8 @@ inline std::string prefix_hint(const std::vector<std::string>& missing, const st
 }
 
 /// Throws UnreadableFile, or std::runtime_error for weights that do not fit, before any weight is changed.
-inline IncompatibleKeys load_weights_into(const std::vector<NamedWeight>& weights, const std::string& path, const LoadWeightsOptions& options) {
+inline IncompatibleKeys load_weights_into(const std::vector<NamedWeight>& weights, const std::string& path,
+                                          const LoadWeightsOptions& options) {
   const TorchFile file(InputBytes::of_file(path));
   std::vector<SavedWeight> saved = weights_in(file);
   for (SavedWeight& weight : saved) weight.name = options.rename(weight.name);
@@ -130,7 +135,8 @@ inline IncompatibleKeys load_weights_into(const std::vector<NamedWeight>& weight
     into.push_back(i);
   }
   if (wanted.empty() && !weights.empty()) {
-    throw std::runtime_error("none of its weights has the name of one of the model's" + prefix_hint(left_out.missing_keys, left_out.unexpected_keys));
+    throw std::runtime_error("none of its weights has the name of one of the model's" +
+                             prefix_hint(left_out.missing_keys, left_out.unexpected_keys));
   }
   const auto tensors = file.tensors(wanted);
   const c10::NoGradGuard no_grad;
@@ -140,9 +146,9 @@ inline IncompatibleKeys load_weights_into(const std::vector<NamedWeight>& weight
 
 }  // namespace detail
 
-/// Writes parameters and buffers as `torch.save(model.state_dict(), path)` does: `torch.load(path)` reads them in Python. The file
-/// appears whole or not at all, even if the process is killed or the power is cut meanwhile; it is on the disk when this returns.
-/// Throws std::runtime_error that names the file.
+/// Writes parameters and buffers as `torch.save(model.state_dict(), path)` does: `torch.load(path)` reads them in Python.
+/// The file appears whole or not at all, even if the process is killed or the power is cut meanwhile; it is on the disk when
+/// this returns. Throws std::runtime_error that names the file.
 template <class Model>
 void save_weights(const Model& model, const std::filesystem::path& path) {
   detail::write_whole(path, "weights", [&](detail::NewFile& file) {
@@ -153,11 +159,11 @@ void save_weights(const Model& model, const std::filesystem::path& path) {
 }
 
 /// Reads weights into a model of the same shape: of `save_weights`, `save_checkpoint`, Python's
-/// `torch.save(model.state_dict(), path)`, Lightning's checkpoints, or `torch::save(model, path)`. Each weight stays where it is in
-/// memory, and keeps its device and number format.
+/// `torch.save(model.state_dict(), path)`, Lightning's checkpoints, or `torch::save(model, path)`. Each weight stays where
+/// it is in memory, and keeps its device and number format.
 ///
-/// Returns what a load that is not strict left out. Throws std::runtime_error that names the file and all that does not fit; the
-/// model's weights are then as they were.
+/// Returns what a load that is not strict left out. Throws std::runtime_error that names the file and all that does not fit;
+/// the model's weights are then as they were.
 template <class Model>
 IncompatibleKeys load_weights(Model& model, const std::filesystem::path& path, const LoadWeightsOptions& options = {}) {
   std::string problem;

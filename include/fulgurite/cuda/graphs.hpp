@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// fg::Frozen on a GPU: forward and backward pass as one CUDA graph, clipping and update as another. Include it in one file of a
-// program that is built with a CUDA toolkit and linked with LibTorch's CUDA libraries; nothing else is needed.
+// fg::Frozen on a GPU: forward and backward pass as one CUDA graph, clipping and update as another. Include it in one file
+// of a program that is built with a CUDA toolkit and linked with LibTorch's CUDA libraries; nothing else is needed.
 #pragma once
 
 #include <ATen/Context.h>
@@ -45,7 +45,8 @@ class OnStream {
   c10::cuda::CUDAStreamGuard guard_;
 };
 
-/// A step as LibTorch's kernels were launched in it. Random operators go on drawing from the default generator of the device.
+/// A step as LibTorch's kernels were launched in it. Random operators go on drawing from the default generator of the
+/// device.
 class RecordedGraph final : public Recording {
  public:
   /// A capture only writes down: the step is made by the first replay, which is part of this.

@@ -175,8 +175,8 @@ FULGURITE_INLINE constexpr Batch keep(Reference&& reference) {
   }
 }
 
-/// The begin of `range`, `before` batches on, as the walk that had them found it: only a range of known size is not looked into
-/// one batch ahead. What is drawn at random on the way leaves no trace while `hold()` lives.
+/// The begin of `range`, `before` batches on, as the walk that had them found it: only a range of known size is not looked
+/// into one batch ahead. What is drawn at random on the way leaves no trace while `hold()` lives.
 template <class Range, class Hold>
 constexpr auto begin_after(Range& range, std::int64_t before, const Hold& hold) {
   auto it = [&] {
@@ -220,7 +220,8 @@ struct NoneVisited {
 ///
 /// Batches that were `visited` before count as such: 0 means also that the range holds no others.
 template <Batches Range, class F, class Before = NoneVisited>
-FULGURITE_INLINE constexpr std::int64_t for_each_batch(Range&& range, std::int64_t limit, F&& f, const Before& visited_before = {}) {
+FULGURITE_INLINE constexpr std::int64_t for_each_batch(Range&& range, std::int64_t limit, F&& f,
+                                                       const Before& visited_before = {}) {
   if (limit == 0) return 0;
   std::int64_t end_at = limit > 0 ? limit : std::numeric_limits<std::int64_t>::max();
   if constexpr (SizedBatches<Range>) {

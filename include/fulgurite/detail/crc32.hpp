@@ -26,9 +26,11 @@ inline std::uint32_t crc32(const void* data, std::size_t size, std::uint32_t bef
   const auto* bytes = static_cast<const unsigned char*>(data);
   std::uint32_t crc = ~before;
   for (; size >= 8; size -= 8, bytes += 8) {
-    const std::uint32_t low = crc ^ (bytes[0] | std::uint32_t{bytes[1]} << 8U | std::uint32_t{bytes[2]} << 16U | std::uint32_t{bytes[3]} << 24U);
+    const std::uint32_t low =
+        crc ^ (bytes[0] | std::uint32_t{bytes[1]} << 8U | std::uint32_t{bytes[2]} << 16U | std::uint32_t{bytes[3]} << 24U);
     crc = table[7 * 256 + (low & 0xffU)] ^ table[6 * 256 + ((low >> 8U) & 0xffU)] ^ table[5 * 256 + ((low >> 16U) & 0xffU)] ^
-          table[4 * 256 + (low >> 24U)] ^ table[3 * 256 + bytes[4]] ^ table[2 * 256 + bytes[5]] ^ table[256 + bytes[6]] ^ table[bytes[7]];
+          table[4 * 256 + (low >> 24U)] ^ table[3 * 256 + bytes[4]] ^ table[2 * 256 + bytes[5]] ^ table[256 + bytes[6]] ^
+          table[bytes[7]];
   }
   for (; size > 0; --size, ++bytes) crc = (crc >> 8U) ^ table[(crc ^ *bytes) & 0xffU];
   return ~crc;

@@ -155,9 +155,9 @@ inline void remove_file(const std::string& path) {
   throw_file_error(errno, "cannot remove ", path);
 }
 
-/// A file that appears whole or not at all, even if the process is killed or the power is cut meanwhile: it is written beside
-/// its place under a name of its own, brought to the disk and then renamed. If threads or processes write to one place at the
-/// same time, the file that is renamed last stays.
+/// A file that appears whole or not at all, even if the process is killed or the power is cut meanwhile: it is written
+/// beside its place under a name of its own, brought to the disk and then renamed. If threads or processes write to one
+/// place at the same time, the file that is renamed last stays.
 ///
 /// A path that is a symbolic link stays one: the file that it leads to is replaced. The permissions of a replaced file are
 /// kept. All functions throw FileError; the old file is then as it was, unless the message says that the new one is in its
@@ -191,8 +191,8 @@ class NewFile {
     }
     beside_.path.clear();
     if (const int error = sync(folder_)) {
-      throw FileError("the new file is in its place, but a power cut could undo that: cannot sync " + folder_of(place_) + ": " +
-                      reason(error));
+      throw FileError("the new file is in its place, but a power cut could undo that: cannot sync " + folder_of(place_) +
+                      ": " + reason(error));
     }
   }
   bool is_in_place() const { return beside_.path.empty(); }

@@ -76,7 +76,8 @@ class FrozenSteps {
   }
 
   /// Clipping and update after the batch that `run` had last: `update()`, or its replay. The first that finds the optimizer
-  /// as the last one after such a batch found it is recorded, the next is checked, and so is that of each batch whose tape is.
+  /// as the last one after such a batch found it is recorded, the next is checked, and so is that of each batch whose tape
+  /// is.
   template <RepeatsUpdate Optimizer, class Update>
   void update(Optimizer& optimizer, Update&& update) {
     if (!current_) return update();
@@ -104,8 +105,8 @@ class FrozenSteps {
   std::size_t kinds() const { return entries_.size() + kinds_without_tape_.size(); }
 
  private:
-  // A tape is checked at its first batch of an epoch, and after this number of replays, which doubles each time. Where epochs are
-  // short, not at each of them after the first ones: the checks would cost more than replays save.
+  // A tape is checked at its first batch of an epoch, and after this number of replays, which doubles each time. Where
+  // epochs are short, not at each of them after the first ones: the checks would cost more than replays save.
   static constexpr std::size_t first_distance = 64;
   static constexpr std::size_t epochs_always_checked = 32;
   static constexpr std::size_t least_distance = 4;
@@ -128,7 +129,8 @@ class FrozenSteps {
     bool fits(const Optimizer& optimizer) const {
       bool same = true;
       auto gradient = gradients.begin();
-      optimizer.for_each_parameter([&](const at::Tensor& parameter) { same &= *gradient++ == address_of(parameter.grad()); });
+      optimizer.for_each_parameter(
+          [&](const at::Tensor& parameter) { same &= *gradient++ == address_of(parameter.grad()); });
       return same;
     }
 
@@ -187,7 +189,8 @@ class FrozenSteps {
     for (Entry& entry : entries_) {
       if (!(entry.kind == kind)) continue;
       is_known = true;
-      const bool holds = std::ranges::all_of(entry.asked, [&](const auto& asked) { return number_of(step, asked.first) == asked.second; });
+      const bool holds =
+          std::ranges::all_of(entry.asked, [&](const auto& asked) { return number_of(step, asked.first) == asked.second; });
       if (!holds) continue;
       entry.last_used = batches_;
       return &entry;
@@ -228,13 +231,16 @@ class FrozenSteps {
   void say_kinds() {
     if (said_kinds_ || gave_up_ || batches_without_tape_ == 0) return;
     said_kinds_ = true;
-    const std::string met = "fulgurite: " + std::to_string(batches_) + " batches had " + std::to_string(kinds()) +
-                            " kinds (shapes, places in an accumulation window, parameters that require gradients) so far, more "
-                            "than fg::Frozen{.tapes = " + std::to_string(policy_.tapes) +
-                            "} has tapes for, and batches of the rest train eagerly. ";
+    const std::string met =
+        "fulgurite: " + std::to_string(batches_) + " batches had " + std::to_string(kinds()) +
+        " kinds (shapes, places in an accumulation window, parameters that require gradients) so far, more "
+        "than fg::Frozen{.tapes = " +
+        std::to_string(policy_.tapes) + "} has tapes for, and batches of the rest train eagerly. ";
     if (kinds_without_tape_.size() * 2 > batches_without_tape_ && batches_without_tape_ >= 16) {
-      detail::notice(met + "Most of them had a kind that came only once: bring batches to fewer shapes (padding, buckets), or leave "
-                           "fg::Frozen out");
+      detail::notice(
+          met +
+          "Most of them had a kind that came only once: bring batches to fewer shapes (padding, buckets), or leave "
+          "fg::Frozen out");
     } else {
       detail::notice(met + "Set fg::Frozen{.tapes = " + std::to_string(kinds()) + "}, or bring batches to fewer shapes");
     }
@@ -352,9 +358,10 @@ class FrozenSteps {
   /// Throws FrozenRefusal if the step leaves the model in other modes than it found.
   void require_same_modes(std::size_t before) const {
     if (model_->modes() == before) return;
-    throw FrozenRefusal("set_requires_grad, train(), eval() or set_data within training_step",
-                        "it leaves the model otherwise than it found it, and a replay does not do that again: do it in a hook "
-                        "before or after the step (on_train_epoch_start, on_train_batch_start, on_train_batch_end)");
+    throw FrozenRefusal(
+        "set_requires_grad, train(), eval() or set_data within training_step",
+        "it leaves the model otherwise than it found it, and a replay does not do that again: do it in a hook "
+        "before or after the step (on_train_epoch_start, on_train_batch_start, on_train_batch_end)");
   }
 
   static FrozenRefusal found_late(const FrozenRefusal& refusal, std::size_t replays) {

@@ -142,7 +142,9 @@ class Comparison {
   /// `recorder` follows the generators that the tape draws from.
   static void trace_generators(const Tape& tape, Recorder& recorder) {
     for (const Instruction& instruction : tape.instructions_) {
-      if (is_random_one(instruction)) recorder.trace()->begin(generator_in(instruction.arguments), full_name(instruction.op.schema()));
+      if (is_random_one(instruction)) {
+        recorder.trace()->begin(generator_in(instruction.arguments), full_name(instruction.op.schema()));
+      }
     }
   }
 
@@ -235,9 +237,10 @@ class Comparison {
     while (then.arguments[k] == now.arguments[k]) ++k;
     const c10::IValue& value = eager_.operators()[i].arguments[k];
     if (value.isGenerator()) {
-      return {now.name, now.name + " is given another generator (seed " + std::to_string(value.toGenerator().current_seed()) +
-                            ") than when it was recorded, from which a replay would go on drawing: keep one generator in the "
-                            "model, and seed it in a hook"};
+      return {now.name,
+              now.name + " is given another generator (seed " + std::to_string(value.toGenerator().current_seed()) +
+                  ") than when it was recorded, from which a replay would go on drawing: keep one generator in the "
+                  "model, and seed it in a hook"};
     }
     return {now.name, now.name + " was recorded with " + then.arguments[k].first + " = " + then.arguments[k].second +
                           " and is now called with " + now.arguments[k].second +
@@ -259,8 +262,8 @@ class Comparison {
 
 /// Makes one eager step, `step()`, and replays it from the same state. Nothing if the state is the same afterwards, bit
 /// for bit (a NaN equals a NaN of the same bits): then it is that after one step, and the tape may go on. Otherwise what
-/// differs; then the state is that after the eager step. Generators are drawn from once, by `step()`: the replay is given its
-/// numbers. What `step()` counts on the host counts on by one either way.
+/// differs; then the state is that after the eager step. Generators are drawn from once, by `step()`: the replay is given
+/// its numbers. What `step()` counts on the host counts on by one either way.
 template <class Step>
 std::optional<FrozenDifference> verify(const Tape& tape, const FrozenState& named, Step&& step) {
   const bool with_gradients = c10::GradMode::is_enabled();

@@ -57,7 +57,9 @@ inline bool begin_file(const std::filesystem::path& at, ExistingFile existing) {
     if (!is_there || existing != ExistingFile::append) return false;
     const Descriptor file = opened(path, O_RDWR | O_APPEND);
     char last = 0;
-    if (!file || uninterrupted(system_calls.pread, file.number(), static_cast<void*>(&last), std::size_t{1}, status.st_size - 1) < 0 ||
+    if (!file ||
+        uninterrupted(system_calls.pread, file.number(), static_cast<void*>(&last), std::size_t{1}, status.st_size - 1) <
+            0 ||
         (last != '\n' && write_bytes(file.number(), "\n", 1) != 1)) {  // the run before was cut off in a line
       refuse_log_file(path, reason(errno));
     }
@@ -106,7 +108,8 @@ class LogFile {
     return bytes;
   }
 
-  /// Replaces the file by one with this text, in which the lines that wait are. Throws std::runtime_error if that cannot be done.
+  /// Replaces the file by one with this text, in which the lines that wait are. Throws std::runtime_error if that cannot be
+  /// done.
   void replace(const std::string& text) {
     try {
       NewFile file(path_);
@@ -128,9 +131,10 @@ class LogFile {
  private:
   [[noreturn]] void refuse(const std::string& why) const {
     const auto lines = std::count(waiting.begin(), waiting.end(), '\n');
-    refuse_log_file(path_, why + (lines == 0   ? ""
-                                  : lines == 1 ? "; its last line is kept in memory until it can be"
-                                               : "; its last " + std::to_string(lines) + " lines are kept in memory until they can be"));
+    refuse_log_file(
+        path_, why + (lines == 0   ? ""
+                      : lines == 1 ? "; its last line is kept in memory until it can be"
+                                   : "; its last " + std::to_string(lines) + " lines are kept in memory until they can be"));
   }
 
   int opens(int flags) {

@@ -217,8 +217,9 @@ class Metrics {
       const std::string taken = use_of(own, given);
       if (taken.empty()) continue;
       throw std::invalid_argument("fulgurite: " + given +
-                                  (own == given ? " cannot be the name of a metric: it is "
-                                                : " cannot be logged both on_step and on_epoch: that makes " + own + ", which is ") +
+                                  (own == given
+                                       ? " cannot be the name of a metric: it is "
+                                       : " cannot be logged both on_step and on_epoch: that makes " + own + ", which is ") +
                                   taken + ". Log " + given + " under another name");
     }
   }

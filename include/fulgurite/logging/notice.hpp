@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// What the library says without ending anything: one line where a call does nothing, or something else than it seems to ask for.
+// What the library says without ending anything: one line where a call does nothing, or something else than it seems to ask
+// for.
 #pragma once
 
 #include <cstdio>
@@ -39,9 +40,9 @@ inline void notice(const std::string& text) {
 
 }  // namespace detail
 
-/// Gives all notices of the program to `handler` instead of writing them to the standard error stream, and returns the handler
-/// before. `fg::set_notice_handler([](std::string_view) {})` silences them; an empty handler writes them again. The handler is
-/// called in the thread that trains; what it throws leaves the call that gave the notice.
+/// Gives all notices of the program to `handler` instead of writing them to the standard error stream, and returns the
+/// handler before. `fg::set_notice_handler([](std::string_view) {})` silences them; an empty handler writes them again. The
+/// handler is called in the thread that trains; what it throws leaves the call that gave the notice.
 inline NoticeHandler set_notice_handler(NoticeHandler handler) {
   const std::lock_guard lock(detail::notices().mutex);
   return std::exchange(detail::notices().handler, std::move(handler));

@@ -140,7 +140,8 @@ class AttachedSchedule {
     for (const char* name : {"EveryStep.frequency", "EveryBatch.frequency", "EveryEpoch.frequency"}) {
       if (!saved.has(name) || own.has(name)) continue;
       const std::string there(name, std::string_view(name).find('.'));
-      throw std::invalid_argument("fulgurite: the schedule advanced by fg::" + there + " of its own when it was saved, and does "
+      throw std::invalid_argument("fulgurite: the schedule advanced by fg::" + there +
+                                  " of its own when it was saved, and does "
                                   "not now: give .with(schedule, interval) the interval that it had");
     }
   }

@@ -81,8 +81,8 @@ struct PlainBackend {
   /// Errors that leave a batch are to be told of which batch they are: see TensorBackend::in_context.
   static constexpr bool explains_errors = false;
 
-  /// What holds of the model when the trainer has been made, and of each optimizer; and whether it still does when a training
-  /// begins. Both throw for what cannot be trained.
+  /// What holds of the model when the trainer has been made, and of each optimizer; and whether it still does when a
+  /// training begins. Both throw for what cannot be trained.
   template <class Model, class ForEachParameter>
   constexpr void note_parameters(Model&, const ForEachParameter&) {}
   template <class Model, class ForEachParameter>
@@ -96,8 +96,8 @@ struct PlainBackend {
     return {};
   }
 
-  /// Whether gradients on which an optimizer has stepped are still there at its next step, though its zero_grad() was not called
-  /// between: by-hand training is looked at in the first two steps.
+  /// Whether gradients on which an optimizer has stepped are still there at its next step, though its zero_grad() was not
+  /// called between: by-hand training is looked at in the first two steps.
   template <class Optimizer>
   constexpr void note_gradient(std::size_t /*optimizer*/, Optimizer&) {}
   template <class Optimizer>

@@ -56,7 +56,8 @@ concept CallbackWithHook =
                hooks::on_before_zero_grad_hook, hooks::on_before_backward_hook, hooks::on_after_backward_hook,
                hooks::on_before_optimizer_step_hook, hooks::on_validation_start_hook, hooks::validation_scope_hook,
                hooks::on_validation_epoch_start_hook, hooks::on_validation_batch_start_hook,
-               hooks::on_validation_batch_end_hook, hooks::on_validation_epoch_end_hook, hooks::on_validation_end_hook, hooks::log_metrics_hook>;
+               hooks::on_validation_batch_end_hook, hooks::on_validation_epoch_end_hook, hooks::on_validation_end_hook,
+               hooks::log_metrics_hook>;
 
 template <class... Given>
 inline constexpr bool callbacks_have_hooks = decltype(hana::unpack(PolicySet<Given...>::callbacks, [](auto... callback) {
@@ -262,16 +263,18 @@ consteval void require_engine() {
   static_assert(FreezesOptimizers<E>,
                 "fg::Frozen cannot go together with an optimizer that re-evaluates its closure (LBFGS): remove the policy. "
                 "See docs/errors/frozen.md");
-  static_assert(ManualWithoutOwnClipping<E>,
-                "fg::ManualOptimization cannot go together with an optimizer's own clipping policy: call "
-                "step.clip_gradients(optimizer, fg::ClipNorm{...}) in training_step. See docs/errors/manual-optimization.md");
+  static_assert(
+      ManualWithoutOwnClipping<E>,
+      "fg::ManualOptimization cannot go together with an optimizer's own clipping policy: call "
+      "step.clip_gradients(optimizer, fg::ClipNorm{...}) in training_step. See docs/errors/manual-optimization.md");
   static_assert(ManualWithoutOwnIntervals<E>,
                 "fg::ManualOptimization cannot go together with a schedule's own interval: leave it out, and call "
                 "step.lr_schedulers().step() in training_step. See docs/errors/manual-optimization.md");
-  static_assert(ManualWithoutReplacingHooks<E>,
-                "fg::ManualOptimization never calls the hooks optimizer_step, optimizer_zero_grad, configure_gradient_clipping "
-                "and lr_scheduler_step: training_step does what they replace. Move their code there, or remove the policy. "
-                "See docs/errors/manual-optimization.md");
+  static_assert(
+      ManualWithoutReplacingHooks<E>,
+      "fg::ManualOptimization never calls the hooks optimizer_step, optimizer_zero_grad, configure_gradient_clipping "
+      "and lr_scheduler_step: training_step does what they replace. Move their code there, or remove the policy. "
+      "See docs/errors/manual-optimization.md");
   static_assert(LossScaleFits<E>,
                 "a precision with a loss scale (fg::Float16Mixed) needs an optimizer that can skip an overflowed step, and "
                 "one that re-evaluates its closure (LBFGS) cannot: use fg::Bfloat16Mixed, or another optimizer. "
@@ -309,9 +312,10 @@ consteval void require_model() {
           static_cast<void>(&call_configure_optimizers<Model>);
         }
       } else {
-        static_assert(OptimizerConfiguration<returned_configuration<Model>> || refused_already<returned_configuration<Model>>,
-                      "configure_optimizers must return an optimizer, fg::optimizer(...) or fg::optimizers(...): this has no "
-                      "step() and zero_grad(). See docs/errors/configure-optimizers-result.md");
+        static_assert(
+            OptimizerConfiguration<returned_configuration<Model>> || refused_already<returned_configuration<Model>>,
+            "configure_optimizers must return an optimizer, fg::optimizer(...) or fg::optimizers(...): this has no "
+            "step() and zero_grad(). See docs/errors/configure-optimizers-result.md");
       }
     }
   }
@@ -357,8 +361,8 @@ template <class E, class Model, class Batch>
 concept StepsOnForNoOther =
     StepsOnForAny<E, Model, Batch> || !StepsOnFor<E, Model, Batch, BeyondLast<E::optimizer_count>>;
 
-/// The two once more. clang finds a training_step whose body has an error callable the first time, and never again: what would
-/// come of that beside the compiler's own error is left out.
+/// The two once more. clang finds a training_step whose body has an error callable the first time, and never again: what
+/// would come of that beside the compiler's own error is left out.
 template <class E, class Model, class Batch>
 concept StillStepsOn = requires(Model& model, const typename E::template TakenBatch<Batch>& batch, typename E::Step& step) {
   model.training_step(batch, step);
@@ -448,12 +452,14 @@ consteval void require_loss() {
     static_assert(WeightFitsOptimizer<O, Returned>,
                   "a weighted loss needs an optimizer whose gradients can be scaled: "
                   "optimizer.gradients().scale(factor). See docs/errors/training-step-result.md");
-    static_assert(FreezesLoss<E, Returned>,
-                  "fg::Frozen needs a training_step that returns the loss itself, neither std::optional nor fg::WeightedLoss: "
-                  "whether a batch is skipped, or what it weighs, is decided on the host. See docs/errors/frozen.md");
-    static_assert(FreezesBatch<E, Batch>,
-                  "fg::Frozen needs batches of nothing but tensors: a number in a batch would stay what it was when the step was "
-                  "recorded. Put it into a tensor. See docs/errors/frozen.md");
+    static_assert(
+        FreezesLoss<E, Returned>,
+        "fg::Frozen needs a training_step that returns the loss itself, neither std::optional nor fg::WeightedLoss: "
+        "whether a batch is skipped, or what it weighs, is decided on the host. See docs/errors/frozen.md");
+    static_assert(
+        FreezesBatch<E, Batch>,
+        "fg::Frozen needs batches of nothing but tensors: a number in a batch would stay what it was when the step was "
+        "recorded. Put it into a tensor. See docs/errors/frozen.md");
     static_assert(!LossResult<Returned, typename E::Backend> || SameLoss<typename E::template Returned<Batch, 0>, Returned>,
                   "all training_step overloads of a model must return the same type of loss (optionally, or weighted). "
                   "See docs/errors/training-step-result.md");
@@ -479,10 +485,11 @@ consteval void require_batch() {
                   "training_step takes an fg::OptimizerIndex, which only automatic optimization with several optimizers "
                   "gives: write `training_step(batch, step)`. See docs/errors/several-optimizers.md");
   }
-  static_assert(StepsOn<E, Model, Batch> || with_index,
-                "training_step cannot take these batches: write a public `auto training_step(const Batch& batch, auto& step)` "
-                "for the type that the range gives, or give a range of what training_step takes. "
-                "See docs/errors/batch-type.md");
+  static_assert(
+      StepsOn<E, Model, Batch> || with_index,
+      "training_step cannot take these batches: write a public `auto training_step(const Batch& batch, auto& step)` "
+      "for the type that the range gives, or give a range of what training_step takes. "
+      "See docs/errors/batch-type.md");
   if constexpr (trains_on<E, Model, Batch>() && !E::manual) {
     E::for_each_optimizer([](auto index) { require_loss<E, Batch, index>(); });
   }

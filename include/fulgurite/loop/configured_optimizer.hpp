@@ -160,9 +160,10 @@ struct NoOptimizer {
 template <class O>
 auto optimizer(O given) {
   using Adapted = adapted_optimizer<O>;
-  static_assert(Optimizer<Adapted>,
-                "fg::optimizer(...) was given something that is no optimizer: give it fg::AdamW(parameters(), {.lr = 1e-3}), "
-                "or another that has step() and zero_grad(). See docs/errors/configure-optimizers-result.md");
+  static_assert(
+      Optimizer<Adapted>,
+      "fg::optimizer(...) was given something that is no optimizer: give it fg::AdamW(parameters(), {.lr = 1e-3}), "
+      "or another that has step() and zero_grad(). See docs/errors/configure-optimizers-result.md");
   if constexpr (Optimizer<Adapted>) {
     return ConfiguredOptimizer<Adapted, EveryBatchIsMine, TrainerClipping>(Adapted(std::move(given)), {}, {},
                                                                            boost::hana::tuple<>{});

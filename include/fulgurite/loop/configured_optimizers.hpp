@@ -47,7 +47,8 @@ inline constexpr bool are_configured<ConfiguredOptimizers<Configured...>> =
 template <class T>
 inline constexpr bool refused_already = std::is_same_v<T, NoOptimizer>;
 template <class... Configured>
-inline constexpr bool refused_already<ConfiguredOptimizers<Configured...>> = !are_configured<ConfiguredOptimizers<Configured...>>;
+inline constexpr bool refused_already<ConfiguredOptimizers<Configured...>> =
+    !are_configured<ConfiguredOptimizers<Configured...>>;
 
 /// What the optimizers of a model are together.
 template <class Configuration>

@@ -97,7 +97,8 @@ class Engine {
   /// Of the model and its callbacks one has a hook between forward and backward pass.
   static constexpr bool hosts_act_within_closure =
       hooks::act_within_closure<Model> || (hooks::act_within_closure<Callbacks> || ...);
-  /// fg::Frozen may put clipping and update on a tape: nothing of the program stands there, and no number on the host changes.
+  /// fg::Frozen may put clipping and update on a tape: nothing of the program stands there, and no number on the host
+  /// changes.
   template <std::size_t I>
   static constexpr bool freezes_update =
       freezes && !scales_loss && RepeatsUpdate<OptimizerAt<I>> && RepeatsClipping<ClippingAt<I>> &&
@@ -152,8 +153,8 @@ class Engine {
   // --- one batch -----------------------------------------------------------------------------------------------------
 
   /// One batch through the whole compiled path, in an epoch that has begun. `last`: it ends its epoch. `asked`: a hook has
-  /// asked for something to be done between two batches, so that `rest()` is due. (It asks its step, which lives in here: who
-  /// never asks pays nothing.)
+  /// asked for something to be done between two batches, so that `rest()` is due. (It asks its step, which lives in here:
+  /// who never asks pays nothing.)
   template <class Batch>
   FULGURITE_INLINE Result<Batch> train_batch(const Batch& given, bool last, bool& asked) {
     // Here and not with the batch before: a validation may have come in between.
@@ -241,7 +242,8 @@ class Engine {
   /// A batch's gradients were not finite, as a clipping policy found.
   [[noreturn]] void stop_on_non_finite_gradient() {
     const std::string gradient = backend_.first_non_finite_gradient(*model_);
-    throw NonFiniteGradient(place(Stage::training, progress_.batch) + (gradient.empty() ? gradient : ", first in " + gradient));
+    throw NonFiniteGradient(place(Stage::training, progress_.batch) +
+                            (gradient.empty() ? gradient : ", first in " + gradient));
   }
 
   template <std::size_t I>
@@ -270,8 +272,8 @@ class Engine {
     if constexpr (scales_loss) backend_.loss_scale().begin_backward();
   }
 
-  /// Whether a loss is to be differentiated: false leaves it out, as the non-finite policy says. Throws for a loss that is no
-  /// scalar, and for one that is not finite if the policy says so, both before the loss changes anything. `again`: in an
+  /// Whether a loss is to be differentiated: false leaves it out, as the non-finite policy says. Throws for a loss that is
+  /// no scalar, and for one that is not finite if the policy says so, both before the loss changes anything. `again`: in an
   /// evaluation after the first of its step.
   template <class Loss>
   FULGURITE_INLINE bool usable(const Loss& loss, [[maybe_unused]] bool again = Facts::reevaluate) {
@@ -526,8 +528,8 @@ class Engine {
   FitClock& clock() { return clock_; }
   Hyperparameters& hyperparameters() { return hyperparameters_; }
   const Hyperparameters& hyperparameters() const { return hyperparameters_; }
-  /// A fit begins: where the checkpoint was saved if one was loaded since the last fit, else with no request and no time spent.
-  /// Returns whether one was loaded.
+  /// A fit begins: where the checkpoint was saved if one was loaded since the last fit, else with no request and no time
+  /// spent. Returns whether one was loaded.
   bool begin_fit() {
     if (std::exchange(resumed_, false)) return true;
     stop_requested_ = false;

@@ -17,9 +17,9 @@ struct NonFiniteCircumstances {
   bool can_be_skipped = true;    ///< the trainer could have fg::SkipNonFinite
 };
 
-/// A loss was NaN or infinite. No optimizer has stepped on it: parameters and optimizer state are as before, but for what the
-/// batch's other losses did before it (of several optimizers, or by hand) and for LBFGS, which evaluates several times per step.
-/// Open windows and their gradients are dropped; buffers such as batch-norm statistics have seen the batch.
+/// A loss was NaN or infinite. No optimizer has stepped on it: parameters and optimizer state are as before, but for what
+/// the batch's other losses did before it (of several optimizers, or by hand) and for LBFGS, which evaluates several times
+/// per step. Open windows and their gradients are dropped; buffers such as batch-norm statistics have seen the batch.
 class NonFiniteLoss : public std::runtime_error {
  public:
   NonFiniteLoss(std::int64_t epoch, std::int64_t batch, double loss, const std::string& gradient,
@@ -43,17 +43,18 @@ class NonFiniteLoss : public std::runtime_error {
  private:
   static std::string explanation(const NonFiniteCircumstances& circumstances) {
     if (circumstances.within_search) {
-      return "An optimizer that evaluates the loss several times per step (LBFGS) was in the middle of one: the parameters are "
-             "where it evaluated last. A lower learning rate keeps it from going so far";
+      return "An optimizer that evaluates the loss several times per step (LBFGS) was in the middle of one: the parameters "
+             "are where it evaluated last. A lower learning rate keeps it from going so far";
     }
     if (!circumstances.parameter.empty()) {
       return "The parameter " + circumstances.parameter +
-             " is not finite, so an update wrote that before: its gradient was not finite, or its step too long. To stop before "
-             "such an update, clip by fg::ClipNorm{.max = ..., .error_if_nonfinite = true}";
+             " is not finite, so an update wrote that before: its gradient was not finite, or its step too long. To stop "
+             "before such an update, clip by fg::ClipNorm{.max = ..., .error_if_nonfinite = true}";
     }
     const std::string unharmed = "No optimizer has stepped on it. ";
     if (!circumstances.can_be_skipped) return unharmed + "Lower the learning rate or clip gradients to avoid such losses";
-    return unharmed + "To leave such batches out, use fg::SkipNonFinite; lower the learning rate or clip gradients to avoid them";
+    return unharmed +
+           "To leave such batches out, use fg::SkipNonFinite; lower the learning rate or clip gradients to avoid them";
   }
 
   std::int64_t epoch_;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// When a fit ends: at a limit, or on request. A request comes from a hook (`step.stop()`) and stays set, or from the clock, which
-// is asked each time; it is obeyed as soon as `MinEpochs` and `MinSteps` are reached.
+// When a fit ends: at a limit, or on request. A request comes from a hook (`step.stop()`) and stays set, or from the clock,
+// which is asked each time; it is obeyed as soon as `MinEpochs` and `MinSteps` are reached.
 #pragma once
 
 #include <fulgurite/policies/limits.hpp>

@@ -63,8 +63,8 @@ std::int64_t validate_batches(Engine& engine, Range& range, std::int64_t limit) 
   return count;
 }
 
-/// One pass of validation_step over `range`, in evaluation mode and without gradients, and `after()` at its end. `limit` of its
-/// batches, or all; a limit of 0 leaves the pass out. Throws std::invalid_argument if the range gave no batch.
+/// One pass of validation_step over `range`, in evaluation mode and without gradients, and `after()` at its end. `limit` of
+/// its batches, or all; a limit of 0 leaves the pass out. Throws std::invalid_argument if the range gave no batch.
 template <class Engine, class Range, class After>
 void walk_validation(Engine& engine, Range& range, std::optional<std::int64_t> limit, After&& after) {
   if (limit == 0) return;
@@ -73,8 +73,9 @@ void walk_validation(Engine& engine, Range& range, std::optional<std::int64_t> l
   engine.metrics().begin_epoch(Stage::validation);
   engine.template notify<hooks::on_validation_start_hook>(engine.edge(Stage::validation));
   if (validate_batches(engine, range, limit.value_or(data::no_limit)) == 0) {
-    throw std::invalid_argument("fulgurite: the validation range gave no batch: give a range that holds at least one, and that "
-                                "can be walked at each validation (a single-pass range is spent after the first)");
+    throw std::invalid_argument(
+        "fulgurite: the validation range gave no batch: give a range that holds at least one, and that "
+        "can be walked at each validation (a single-pass range is spent after the first)");
   }
   engine.template notify<hooks::on_validation_end_hook>(engine.edge(Stage::validation));
   after();
@@ -84,7 +85,9 @@ void walk_validation(Engine& engine, Range& range, std::optional<std::int64_t> l
 class LogPrefix {
  public:
   LogPrefix(Metrics& metrics, std::string_view prefix)
-      : metrics_(&metrics), prefix_(std::string(metrics.prefix()) + std::string(prefix)), listener_{&log_again, this, prefix_} {
+      : metrics_(&metrics),
+        prefix_(std::string(metrics.prefix()) + std::string(prefix)),
+        listener_{&log_again, this, prefix_} {
     if (!prefix_.empty()) before_ = metrics_->set_listener(&listener_);
   }
   LogPrefix(const LogPrefix&) = delete;

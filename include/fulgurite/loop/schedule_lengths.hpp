@@ -68,8 +68,8 @@ std::optional<std::int64_t> planned_advances(const PlannedSteps& steps, const In
   }
 }
 
-/// How often a schedule advances in the fit's epochs. `window(epoch)`: batches per optimizer step. Nothing if that would take long
-/// to find out.
+/// How often a schedule advances in the fit's epochs. `window(epoch)`: batches per optimizer step. Nothing if that would
+/// take long to find out.
 template <class Window, class Interval>
 std::optional<std::int64_t> planned_advances(const FitPlan& plan, const Window& window, const Interval& interval) {
   std::int64_t advances = 0, walked = 0;
@@ -104,7 +104,8 @@ std::string length_to_mention(const Schedule& schedule, std::int64_t total, bool
   text << "fulgurite: " << schedule << " has " << length << " steps, and this fit advances it " << total << " times"
        << (by_epoch ? ", once per epoch at most" : "") << ": ";
   if (!is_short) {
-    text << "it throws std::out_of_range after " << length << ". Give it the steps of the whole training, or end the fit before";
+    text << "it throws std::out_of_range after " << length
+         << ". Give it the steps of the whole training, or end the fit before";
   } else if (by_epoch) {
     text << "it does not come to its end. If optimizer steps are meant, attach it by .with(schedule, fg::EveryStep{})";
   } else {
@@ -129,7 +130,8 @@ void mention_schedule_lengths(Engine& engine, const FitPlan& plan) {
       for_each_schedule<false>(engine.running(index), [&](auto& attached) {
         if constexpr (HasLength<std::remove_cvref_t<decltype(attached.schedule())>>) {
           const auto& interval = attached.interval_or(engine.policies().scheduler_interval());
-          const bool by_epoch = !interval.due_after_step({0, plan.batches, 1}) && interval.due_after_epoch({0, plan.batches, 1});
+          const bool by_epoch =
+              !interval.due_after_step({0, plan.batches, 1}) && interval.due_after_epoch({0, plan.batches, 1});
           const std::optional<std::int64_t> advances = planned_advances(own, window, interval);
           if (!advances) return;
           const std::string text = length_to_mention(attached.schedule(), attached.steps() + *advances, by_epoch);

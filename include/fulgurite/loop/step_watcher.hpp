@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// What training_step asks its step for, and what it tells it, while the step is recorded: it will be repeated without its code.
+// What training_step asks its step for, and what it tells it, while the step is recorded: it will be repeated without its
+// code.
 #pragma once
 
 #include <cstdint>

@@ -47,8 +47,8 @@ class Window {
  public:
   /// Starts a window with its first batch. `epoch_size`: batches in the epoch, if known; `batch`: of those, the first here.
   template <class Policy>
-  FULGURITE_INLINE constexpr void open(const Policy& policy, std::int64_t epoch, const std::optional<std::int64_t>& epoch_size,
-                                       std::int64_t batch) {
+  FULGURITE_INLINE constexpr void open(const Policy& policy, std::int64_t epoch,
+                                       const std::optional<std::int64_t>& epoch_size, std::int64_t batch) {
     const std::int64_t size = policy.window(epoch);
     divisor_ = static_cast<double>(size);
     if (!epoch_size || policy.partial != PartialWindow::own_mean) return;

@@ -70,9 +70,11 @@ struct GradientScale {
   /// Throws std::logic_error for a second step on the same gradients.
   void begin_step(const char* optimizer) const {
     if (!in_turn || !stage->stepped) return;
-    throw std::logic_error("fulgurite: " + std::string(optimizer) + " has stepped on these gradients already, and a second step "
-                           "would divide them by the loss scale once more: call update() of the fg::LossScale after each step, "
-                           "or zero_grad() and backward before the next one");
+    throw std::logic_error(
+        "fulgurite: " + std::string(optimizer) +
+        " has stepped on these gradients already, and a second step "
+        "would divide them by the loss scale once more: call update() of the fg::LossScale after each step, "
+        "or zero_grad() and backward before the next one");
   }
   /// The update was made or skipped.
   void end_step() {
@@ -86,8 +88,9 @@ struct GradientScale {
   void state(Archive& archive) {
     if constexpr (Archive::loads) {
       if (archive.has("clipping") && !archive.empty("clipping")) {
-        archive.refuse("gradients", "were to be clipped by the next update, which this version of the library does at once: save "
-                                    "the training after a step, or go on with the version that saved it");
+        archive.refuse("gradients",
+                       "were to be clipped by the next update, which this version of the library does at once: save "
+                       "the training after a step, or go on with the version that saved it");
       }
       *stage = {};
     }
@@ -118,7 +121,8 @@ inline at::Tensor gradient_values(const at::Tensor& parameter) {
   at::Tensor& gradient = parameter.unsafeGetTensorImpl()->mutable_grad();
   if (!gradient.defined() || gradient.layout() == at::kStrided) return gradient;
   if (gradient.layout() != at::kSparse) {
-    throw std::invalid_argument("fulgurite: a gradient of layout " + c10::str(gradient.layout()) + " can be neither measured nor "
+    throw std::invalid_argument("fulgurite: a gradient of layout " + c10::str(gradient.layout()) +
+                                " can be neither measured nor "
                                 "clipped: make it dense, or sparse by coordinates (to_sparse())");
   }
   const c10::NoGradGuard no_grad;
@@ -133,7 +137,8 @@ inline std::vector<at::Tensor> norms_of(const std::vector<at::Tensor>& tensors, 
   if (!std::isinf(p) || std::none_of(tensors.begin(), tensors.end(), is_empty)) return at::_foreach_norm(tensors, p);
   std::vector<at::Tensor> norms;
   for (const at::Tensor& tensor : tensors) {
-    norms.push_back(is_empty(tensor) ? at::zeros({}, tensor.options().requires_grad(false)) : at::linalg_vector_norm(tensor, p));
+    norms.push_back(is_empty(tensor) ? at::zeros({}, tensor.options().requires_grad(false))
+                                     : at::linalg_vector_norm(tensor, p));
   }
   return norms;
 }
@@ -169,7 +174,8 @@ class Gradients {
     return divisor.defined() ? total.div_(divisor) : total;
   }
 
-  /// Whether `norm` is finite, for which the host waits. Under a loss scale it need not be: a step on such gradients is skipped.
+  /// Whether `norm` is finite, for which the host waits. Under a loss scale it need not be: a step on such gradients is
+  /// skipped.
   bool is_finite(double norm_type = 2.0) const {
     if (gradients_.empty() || (scale_ && scale_->found_inf.defined())) return true;
     return std::isfinite(norm(norm_type).item<double>());
@@ -203,15 +209,16 @@ class Gradients {
   }
 
   /// Divides every gradient by the loss scale, now instead of in the update, and finds out, without reading it, whether one
-  /// of them is not finite. Throws std::logic_error if an fg::LossScale drives the scale and it has been called since the last
-  /// update(), or the optimizer has stepped since.
+  /// of them is not finite. Throws std::logic_error if an fg::LossScale drives the scale and it has been called since the
+  /// last update(), or the optimizer has stepped since.
   void unscale() const {
     if (!scale_) return;
     if (scale_->in_turn && (scale_->stage->unscaled || scale_->stage->stepped)) {
-      throw std::logic_error(std::string("fulgurite: unscale() of gradients that ") +
-                             (scale_->stage->stepped ? "their optimizer has stepped on" : "have been unscaled") +
-                             " already: it is called once, between backward and the step; update() of the fg::LossScale begins "
-                             "anew");
+      throw std::logic_error(
+          std::string("fulgurite: unscale() of gradients that ") +
+          (scale_->stage->stepped ? "their optimizer has stepped on" : "have been unscaled") +
+          " already: it is called once, between backward and the step; update() of the fg::LossScale begins "
+          "anew");
     }
     divide_by_scale();
     scale_->stage->unscaled = true;

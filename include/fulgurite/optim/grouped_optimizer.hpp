@@ -175,9 +175,10 @@ class GroupedOptimizer {
   void set_loss_scale(const at::Tensor& scale, const at::Tensor& found_inf, std::shared_ptr<GradientStage> stage = nullptr) {
     for (const at::Tensor& tensor : {scale, found_inf}) {
       if (tensor.defined() && (tensor.numel() != 1 || tensor.scalar_type() != at::kFloat)) {
-        throw std::invalid_argument("fulgurite: " + std::string(Derived::name) + " takes a loss scale and a found_inf of one "
-                                    "float32 element each, and was given " + shape_of(tensor) + " " +
-                                    at::toString(tensor.scalar_type()));
+        throw std::invalid_argument("fulgurite: " + std::string(Derived::name) +
+                                    " takes a loss scale and a found_inf of one "
+                                    "float32 element each, and was given " +
+                                    shape_of(tensor) + " " + at::toString(tensor.scalar_type()));
       }
     }
     const auto number = [](const at::Tensor& tensor) { return tensor.defined() ? tensor.view(at::IntArrayRef{}) : tensor; };
@@ -247,8 +248,8 @@ class GroupedOptimizer {
     revision_ = next_revision();
   }
 
-  /// Another number after whatever makes updates other ones, but for the step and for a learning rate that lies in a tensor where
-  /// the kernels run.
+  /// Another number after whatever makes updates other ones, but for the step and for a learning rate that lies in a tensor
+  /// where the kernels run.
   std::uint64_t revision() const { return revision_; }
 
   double lr(std::int64_t group) const { return at(group).options.lr; }
@@ -260,7 +261,9 @@ class GroupedOptimizer {
     double& rate = *changed.lr.template mutable_data_ptr<double>();
     if (std::exchange(rate, lr) == lr) return;
     for (const Part& part : changed.parts) {
-      if (!part.device.is_cpu() && part.lr.is_same(changed.lr)) revision_ = next_revision();  // the kernel was given a number
+      if (!part.device.is_cpu() && part.lr.is_same(changed.lr)) {
+        revision_ = next_revision();  // the kernel was given a number
+      }
     }
   }
   /// Brings learning rates to where the kernels read them, as `step()` does. Who captures or replays one calls it before: a
@@ -291,8 +294,8 @@ class GroupedOptimizer {
     Options changed = at(group).options;
     momentum_of(changed) = momentum;
     if (const char* problem = changed.problem()) {
-      throw std::invalid_argument("fulgurite: " + std::string(Derived::name) + " " + problem + ", and set_momentum was given " +
-                                  detail::text_of(momentum));
+      throw std::invalid_argument("fulgurite: " + std::string(Derived::name) + " " + problem +
+                                  ", and set_momentum was given " + detail::text_of(momentum));
     }
     at(group).stale |= (current == 0.0) != (momentum == 0.0);  // a momentum needs a buffer
     revision_ = next_revision();
@@ -547,8 +550,8 @@ class GroupedOptimizer {
     group.stale = false;
   }
 
-  /// A CUDA graph of the update reads the rate on its device. LibTorch's kernels take it from there in float32 only, which is
-  /// too coarse for float64: those parameters have the host's, and a graph of them its number.
+  /// A CUDA graph of the update reads the rate on its device. LibTorch's kernels take it from there in float32 only, which
+  /// is too coarse for float64: those parameters have the host's, and a graph of them its number.
   static at::Tensor rate_for(const Part& part, const Group& group) {
     if (!part.device.is_cuda() || part.dtype == at::kDouble) return group.lr;
     return at::full({}, group.options.lr, at::TensorOptions(part.device).dtype(at::kFloat));
@@ -561,8 +564,8 @@ class GroupedOptimizer {
       if (!has_room(part, parameter)) continue;
       if (!Derived::uniform || (part.count == state.count && part.numbers == state.numbers)) return part;
     }
-    return group.parts.emplace_back(
-        Part{parameter.device(), parameter.scalar_type(), kind, {}, {}, {}, {}, {}, {}, {}, 0.0, state.count, state.numbers});
+    return group.parts.emplace_back(Part{
+        parameter.device(), parameter.scalar_type(), kind, {}, {}, {}, {}, {}, {}, {}, 0.0, state.count, state.numbers});
   }
 
   /// On a CPU a multi-tensor operator walks its list tensor by tensor, and several of them make an update: short lists stay

@@ -96,8 +96,8 @@ class LossScale {
                            options_.growth_interval);
     begin_anew();
   }
-  /// Once per batch, after all steps: the scale becomes `new_scale`, whatever overflowed. Throws std::invalid_argument unless
-  /// it is above 0 and finite.
+  /// Once per batch, after all steps: the scale becomes `new_scale`, whatever overflowed. Throws std::invalid_argument
+  /// unless it is above 0 and finite.
   void update(double new_scale) {
     if (!options_.enabled) return;
     if (!(new_scale > 0.0 && std::isfinite(new_scale))) {
@@ -111,7 +111,8 @@ class LossScale {
   /// std::invalid_argument unless it is one element that requires no gradient, on the scale's device.
   void update(const at::Tensor& new_scale) {
     if (!options_.enabled) return;
-    if (!new_scale.defined() || new_scale.numel() != 1 || new_scale.requires_grad() || new_scale.device() != scale_.device()) {
+    if (!new_scale.defined() || new_scale.numel() != 1 || new_scale.requires_grad() ||
+        new_scale.device() != scale_.device()) {
       throw std::invalid_argument("fulgurite: update takes a new loss scale of one element that requires no gradient, on " +
                                   scale_.device().str());
     }
@@ -131,7 +132,8 @@ class LossScale {
   void set_backoff_factor(double factor) { set(&LossScaleOptions::backoff_factor, factor); }
   void set_growth_interval(std::int64_t interval) { set(&LossScaleOptions::growth_interval, interval); }
 
-  /// New gradients have come: each optimizer may step on its own again before the next update(). For a trainer, which knows it.
+  /// New gradients have come: each optimizer may step on its own again before the next update(). For a trainer, which knows
+  /// it.
   void begin_backward() {
     for (const Attached& attached : attached_) {
       if (attached.stage) attached.stage->stepped = false;
@@ -150,13 +152,14 @@ class LossScale {
     return dict;
   }
 
-  /// Takes what `state_dict()` gave here or in Python; does nothing if it is not enabled. Throws std::invalid_argument before
-  /// anything is changed.
+  /// Takes what `state_dict()` gave here or in Python; does nothing if it is not enabled. Throws std::invalid_argument
+  /// before anything is changed.
   void load_state_dict(const c10::IValue& state_dict) {
     if (!options_.enabled) return;
     const c10::NoGradGuard no_grad;
     if (state_dict.isGenericDict() && state_dict.toGenericDict().empty()) {
-      throw std::invalid_argument("fulgurite: this state of a loss scale is empty: it was saved by one that was not enabled");
+      throw std::invalid_argument(
+          "fulgurite: this state of a loss scale is empty: it was saved by one that was not enabled");
     }
     const auto number = [&](const char* key) {
       if (state_dict.isGenericDict()) {
@@ -197,9 +200,10 @@ class LossScale {
     const auto has_checked = [](const Attached& attached) { return !attached.stage || attached.stage->checked; };
     if (std::any_of(attached_.begin(), attached_.end(), has_checked)) return;
     throw std::logic_error(std::string("fulgurite: update() of a loss scale ") +
-                           (attached_.empty() ? "that no optimizer is attached to: call attach(optimizer) once, before training"
-                                              : "without a step of an optimizer that has gradients since the last one: call "
-                                                "update() after the step"));
+                           (attached_.empty()
+                                ? "that no optimizer is attached to: call attach(optimizer) once, before training"
+                                : "without a step of an optimizer that has gradients since the last one: call "
+                                  "update() after the step"));
   }
 
   void begin_anew() {

@@ -46,9 +46,10 @@ concept ScalesGradients = HasGradients<O> && requires(O& optimizer, double facto
 template <class O>
 concept TakesLossScale = !NeedsClosure<O> && requires(O& optimizer) { optimizer.set_loss_scale({}, {}); };
 
-/// Its update is the same operators on the same tensors each time, whatever learning rate and step: a tape may hold it for as
-/// long as `revision()` stays what it was and gradients lie where they did. `bring_rates()` comes before each: it writes learning
-/// rates to where the operators read them. `for_each_state(f)` calls f(name, tensor) for what the update writes beside parameters.
+/// Its update is the same operators on the same tensors each time, whatever learning rate and step: a tape may hold it for
+/// as long as `revision()` stays what it was and gradients lie where they did. `bring_rates()` comes before each: it writes
+/// learning rates to where the operators read them. `for_each_state(f)` calls f(name, tensor) for what the update writes
+/// beside parameters.
 template <class O>
 concept RepeatsUpdate = requires(O& changing, const O& optimizer) {
   requires O::repeats_update;

@@ -23,19 +23,19 @@ struct ParameterGroup {
 
 namespace detail {
 
-/// A learning rate that a schedule or the program sets; throws std::invalid_argument for what no optimizer can be made with. A
-/// schedule that ends in a difference of equal numbers may miss 0 by a rounding: that is 0.
+/// A learning rate that a schedule or the program sets; throws std::invalid_argument for what no optimizer can be made with.
+/// A schedule that ends in a difference of equal numbers may miss 0 by a rounding: that is 0.
 inline double valid_lr(const char* optimizer, double lr) {
   if (lr >= 0.0) return lr;
   if (lr > -1e-12) return 0.0;
-  throw std::invalid_argument("fulgurite: " + std::string(optimizer) + " needs a learning rate of 0 or more, and was given " +
-                              text_of(lr));
+  throw std::invalid_argument("fulgurite: " + std::string(optimizer) +
+                              " needs a learning rate of 0 or more, and was given " + text_of(lr));
 }
 
 /// Why there is no parameter where some are expected.
 inline constexpr const char* empty_parameter_list =
-    "a module's parameters() holds those of its own that are registered, so write register_module(\"name\", module) for each "
-    "module in it, and register_parameter(\"name\", tensor) for each tensor";
+    "a module's parameters() holds those of its own that are registered, so write register_module(\"name\", module) for "
+    "each module in it, and register_parameter(\"name\", tensor) for each tensor";
 
 /// Throws std::invalid_argument for groups that no optimizer can train. Parameters are numbered as in a state dict.
 template <class Options>

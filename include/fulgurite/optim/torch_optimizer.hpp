@@ -77,8 +77,8 @@ class TorchOptimizer {
   /// As of the optimizers of this library: for a replay, which zeroes gradients without the optimizer.
   void mark_gradients_new() { scale_.stage->begin_anew(); }
 
-  /// As of the optimizers of this library: a step divides gradients by `scale`, writes into `found_inf` whether one of them is
-  /// not finite, and does nothing then.
+  /// As of the optimizers of this library: a step divides gradients by `scale`, writes into `found_inf` whether one of them
+  /// is not finite, and does nothing then.
   void set_loss_scale(at::Tensor scale, at::Tensor found_inf, std::shared_ptr<detail::GradientStage> stage = nullptr)
     requires(!needs_closure)
   {

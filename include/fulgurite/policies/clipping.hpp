@@ -25,8 +25,8 @@ struct NoClipping {
   friend std::ostream& operator<<(std::ostream& out, NoClipping) { return out << "NoClipping"; }
 };
 
-/// The norm of an optimizer's gradients was NaN or infinite, and `ClipNorm::error_if_nonfinite` is set. Neither gradients nor
-/// parameters were changed by this clipping.
+/// The norm of an optimizer's gradients was NaN or infinite, and `ClipNorm::error_if_nonfinite` is set. Neither gradients
+/// nor parameters were changed by this clipping.
 class NonFiniteGradient : public std::runtime_error {
  public:
   /// `where`: "in batch 3 of epoch 0", if it is known, and what is known of the gradient.
@@ -47,8 +47,8 @@ struct ClipNorm {
   /// If true, fg::Frozen runs clipping and update eagerly.
   constexpr bool decides_on_host() const { return error_if_nonfinite; }
 
-  /// Returns the norm before, if the gradients give it (a tensor of no dimension, not read back). Throws NonFiniteGradient, before
-  /// anything is clipped, if it is not finite and that is to be an error.
+  /// Returns the norm before, if the gradients give it (a tensor of no dimension, not read back). Throws NonFiniteGradient,
+  /// before anything is clipped, if it is not finite and that is to be an error.
   auto clip(auto& gradients) const {
     if constexpr (requires { gradients.is_finite(norm_type); }) {
       if (error_if_nonfinite && !gradients.is_finite(norm_type)) throw NonFiniteGradient();

@@ -47,9 +47,10 @@ concept Compatible = ManualWithoutClipping<Set> && ManualWithoutAccumulation<Set
 
 template <class Set>
 consteval void require_compatible() {
-  static_assert(ManualWithoutClipping<Set>,
-                "fg::ManualOptimization cannot go together with a clipping policy: call "
-                "step.clip_gradients(optimizer, fg::ClipNorm{...}) in training_step. See docs/errors/manual-optimization.md");
+  static_assert(
+      ManualWithoutClipping<Set>,
+      "fg::ManualOptimization cannot go together with a clipping policy: call "
+      "step.clip_gradients(optimizer, fg::ClipNorm{...}) in training_step. See docs/errors/manual-optimization.md");
   static_assert(ManualWithoutAccumulation<Set>,
                 "fg::ManualOptimization cannot go together with an accumulation policy: call optimizer.step() every n-th "
                 "batch in training_step. See docs/errors/manual-optimization.md");

@@ -23,20 +23,21 @@ struct Eager {
   friend std::ostream& operator<<(std::ostream& out, Eager) { return out << "Eager"; }
 };
 
-/// The first batch of each kind (shapes, parameters that require gradients, place in an accumulation window) runs eagerly, the
-/// second is recorded, the third is checked bit for bit against an eager one, and from then on forward and backward pass are
-/// replayed without an autograd graph; tapes are checked again when an epoch begins, and at growing distances. training_step
-/// does not run for a replay: what it does on the host (counting, branching, printing) is not repeated, what it logs as a tensor
-/// is. `step.epoch()`, `step.is_last_batch()` and `step.batch_count()` may be asked there, since each answer has a tape of its
-/// own; what has another value in each batch is refused. Clipping and the update of a fused optimizer are replayed too, unless a
-/// hook stands before them; schedules and the hooks around the step run as they do eagerly. Where a step cannot be frozen, the
-/// trainer says why and goes on eagerly.
+/// The first batch of each kind (shapes, parameters that require gradients, place in an accumulation window) runs eagerly,
+/// the second is recorded, the third is checked bit for bit against an eager one, and from then on forward and backward pass
+/// are replayed without an autograd graph; tapes are checked again when an epoch begins, and at growing distances.
+/// training_step does not run for a replay: what it does on the host (counting, branching, printing) is not repeated, what
+/// it logs as a tensor is. `step.epoch()`, `step.is_last_batch()` and `step.batch_count()` may be asked there, since each
+/// answer has a tape of its own; what has another value in each batch is refused. Clipping and the update of a fused
+/// optimizer are replayed too, unless a hook stands before them; schedules and the hooks around the step run as they do
+/// eagerly. Where a step cannot be frozen, the trainer says why and goes on eagerly.
 struct Frozen {
   using slot = slots::Execution;
   static constexpr bool freezes = true;
 
   bool strict = false;    ///< a step that cannot be frozen throws fg::FrozenRefusal instead
-  std::size_t tapes = 8;  ///< kept at most, one for each kind of batch; batches of other kinds train eagerly, which is said once
+  std::size_t tapes =
+      8;  ///< kept at most, one for each kind of batch; batches of other kinds train eagerly, which is said once
 
   constexpr const char* problem() const { return tapes >= 1 ? nullptr : "Frozen.tapes must be 1 or more"; }
 

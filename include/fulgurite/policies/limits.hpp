@@ -177,8 +177,8 @@ struct Limits {
   }
   void set(LogEvery limit) { log_every = limit; }
 
-  /// The limits that only a fit looks at, as the subject of a sentence, "fg::MaxSteps and fg::ValidateEvery do"; empty if none is
-  /// given.
+  /// The limits that only a fit looks at, as the subject of a sentence, "fg::MaxSteps and fg::ValidateEvery do"; empty if
+  /// none is given.
   std::string idle_in_own_loop() const {
     std::vector<std::string> names;
     if (is_rehearsal) {

@@ -48,7 +48,8 @@ constexpr void require_sensible(const P& policy) {
 }  // namespace detail
 
 /// A policy whose values are part of its type, so that template arguments alone choose a trainer:
-/// `fg::Trainer<Model, fg::Fixed<fg::ClipNorm{.max = 0.5}>>`. The trainer refuses values that make no sense when it is compiled.
+/// `fg::Trainer<Model, fg::Fixed<fg::ClipNorm{.max = 0.5}>>`. The trainer refuses values that make no sense when it is
+/// compiled.
 template <auto Value>
   requires Policy<std::remove_const_t<decltype(Value)>>
 struct Fixed {

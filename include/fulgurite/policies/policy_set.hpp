@@ -66,7 +66,8 @@ struct chosen_policy {
 };
 template <class Slot, class First, class... Rest>
 struct chosen_policy<Slot, First, Rest...>
-    : std::conditional_t<std::same_as<typename First::slot, Slot>, std::type_identity<First>, chosen_policy<Slot, Rest...>> {};
+    : std::conditional_t<std::same_as<typename First::slot, Slot>, std::type_identity<First>, chosen_policy<Slot, Rest...>> {
+};
 
 template <class P>
 struct plain_policy {

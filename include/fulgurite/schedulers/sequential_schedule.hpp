@@ -46,7 +46,9 @@ class SequentialSchedule {
   }
 
   /// Calls f("SequentialSchedule.milestones", …): for the schedule's state, which has those of its parts beside it.
-  static constexpr void for_each_field(auto& schedule, auto&& f) { f("SequentialSchedule.milestones", schedule.milestones_); }
+  static constexpr void for_each_field(auto& schedule, auto&& f) {
+    f("SequentialSchedule.milestones", schedule.milestones_);
+  }
 
   friend bool operator==(const SequentialSchedule&, const SequentialSchedule&) = default;
   friend std::ostream& operator<<(std::ostream& out, const SequentialSchedule& schedule) {

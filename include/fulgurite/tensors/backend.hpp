@@ -66,7 +66,8 @@ class TensorBackend {
   static constexpr bool can_toggle = TellsParameters<Optimizer>;
   using Toggles = ParameterToggles;
 
-  /// Throws std::invalid_argument if the machine has no such device; says once if its processor has no arithmetic in the format.
+  /// Throws std::invalid_argument if the machine has no such device; says once if its processor has no arithmetic in the
+  /// format.
   TensorBackend(DevicePlace place, [[maybe_unused]] const PrecisionPolicy& precision)
       : device_(existing(place)), loss_scale_([&] {
           if constexpr (ScalesLoss<PrecisionPolicy>) {
@@ -141,12 +142,13 @@ class TensorBackend {
     return EvaluationGuard<Model>(model, generators());
   }
 
-  /// Gradients are recorded, as in PyTorch Lightning, also within a torch::NoGradGuard of the caller. Throws std::logic_error
-  /// within c10::InferenceMode, in which none can be.
+  /// Gradients are recorded, as in PyTorch Lightning, also within a torch::NoGradGuard of the caller. Throws
+  /// std::logic_error within c10::InferenceMode, in which none can be.
   c10::AutoGradMode training_guard() const {
     if (c10::InferenceMode::is_enabled()) {
-      throw std::logic_error("fulgurite: a training was begun within c10::InferenceMode, in which LibTorch records no gradients: "
-                             "train outside of its scope");
+      throw std::logic_error(
+          "fulgurite: a training was begun within c10::InferenceMode, in which LibTorch records no gradients: "
+          "train outside of its scope");
     }
     return c10::AutoGradMode(true);
   }
@@ -170,8 +172,9 @@ class TensorBackend {
     }
   }
 
-  /// Throws std::logic_error if an optimizer trains a tensor that was a parameter of the model when the trainer was made, and is
-  /// none any more. A parameter that has come since, and that no optimizer trains, is a notice, if all optimizers tell theirs.
+  /// Throws std::logic_error if an optimizer trains a tensor that was a parameter of the model when the trainer was made,
+  /// and is none any more. A parameter that has come since, and that no optimizer trains, is a notice, if all optimizers
+  /// tell theirs.
   template <class Model, class ForEachParameter>
   void require_same_parameters(Model& model, const ForEachParameter& for_each_parameter) const {
     if constexpr (requires { model.named_parameters(); }) {
@@ -182,9 +185,10 @@ class TensorBackend {
       for (const auto& each : now) present.insert(each.value().unsafeGetTensorImpl());
       for (const auto& [name, tensor] : parameters_) {
         if (present.count(tensor) != 0 || trained.count(tensor) == 0) continue;
-        throw std::logic_error("fulgurite: the parameter " + name + " was " + (now.contains(name) ? "replaced" : "removed") +
-                               " after the trainer was made, and the optimizer still trains the tensor that it was: make the "
-                               "trainer when the model is complete, or copy new values into the parameter");
+        throw std::logic_error(
+            "fulgurite: the parameter " + name + " was " + (now.contains(name) ? "replaced" : "removed") +
+            " after the trainer was made, and the optimizer still trains the tensor that it was: make the "
+            "trainer when the model is complete, or copy new values into the parameter");
       }
       if (!all_known) return;
       for (const auto& each : now) {
@@ -203,23 +207,29 @@ class TensorBackend {
     if constexpr (TellsParameters<Optimizer>) {
       bool any = false;
       optimizer.for_each_parameter([&](const at::Tensor&) { any = true; });
-      if (!any) throw std::invalid_argument(std::string("fulgurite: an optimizer was given no parameters: ") + detail::empty_parameter_list);
+      if (!any) {
+        throw std::invalid_argument(std::string("fulgurite: an optimizer was given no parameters: ") +
+                                    detail::empty_parameter_list);
+      }
     }
   }
 
   template <class Model>
   std::string modes_to_mention(Model& model) const {
     if constexpr (requires { model.is_training(); model.named_modules(std::string(), false); }) {
-      constexpr const char* effect = "dropout and batch norm act there as in evaluation. If that is not meant, call model.train() before";
-      if (!model.is_training()) return std::string("fulgurite: the training begins with the model in evaluation mode: ") + effect;
+      constexpr const char* effect =
+          "dropout and batch norm act there as in evaluation. If that is not meant, call model.train() before";
+      if (!model.is_training()) {
+        return std::string("fulgurite: the training begins with the model in evaluation mode: ") + effect;
+      }
       std::string first;
       std::size_t count = 0;
       for (const auto& each : model.named_modules(std::string(), /*include_self=*/false)) {
         if (!each.value()->is_training() && count++ == 0) first = each.key();
       }
       if (count == 0) return {};
-      return "fulgurite: the training begins with " + first + (count > 1 ? " and " + std::to_string(count - 1) + " more" : "") +
-             " in evaluation mode: " + effect;
+      return "fulgurite: the training begins with " + first +
+             (count > 1 ? " and " + std::to_string(count - 1) + " more" : "") + " in evaluation mode: " + effect;
     } else {
       return {};
     }
@@ -235,7 +245,8 @@ class TensorBackend {
   bool has_same_gradient(std::size_t index, Optimizer& optimizer) const {
     const auto before = stepped_on_.find(index);
     const at::Tensor gradient = first_gradient(optimizer);
-    return before != stepped_on_.end() && gradient.defined() && before->second.lock().get() == gradient.unsafeGetTensorImpl();
+    return before != stepped_on_.end() && gradient.defined() &&
+           before->second.lock().get() == gradient.unsafeGetTensorImpl();
   }
 
   /// Throws std::invalid_argument if `loss` cannot be differentiated.
@@ -345,8 +356,8 @@ class TensorBackend {
   /// 1 / divisor in the shape and format of the loss. Those of the last few are kept: a training uses one or two.
   const at::Tensor& seed_for(const at::Tensor& loss, double divisor) {
     for (const Seed& seed : seeds_) {
-      if (seed.divisor == divisor && seed.value.scalar_type() == loss.scalar_type() && seed.value.device() == loss.device() &&
-          seed.value.sizes() == loss.sizes()) {
+      if (seed.divisor == divisor && seed.value.scalar_type() == loss.scalar_type() &&
+          seed.value.device() == loss.device() && seed.value.sizes() == loss.sizes()) {
         return seed.value;
       }
     }
@@ -393,8 +404,9 @@ class TensorBackend {
     } else if (loss.is_complex()) {
       what += "a complex loss: return a real one, torch::abs(loss) or torch::real(loss)";
     } else {
-      what += "a loss without gradient: no parameter that requires one takes part in it, or it was detached, or computed within a "
-              "torch::NoGradGuard";
+      what +=
+          "a loss without gradient: no parameter that requires one takes part in it, or it was detached, or computed within "
+          "a torch::NoGradGuard";
     }
     throw std::invalid_argument(what);
   }

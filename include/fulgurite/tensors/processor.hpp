@@ -43,7 +43,8 @@ inline std::optional<ProcessorFormats> processor_formats() {
   const bool amx_bfloat16 = bit(d, 22), avx_float16 = bit(d, 23);
   if (a == 0 || __get_cpuid_count(7, 1, &a, &b, &c, &d) == 0) a = 0;
   const bool avx_bfloat16 = bit(a, 5), amx_float16 = bit(a, 21);
-  return ProcessorFormats{(wide && avx_bfloat16) || (tiles && amx_bfloat16), (wide && avx_float16) || (tiles && amx_float16)};
+  return ProcessorFormats{(wide && avx_bfloat16) || (tiles && amx_bfloat16),
+                          (wide && avx_float16) || (tiles && amx_float16)};
 #elif defined(__aarch64__) && defined(__linux__)
   const bool half = (getauxval(AT_HWCAP) >> 10 & 1UL) != 0;     // HWCAP_ASIMDHP
   const bool bfloat = (getauxval(AT_HWCAP2) >> 14 & 1UL) != 0;  // HWCAP2_BF16

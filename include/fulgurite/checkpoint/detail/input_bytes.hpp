@@ -22,7 +22,8 @@ namespace fulgurite::detail {
 /// Why a file cannot be read, without its name, which callers put in front.
 struct UnreadableFile : std::runtime_error {
   /// `cut_short`: bytes are missing, or the file was of another kind from the beginning.
-  explicit UnreadableFile(const std::string& why, bool cut_short = false) : std::runtime_error(why), is_cut_short(cut_short) {}
+  explicit UnreadableFile(const std::string& why, bool cut_short = false)
+      : std::runtime_error(why), is_cut_short(cut_short) {}
   bool is_cut_short;
 };
 
@@ -58,8 +59,8 @@ class InputBytes {
     auto* place = static_cast<char*>(to);
     while (count > 0) {
       constexpr std::size_t at_once = std::size_t{1} << 30U;  // Linux gives no more than 2 GiB in one call
-      const ssize_t got = uninterrupted(system_calls.pread, file_.number(), static_cast<void*>(place), std::min(count, at_once),
-                                        static_cast<off_t>(begin));
+      const ssize_t got = uninterrupted(system_calls.pread, file_.number(), static_cast<void*>(place),
+                                        std::min(count, at_once), static_cast<off_t>(begin));
       if (got < 0) refuse(errno);
       if (got == 0) throw UnreadableFile("it became shorter while it was read", true);
       place += got;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Files as `torch.save` writes them, from a value and back. LibTorch's own readers compare no checksum and no size, and the headers
-// with its writers cost every program a twentieth of its compile time.
+// Files as `torch.save` writes them, from a value and back. LibTorch's own readers compare no checksum and no size, and the
+// headers with its writers cost every program a twentieth of its compile time.
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -18,7 +18,9 @@
 namespace fulgurite::detail {
 
 /// The value in a file. Throws UnreadableFile.
-inline c10::IValue read_pickle(const std::filesystem::path& path) { return TorchFile(InputBytes::of_file(path.string())).value(); }
+inline c10::IValue read_pickle(const std::filesystem::path& path) {
+  return TorchFile(InputBytes::of_file(path.string())).value();
+}
 
 /// Writes a value as torch.save does. Throws c10::Error for a value that has no place in such a file, and what
 /// `file.write(data, size)` throws.

@@ -121,8 +121,8 @@ class Pickler {
       return;
     }
     const NumberFormat* const format = number_format_of(given.scalar_type());
-    TORCH_CHECK(given.layout() == at::kStrided && !given.is_meta() && format != nullptr, "a tensor of the kind ", given.toString(),
-                " has no place in it");
+    TORCH_CHECK(given.layout() == at::kStrided && !given.is_meta() && format != nullptr, "a tensor of the kind ",
+                given.toString(), " has no place in it");
     // Values side by side are written as they are in memory, transposed ones too; others as a copy.
     at::Tensor tensor = given.detach().cpu().resolve_conj().resolve_neg();
     if (!tensor.is_non_overlapping_and_dense()) tensor = tensor.contiguous();

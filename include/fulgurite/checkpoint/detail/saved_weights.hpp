@@ -61,7 +61,8 @@ struct WeightComparison {
 
 /// `misfit(saved, weight)` says what is wrong with a number format; nothing if it will do.
 template <class Misfit>
-WeightComparison compare_weights(const std::vector<NamedWeight>& weights, const std::vector<SavedWeight>& saved, const Misfit& misfit) {
+WeightComparison compare_weights(const std::vector<NamedWeight>& weights, const std::vector<SavedWeight>& saved,
+                                 const Misfit& misfit) {
   std::unordered_map<std::string_view, std::size_t> places;
   WeightComparison comparison;
   for (std::size_t i = 0; i < saved.size(); ++i) {
@@ -93,7 +94,8 @@ WeightComparison compare_weights(const std::vector<NamedWeight>& weights, const 
 
 /// "layer.weight is Float there and Double in the model".
 inline std::string format_misfit(const SavedWeight& saved, const at::Tensor& weight) {
-  return saved.name + " is " + at::toString(saved.type) + " there and " + at::toString(weight.scalar_type()) + " in the model";
+  return saved.name + " is " + at::toString(saved.type) + " there and " + at::toString(weight.scalar_type()) +
+         " in the model";
 }
 
 /// The modules in an archive of LibTorch, as torch::save(model, path) makes it: objects within objects.
@@ -135,8 +137,8 @@ inline bool is_state_dict(const Unpickler& values, const PickledValue& root) {
   return true;
 }
 
-/// The weights of a file: of `torch.save(model.state_dict(), path)`, of a dictionary that has such a one as its "state_dict", or of
-/// `torch::save(model, path)`. Throws UnreadableFile if there are none.
+/// The weights of a file: of `torch.save(model.state_dict(), path)`, of a dictionary that has such a one as its
+/// "state_dict", or of `torch::save(model, path)`. Throws UnreadableFile if there are none.
 inline std::vector<SavedWeight> weights_in(const TorchFile& file) {
   using Kind = PickledValue::Kind;
   const Unpickler& values = file.values();
@@ -148,11 +150,16 @@ inline std::vector<SavedWeight> weights_in(const TorchFile& file) {
     return weights;
   }
   if (root->kind == Kind::object || root->kind == Kind::global) {
-    throw UnreadableFile("it holds the Python object " + TorchFile::class_of(*root) + ": in Python, save model.state_dict()");
+    throw UnreadableFile("it holds the Python object " + TorchFile::class_of(*root) +
+                         ": in Python, save model.state_dict()");
   }
-  if (root->kind != Kind::dict) throw UnreadableFile("it holds no dictionary of weights: in Python, save model.state_dict()");
+  if (root->kind != Kind::dict) {
+    throw UnreadableFile("it holds no dictionary of weights: in Python, save model.state_dict()");
+  }
   const bool is_checkpoint_of_ours = values.find(*root, "fulgurite_checkpoint") != nullptr;
-  if (const PickledValue* inner = values.find(*root, "state_dict"); inner != nullptr && inner->kind == Kind::dict) root = inner;
+  if (const PickledValue* inner = values.find(*root, "state_dict"); inner != nullptr && inner->kind == Kind::dict) {
+    root = inner;
+  }
   bool has_tensor = root->items.empty();
   std::string names;
   std::unordered_map<std::string_view, std::size_t> places;
@@ -160,7 +167,9 @@ inline std::vector<SavedWeight> weights_in(const TorchFile& file) {
     const PickledValue &name = values[root->items[i]], &value = values[root->items[i + 1]];
     if (name.kind != Kind::text) throw UnreadableFile("its weights are not called by names");
     // What an optimizer trains beside the model.
-    if (is_checkpoint_of_ours && name.text.starts_with("optimizer_") && name.text.find(".parameter_") != std::string::npos) continue;
+    if (is_checkpoint_of_ours && name.text.starts_with("optimizer_") && name.text.find(".parameter_") != std::string::npos) {
+      continue;
+    }
     SavedWeight weight{.name = name.text};
     if (value.kind == Kind::tensor) {
       const SavedTensor& tensor = values.tensor(value);
@@ -175,7 +184,8 @@ inline std::vector<SavedWeight> weights_in(const TorchFile& file) {
     }
   }
   if (!has_tensor) {
-    throw UnreadableFile("it has no tensors by name, nor a state_dict with them, only " + names + ": in Python, save the state dict alone");
+    throw UnreadableFile("it has no tensors by name, nor a state_dict with them, only " + names +
+                         ": in Python, save the state dict alone");
   }
   return weights;
 }

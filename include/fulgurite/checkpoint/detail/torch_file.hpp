@@ -38,8 +38,8 @@ class TorchFile {
   const Unpickler& values() const { return values_; }
   const PickledValue& root() const { return values_[values_.root()]; }
 
-  /// These of the file's tensors, on the host; those that share memory in the file do so here. Throws UnreadableFile if a record,
-  /// of whichever tensor, is damaged.
+  /// These of the file's tensors, on the host; those that share memory in the file do so here. Throws UnreadableFile if a
+  /// record, of whichever tensor, is damaged.
   std::vector<at::Tensor> tensors(const std::vector<const SavedTensor*>& wanted) const {
     const c10::NoGradGuard no_grad;
     std::vector<at::Tensor> memory(archive_.records().size());
@@ -53,7 +53,8 @@ class TorchFile {
     archive_.read(places);
     std::vector<at::Tensor> tensors;
     for (const SavedTensor* tensor : wanted) {
-      tensors.push_back(at::empty({0}, tensor->type).set_(memory[tensor->record].storage(), tensor->offset, tensor->sizes, tensor->strides));
+      tensors.push_back(at::empty({0}, tensor->type)
+                            .set_(memory[tensor->record].storage(), tensor->offset, tensor->sizes, tensor->strides));
     }
     return tensors;
   }
@@ -75,16 +76,18 @@ class TorchFile {
     if (pickle == records.size()) throw UnreadableFile("it is a zip archive, but not one of torch.save: it has no data.pkl");
     constexpr std::string_view own = std::endian::native == std::endian::little ? "little" : "big";
     if (const std::string saved = order == records.size() ? "little" : archive_.text(order); saved != own) {
-      throw UnreadableFile("its numbers are stored in the byte order \"" + saved.substr(0, 16) + "\", and this machine's is \"" + std::string(own) +
-                           "\": save it on a machine of this kind");
+      throw UnreadableFile("its numbers are stored in the byte order \"" + saved.substr(0, 16) +
+                           "\", and this machine's is \"" + std::string(own) + "\": save it on a machine of this kind");
     }
     return archive_.text(pickle);
   }
 
-  c10::IValue value_of(std::uint32_t number, const std::vector<at::Tensor>& made, std::vector<std::optional<c10::IValue>>& known,
-                       int depth) const {
+  c10::IValue value_of(std::uint32_t number, const std::vector<at::Tensor>& made,
+                       std::vector<std::optional<c10::IValue>>& known, int depth) const {
     constexpr int deepest = 200;
-    if (depth > deepest) throw UnreadableFile("its values are nested more than " + std::to_string(deepest) + " deep, or contain themselves");
+    if (depth > deepest) {
+      throw UnreadableFile("its values are nested more than " + std::to_string(deepest) + " deep, or contain themselves");
+    }
     if (known.size() <= number) known.resize(number + std::size_t{1});
     if (known[number]) return *known[number];
     const auto item = [&](std::uint32_t each) { return value_of(each, made, known, depth + 1); };
@@ -140,7 +143,8 @@ class TorchFile {
     return name;
   }
   [[noreturn]] static void refuse_object(const PickledValue& value) {
-    throw UnreadableFile("it holds the Python object " + class_of(value) + ", and only numbers, texts, tensors and containers of these can be read");
+    throw UnreadableFile("it holds the Python object " + class_of(value) +
+                         ", and only numbers, texts, tensors and containers of these can be read");
   }
 
  private:

@@ -28,9 +28,12 @@ struct SavedTensor {
   std::vector<std::int64_t> sizes{}, strides{};
 };
 
-/// A value of a pickle. Others are named by their numbers, since a pickle may hold one value at several places, or in itself.
+/// A value of a pickle. Others are named by their numbers, since a pickle may hold one value at several places, or in
+/// itself.
 struct PickledValue {
-  enum class Kind { none, boolean, integer, real, complex, text, bytes, list, tuple, set, dict, global, storage, tensor, object };
+  enum class Kind {
+    none, boolean, integer, real, complex, text, bytes, list, tuple, set, dict, global, storage, tensor, object
+  };
   Kind kind = Kind::none;
   std::int64_t integer = 0;              // boolean, integer; of a storage its length; of a tensor its place in `tensors`
   double real = 0.0, imaginary = 0.0;
@@ -146,7 +149,9 @@ class Unpickler {
       const auto code = static_cast<unsigned char>(take(1)[0]);
       switch (code) {
         case 0x80:  // PROTO
-          if (const auto protocol = number(1); protocol < 2 || protocol > 5) refuse("it has protocol " + std::to_string(protocol));
+          if (const auto protocol = number(1); protocol < 2 || protocol > 5) {
+            refuse("it has protocol " + std::to_string(protocol));
+          }
           break;
         case 0x95: number(8); break;  // FRAME
         case '.':                     // STOP
@@ -292,7 +297,9 @@ class Unpickler {
       if (count == 0) return add(PickledValue{.kind = Kind::dict});
       return dict_of(values_[arguments.items[0]]);
     }
-    if (name == "torch._utils _rebuild_tensor_v2" || name == "torch._utils _rebuild_tensor_v3") return tensor_of(arguments, name.ends_with('3'));
+    if (name == "torch._utils _rebuild_tensor_v2" || name == "torch._utils _rebuild_tensor_v3") {
+      return tensor_of(arguments, name.ends_with('3'));
+    }
     if (name == "torch._utils _rebuild_parameter" || name == "torch._utils _rebuild_parameter_with_state") {
       argument(arguments, 0, Kind::tensor);
       return arguments.items[0];
@@ -304,7 +311,8 @@ class Unpickler {
       if (again) refuse("a tensor is made of itself");
       return call(arguments.items[0], arguments.items[2]);
     }
-    if (name == "torch Size" || name.starts_with("torch.jit._pickle build_") || name == "torch.jit._pickle restore_type_tag") {
+    if (name == "torch Size" || name.starts_with("torch.jit._pickle build_") ||
+        name == "torch.jit._pickle restore_type_tag") {
       if (count > 0 && is_container(values_[arguments.items[0]].kind)) return arguments.items[0];
       if (name == "torch.jit._pickle restore_type_tag") refuse("a type is given to what has none");
     }
@@ -314,7 +322,9 @@ class Unpickler {
       return add_copy(std::move(set));
     }
     if (is_of_builtins(name, "complex") && count == 2) {
-      return add(PickledValue{.kind = Kind::complex, .real = argument(arguments, 0, Kind::real).real, .imaginary = argument(arguments, 1, Kind::real).real});
+      return add(PickledValue{.kind = Kind::complex,
+                              .real = argument(arguments, 0, Kind::real).real,
+                              .imaginary = argument(arguments, 1, Kind::real).real});
     }
     if (name == "_codecs encode" && count == 2) {
       return add(PickledValue{.kind = Kind::bytes, .text = latin1(argument(arguments, 0, Kind::text).text)});
@@ -322,10 +332,13 @@ class Unpickler {
     return add(PickledValue{.kind = Kind::object, .text = name});
   }
 
-  static bool is_container(Kind kind) { return kind == Kind::list || kind == Kind::tuple || kind == Kind::dict || kind == Kind::set; }
+  static bool is_container(Kind kind) {
+    return kind == Kind::list || kind == Kind::tuple || kind == Kind::dict || kind == Kind::set;
+  }
   static bool is_of_builtins(std::string_view name, std::string_view type) {
-    return name.ends_with(type) && (name.size() == type.size() + 9 ? name.starts_with("builtins ")
-                                                                   : name.size() == type.size() + 12 && name.starts_with("__builtin__ "));
+    return name.ends_with(type) &&
+           (name.size() == type.size() + 9 ? name.starts_with("builtins ")
+                                           : name.size() == type.size() + 12 && name.starts_with("__builtin__ "));
   }
 
   /// The bytes that a text of the characters 0 to 255 stands for.
@@ -351,7 +364,9 @@ class Unpickler {
       if (!is_container(entries.kind)) refuse("a dictionary is made of something else than its entries");
       for (const std::uint32_t each : entries.items) {
         const PickledValue& pair = values_[each];
-        if (!is_container(pair.kind) || pair.items.size() != 2) refuse("a dictionary is made of something else than its entries");
+        if (!is_container(pair.kind) || pair.items.size() != 2) {
+          refuse("a dictionary is made of something else than its entries");
+        }
         dict.items.insert(dict.items.end(), pair.items.begin(), pair.items.end());
       }
     }
@@ -368,7 +383,9 @@ class Unpickler {
   /// The memory of tensors, which its pickle names by ("storage", type, key, device, number of values).
   std::uint32_t storage(std::uint32_t id) {
     const PickledValue& parts = values_[id];
-    if (parts.kind != Kind::tuple || argument(parts, 0, Kind::text).text != "storage") refuse("it refers to something else than a tensor's memory");
+    if (parts.kind != Kind::tuple || argument(parts, 0, Kind::text).text != "storage") {
+      refuse("it refers to something else than a tensor's memory");
+    }
     std::string_view type = argument(parts, 1, Kind::global).text;
     const std::string& key = argument(parts, 2, Kind::text).text;
     const std::int64_t length = argument(parts, 4, Kind::integer).integer;
@@ -386,10 +403,13 @@ class Unpickler {
     }
     if (!is_known) refuse("a tensor has an unknown number format, " + std::string(type));
     storage.record = archive_.find("data/" + key);
-    if (storage.record == archive_.records().size()) refuse("a tensor is in a record data/" + key + ", which the file does not have");
+    if (storage.record == archive_.records().size()) {
+      refuse("a tensor is in a record data/" + key + ", which the file does not have");
+    }
     const ZipRecord& record = archive_.records()[storage.record];
     if (!record.stored || length < 0 || record.size / c10::elementSize(storage.type) != static_cast<std::uint64_t>(length)) {
-      refuse("a tensor needs " + std::to_string(length) + " values in the record data/" + key + ", which has " + std::to_string(record.size) + " bytes");
+      refuse("a tensor needs " + std::to_string(length) + " values in the record data/" + key + ", which has " +
+             std::to_string(record.size) + " bytes");
     }
     return add(std::move(storage));
   }
@@ -397,7 +417,9 @@ class Unpickler {
   std::vector<std::int64_t> numbers(const PickledValue& tuple) const {
     std::vector<std::int64_t> values;
     for (const std::uint32_t each : tuple.items) {
-      if (values_[each].kind != Kind::integer || values_[each].integer < 0) refuse("a tensor has a size or stride that is not a number from 0 on");
+      if (values_[each].kind != Kind::integer || values_[each].integer < 0) {
+        refuse("a tensor has a size or stride that is not a number from 0 on");
+      }
       values.push_back(values_[each].integer);
     }
     return values;
@@ -406,7 +428,8 @@ class Unpickler {
   /// Of (storage, offset, sizes, strides, requires_grad, hooks[, number format][, metadata]).
   std::uint32_t tensor_of(const PickledValue& arguments, bool names_format) {
     const PickledValue& storage = argument(arguments, 0, Kind::storage);
-    SavedTensor tensor{.record = storage.record, .type = storage.type, .offset = argument(arguments, 1, Kind::integer).integer};
+    SavedTensor tensor{
+        .record = storage.record, .type = storage.type, .offset = argument(arguments, 1, Kind::integer).integer};
     tensor.sizes = numbers(argument(arguments, 2, Kind::tuple));
     tensor.strides = numbers(argument(arguments, 3, Kind::tuple));
     if (names_format) {
@@ -423,7 +446,9 @@ class Unpickler {
     if (arguments.items.size() > metadata) {
       const PickledValue& dict = values_[arguments.items[metadata]];
       for (std::size_t i = 1; i < dict.items.size(); i += 2) {
-        if (values_[dict.items[i]].integer != 0) refuse("a tensor is to be conjugated or negated when it is read: save tensor.resolve_conj().resolve_neg()");
+        if (values_[dict.items[i]].integer != 0) {
+          refuse("a tensor is to be conjugated or negated when it is read: save tensor.resolve_conj().resolve_neg()");
+        }
       }
     }
     require_within(tensor);
@@ -442,7 +467,10 @@ class Unpickler {
     for (std::size_t i = 0; fits && i < tensor.sizes.size(); ++i) {
       std::int64_t way = 0;
       fits = !__builtin_mul_overflow(count, is_empty ? 1 : tensor.sizes[i], &count);
-      if (!is_empty) fits = fits && !__builtin_mul_overflow(tensor.sizes[i] - 1, tensor.strides[i], &way) && !__builtin_add_overflow(last, way, &last);
+      if (!is_empty) {
+        fits = fits && !__builtin_mul_overflow(tensor.sizes[i] - 1, tensor.strides[i], &way) &&
+               !__builtin_add_overflow(last, way, &last);
+      }
     }
     if (!fits || (is_empty ? tensor.offset > values : last >= values)) {
       refuse("a tensor reaches beyond its record " + archive_.records()[tensor.record].name);

@@ -12,8 +12,8 @@
 
 namespace fulgurite::detail {
 
-/// Calls `write(file)` with a NewFile, which gets its place then. Throws std::runtime_error that names what could not be saved
-/// and where.
+/// Calls `write(file)` with a NewFile, which gets its place then. Throws std::runtime_error that names what could not be
+/// saved and where.
 template <class Write>
 void write_whole(const std::filesystem::path& path, const std::string& what, const Write& write) {
   const auto refuse = [&](const std::string& why) {

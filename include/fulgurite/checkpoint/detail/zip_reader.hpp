@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Zip archives as torch.save and fulgurite write them: records that are stored without compression, in a folder of the archive's
-// own. Sizes, places and checksums are compared before anything is made of them.
+// Zip archives as torch.save and fulgurite write them: records that are stored without compression, in a folder of the
+// archive's own. Sizes, places and checksums are compared before anything is made of them.
 #pragma once
 
 #include <algorithm>
@@ -32,9 +32,12 @@ class ZipReader {
   explicit ZipReader(InputBytes bytes) : bytes_(std::move(bytes)) {
     const Directory directory = find_directory();
     read_directory(directory);
-    for (std::size_t i = 0; i < records_.size(); ++i) check_local_header(i, i + 1 < records_.size() ? records_[i + 1].header : directory.begin);
+    for (std::size_t i = 0; i < records_.size(); ++i) {
+      check_local_header(i, i + 1 < records_.size() ? records_[i + 1].header : directory.begin);
+    }
     if (!records_.empty() && records_.front().header != 0) refuse_damaged("it does not begin with its first record");
-    if (is_ours_ && checksum_digits(checksum_outside_of_records()) != bytes_.text(bytes_.size() - checksum_digit_count, checksum_digit_count)) {
+    if (is_ours_ && checksum_digits(checksum_outside_of_records()) !=
+                        bytes_.text(bytes_.size() - checksum_digit_count, checksum_digit_count)) {
       refuse_damaged("its headers do not have the checksum at its end");
     }
   }
@@ -44,8 +47,9 @@ class ZipReader {
 
   /// The number of the record of that name; `records().size()` if there is none.
   std::size_t find(std::string_view name) const {
-    const auto found = std::lower_bound(by_name_.begin(), by_name_.end(), name,
-                                        [&](std::size_t number, std::string_view wanted) { return records_[number].name < wanted; });
+    const auto found =
+        std::lower_bound(by_name_.begin(), by_name_.end(), name,
+                         [&](std::size_t number, std::string_view wanted) { return records_[number].name < wanted; });
     return found == by_name_.end() || records_[*found].name != name ? records_.size() : *found;
   }
 
@@ -109,16 +113,20 @@ class ZipReader {
     if (bytes_.size() == 0) refuse_cut_short("it is empty");
     const std::string start = bytes_.text(0, std::min<std::uint64_t>(bytes_.size(), 16));
     if (start.starts_with("\x80\x02\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19")) {
-      throw UnreadableFile("it is in the format of PyTorch before 1.6; in Python, torch.save(torch.load(path, map_location=\"cpu\"), path) "
-                           "writes it anew");
+      throw UnreadableFile(
+          "it is in the format of PyTorch before 1.6; in Python, torch.save(torch.load(path, map_location=\"cpu\"), path) "
+          "writes it anew");
     }
     if (start.size() > 9 && start.substr(8, 2) == "{\"") {
-      throw UnreadableFile("it is a safetensors file; in Python, torch.save(safetensors.torch.load_file(path), other_path) makes one that can be read");
+      throw UnreadableFile(
+          "it is a safetensors file; in Python, torch.save(safetensors.torch.load_file(path), other_path) makes one that "
+          "can be read");
     }
     if (!start.starts_with("PK\x03\x04")) refuse_cut_short("it does not begin as a file of torch.save does");
     const std::uint64_t longest = std::min<std::uint64_t>(bytes_.size(), end_size + full16);
     const std::string tail = bytes_.text(bytes_.size() - longest, longest);
-    for (auto at = tail.rfind("PK\x05\x06"); at != std::string::npos; at = at == 0 ? std::string::npos : tail.rfind("PK\x05\x06", at - 1)) {
+    for (auto at = tail.rfind("PK\x05\x06"); at != std::string::npos;
+         at = at == 0 ? std::string::npos : tail.rfind("PK\x05\x06", at - 1)) {
       const std::string_view end = std::string_view(tail).substr(at);
       if (end.size() >= end_size && Fields(end).u16(20) == end.size() - end_size) return bytes_.size() - longest + at;
     }
@@ -140,8 +148,8 @@ class ZipReader {
       const Fields end64(before);
       if (end64.u32(end64_size) == locator_mark) {
         directory_end = end - locator_size - end64_size;
-        const bool right = end64.u32(0) == end64_mark && end64.u64(4) == end64_size - 12 && end64.u32(16) == 0 && end64.u32(20) == 0 &&
-                           end64.u64(24) == end64.u64(32) && end64.u32(end64_size + 4) == 0 &&
+        const bool right = end64.u32(0) == end64_mark && end64.u64(4) == end64_size - 12 && end64.u32(16) == 0 &&
+                           end64.u32(20) == 0 && end64.u64(24) == end64.u64(32) && end64.u32(end64_size + 4) == 0 &&
                            end64.u64(end64_size + 8) == directory_end && end64.u32(end64_size + 16) == 1;
         if (!right) refuse_damaged("the end of its directory contradicts itself");
         directory = {end64.u64(48), end64.u64(40), end64.u64(32)};
@@ -167,7 +175,8 @@ class ZipReader {
       if (rest.size() < entry_size) refuse_damaged("its directory lists fewer records than its end says");
       const Fields fields(rest);
       const std::size_t name_size = fields.u16(28), extra_size = fields.u16(30);
-      if (fields.u32(0) != entry_mark || fields.u16(32) != 0 || fields.u16(34) != 0 || rest.size() - entry_size < name_size + extra_size) {
+      if (fields.u32(0) != entry_mark || fields.u16(32) != 0 || fields.u16(34) != 0 ||
+          rest.size() - entry_size < name_size + extra_size) {
         refuse_damaged("its directory has an invalid entry");
       }
       std::string name(rest.substr(entry_size, name_size));
@@ -200,7 +209,8 @@ class ZipReader {
   }
 
   /// Sizes and place of a record beyond 4 GiB.
-  static void read_large_sizes(std::string_view extra, std::uint64_t& plain_size, std::uint64_t& size, std::uint64_t& header) {
+  static void read_large_sizes(std::string_view extra, std::uint64_t& plain_size, std::uint64_t& size,
+                               std::uint64_t& header) {
     while (extra.size() >= 4) {
       const Fields fields(extra);
       const std::size_t length = fields.u16(2);
@@ -222,7 +232,8 @@ class ZipReader {
   void put_in_order() {
     std::vector<std::size_t> order(records_.size());
     for (std::size_t i = 0; i < order.size(); ++i) order[i] = i;
-    std::sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) { return records_[a].header < records_[b].header; });
+    std::sort(order.begin(), order.end(),
+              [&](std::size_t a, std::size_t b) { return records_[a].header < records_[b].header; });
     std::vector<ZipRecord> records;
     std::vector<std::size_t> entries;
     for (const std::size_t i : order) {
@@ -233,13 +244,16 @@ class ZipReader {
     entries_ = std::move(entries);
     by_name_ = order;
     for (std::size_t i = 0; i < by_name_.size(); ++i) by_name_[i] = i;
-    std::sort(by_name_.begin(), by_name_.end(), [&](std::size_t a, std::size_t b) { return records_[a].name < records_[b].name; });
+    std::sort(by_name_.begin(), by_name_.end(),
+              [&](std::size_t a, std::size_t b) { return records_[a].name < records_[b].name; });
     const auto same = [&](std::size_t a, std::size_t b) { return records_[a].name == records_[b].name; };
-    if (std::adjacent_find(by_name_.begin(), by_name_.end(), same) != by_name_.end()) refuse_damaged("it has two records of one name");
+    if (std::adjacent_find(by_name_.begin(), by_name_.end(), same) != by_name_.end()) {
+      refuse_damaged("it has two records of one name");
+    }
   }
 
-  /// Compares the header in front of a record with its entry in the directory, and finds where its bytes begin. They end, with
-  /// the descriptor that may follow them, where the next record begins.
+  /// Compares the header in front of a record with its entry in the directory, and finds where its bytes begin. They end,
+  /// with the descriptor that may follow them, where the next record begins.
   void check_local_header(std::size_t number, std::uint64_t next) {
     ZipRecord& record = records_[number];
     const std::string local = bytes_.text(record.header, local_size);
@@ -247,7 +261,9 @@ class ZipReader {
     const Fields fields(local), listed(entry);
     const std::uint64_t name_size = fields.u16(26), extra_size = fields.u16(28);
     record.begin = record.header + local_size + name_size + extra_size;
-    if (!bytes_.has(record.begin, record.size) || record.begin + record.size > next) refuse_cut_short("its record " + record.name + " is cut short");
+    if (!bytes_.has(record.begin, record.size) || record.begin + record.size > next) {
+      refuse_cut_short("its record " + record.name + " is cut short");
+    }
     const auto refuse = [&] { refuse_damaged("the header of its record " + record.name + " is not as in its directory"); };
     // Version, flags, method, time and date; then checksum and sizes, which may follow in a descriptor; then the name.
     if (fields.u32(0) != local_mark || std::string_view(local).substr(4, 10) != entry.substr(6, 10)) refuse();
@@ -256,8 +272,13 @@ class ZipReader {
       const std::uint32_t here = fields.u32(at), there = listed.u32(at + 2);
       if (here != there && !(has_descriptor && here == 0) && !(at > 14 && here == full32)) refuse();
     }
-    if (name_size != listed.u16(28) || bytes_.text(record.header + local_size, name_size) != entry.substr(entry_size, name_size)) refuse();
-    check_descriptor(record, bytes_.text(record.begin + record.size, std::min<std::uint64_t>(next - record.begin - record.size, 25)), has_descriptor);
+    if (name_size != listed.u16(28) ||
+        bytes_.text(record.header + local_size, name_size) != entry.substr(entry_size, name_size)) {
+      refuse();
+    }
+    check_descriptor(record,
+                     bytes_.text(record.begin + record.size, std::min<std::uint64_t>(next - record.begin - record.size, 25)),
+                     has_descriptor);
   }
 
   /// `between`: the bytes between a record and the next.

@@ -39,8 +39,8 @@ class FrozenModel {
 
   const FrozenState& state() const { return state_; }
 
-  /// Those whose gradients are, after each replay, as the recorded pass left them. `begins_window`: the optimizer forgets the
-  /// gradients of its parameters, also of those that require none.
+  /// Those whose gradients are, after each replay, as the recorded pass left them. `begins_window`: the optimizer forgets
+  /// the gradients of its parameters, also of those that require none.
   std::vector<at::Tensor> written_parameters(bool begins_window) const {
     std::vector<at::Tensor> written;
     const auto add = [&written](const std::vector<at::Tensor>& parameters, bool all) {
@@ -102,7 +102,8 @@ inline std::vector<at::Tensor> other_leaves(const at::Tensor& loss, const Frozen
     const auto* end = dynamic_cast<const torch::autograd::AccumulateGrad*>(node);
     if (!end) continue;
     const auto is_end = [end](const at::Tensor& tensor) { return tensor.is_same(end->variable); };
-    const bool known = std::ranges::any_of(state.parameters, is_end, [](const auto& each) -> auto& { return each.second; }) ||
+    const bool known = std::ranges::any_of(
+                           state.parameters, is_end, [](const auto& each) -> auto& { return each.second; }) ||
                        std::ranges::any_of(inputs, is_end);
     if (!known) leaves.push_back(end->variable);
   }

@@ -52,8 +52,8 @@ inline bool is_ahead(at::mt19937 from, const at::mt19937_data_pod& to) {
   return false;
 }
 
-/// Follows generators through an eager step. The operators of other threads may draw from the default generator meanwhile: it
-/// may only go forward. Any other is the step's own.
+/// Follows generators through an eager step. The operators of other threads may draw from the default generator meanwhile:
+/// it may only go forward. Any other is the step's own.
 class GeneratorTrace {
  public:
   struct Moved {
@@ -116,11 +116,12 @@ class GeneratorTrace {
                      "and give each model a generator of its own",
                      false};
     } else if (!is_ahead(engine_in(traced.state), engine_in(now).data())) {
-      moved_ = Moved{"the state of the random generator", "",
-                     "the default generator is seeded or set back while the step runs (torch::manual_seed or set_state within "
-                     "training_step, or in another thread), which a replay does not repeat: seed it before the training or in "
-                     "a hook",
-                     true};
+      moved_ =
+          Moved{"the state of the random generator", "",
+                "the default generator is seeded or set back while the step runs (torch::manual_seed or set_state within "
+                "training_step, or in another thread), which a replay does not repeat: seed it before the training or in "
+                "a hook",
+                true};
     }
     traced.state = now;
   }

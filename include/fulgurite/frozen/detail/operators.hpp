@@ -95,7 +95,9 @@ inline bool writes_anything(const c10::FunctionSchema& schema) {
 }
 
 /// The result is a tensor, or a list of tensors, of its own: no argument that is handed back.
-inline bool is_fresh(const c10::Argument& result) { return result.alias_info() == nullptr || !result.alias_info()->isWrite(); }
+inline bool is_fresh(const c10::Argument& result) {
+  return result.alias_info() == nullptr || !result.alias_info()->isWrite();
+}
 
 inline bool is_random(const c10::OperatorHandle& op) { return op.hasTag(at::Tag::nondeterministic_seeded); }
 

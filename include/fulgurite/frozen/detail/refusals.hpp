@@ -32,7 +32,8 @@ namespace fulgurite::detail {
 }
 
 [[noreturn]] inline void refuse_layout(const std::string& name) {
-  throw FrozenRefusal(name, "it works on a tensor that is not dense: use dense tensors (an Embedding without .sparse(true))");
+  throw FrozenRefusal(name,
+                      "it works on a tensor that is not dense: use dense tensors (an Embedding without .sparse(true))");
 }
 
 [[noreturn]] inline void refuse_thread(const std::string& name) {

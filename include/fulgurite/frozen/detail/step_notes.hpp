@@ -55,10 +55,12 @@ class StepNotes final : public StepWatcher {
   bool on_log(const StepLog& call) override {
     const at::Tensor* tensor = call.number.source<at::Tensor>();
     if (!tensor) {
-      refuse(log_of(call.name), "a number on the host would stay what it was: log a tensor, or log it in on_train_batch_end");
+      refuse(log_of(call.name),
+             "a number on the host would stay what it was: log a tensor, or log it in on_train_batch_end");
     } else if (call.weight && !is_size(*call.weight)) {
-      refuse(log_of(call.name), "its fg::Weight is a number on the host that is not a size of the batch, and would stay what "
-                                "it was: leave it out (the batch size is taken), or log in on_train_batch_end");
+      refuse(log_of(call.name),
+             "its fg::Weight is a number on the host that is not a size of the batch, and would stay what "
+             "it was: leave it out (the batch size is taken), or log in on_train_batch_end");
     } else {
       calls_.push_back({std::string(call.name), *tensor, tensor->_version(), call.weight, call.flags});
     }
@@ -70,10 +72,11 @@ class StepNotes final : public StepWatcher {
   }
   void on_unrepeatable(const char* call) override {
     if (unrepeatable_) return;
-    unrepeatable_.emplace(call, "training_step does not run again when the step is replayed, so what it does there would be done "
-                                "once, and what it is told would stay what it was: do it in a hook before or after the step "
-                                "(on_train_batch_start, on_train_batch_end), and keep a number that the step needs in a tensor "
-                                "which that hook writes");
+    unrepeatable_.emplace(call,
+                          "training_step does not run again when the step is replayed, so what it does there would be done "
+                          "once, and what it is told would stay what it was: do it in a hook before or after the step "
+                          "(on_train_batch_start, on_train_batch_end), and keep a number that the step needs in a tensor "
+                          "which that hook writes");
   }
 
   const AskedNumbers& asked() const { return asked_; }
@@ -82,8 +85,9 @@ class StepNotes final : public StepWatcher {
   void end_step() {
     for (const Call& call : calls_) {
       if (call.tensor._version() == call.version) continue;
-      refuse(log_of(call.name), "the tensor is changed in place afterwards (`loss += …`), and a replay logs what it has become: "
-                                "log a clone(), or write `loss = loss + …`");
+      refuse(log_of(call.name),
+             "the tensor is changed in place afterwards (`loss += …`), and a replay logs what it has become: "
+             "log a clone(), or write `loss = loss + …`");
     }
   }
 
@@ -101,12 +105,14 @@ class StepNotes final : public StepWatcher {
       const Call& then = replayed.calls_[i];
       if (now.name != then.name || now.flags != then.flags) refuse_other_log(now.name);
       if (now.weight != then.weight) {
-        throw FrozenRefusal(log_of(now.name), "its fg::Weight has changed since it was recorded, and would stay what it was: "
-                                              "log in on_train_batch_end");
+        throw FrozenRefusal(log_of(now.name),
+                            "its fg::Weight has changed since it was recorded, and would stay what it was: "
+                            "log in on_train_batch_end");
       }
       if (same_bits(now.tensor, then.tensor)) continue;
-      throw FrozenRefusal(log_of(now.name), "a replay would log another number: the tensor is made from a number on the host, "
-                                            "which would stay what it was. Log it in on_train_batch_end");
+      throw FrozenRefusal(log_of(now.name),
+                          "a replay would log another number: the tensor is made from a number on the host, "
+                          "which would stay what it was. Log it in on_train_batch_end");
     }
     if (calls_.size() != both) refuse_other_log(calls_[both].name);
     if (replayed.calls_.size() != both) refuse_other_log(replayed.calls_[both].name);
@@ -136,13 +142,15 @@ class StepNotes final : public StepWatcher {
   static std::string log_of(std::string_view name) { return "step.log(\"" + std::string(name) + "\", …)"; }
 
   [[noreturn]] static void refuse_other_log(const std::string& name) {
-    throw FrozenRefusal(log_of(name), "the step does not log the same each time, and a replay does: log what comes now and then "
-                                      "in on_train_batch_end");
+    throw FrozenRefusal(log_of(name),
+                        "the step does not log the same each time, and a replay does: log what comes now and then "
+                        "in on_train_batch_end");
   }
 
   /// Batches that are replayed have the same sizes. (1 may be one by chance.)
   bool is_size(double weight) const {
-    return weight > 1.0 && std::ranges::any_of(sizes_, [weight](std::int64_t size) { return static_cast<double>(size) == weight; });
+    return weight > 1.0 &&
+           std::ranges::any_of(sizes_, [weight](std::int64_t size) { return static_cast<double>(size) == weight; });
   }
 
   void refuse(std::string what, std::string reason) {

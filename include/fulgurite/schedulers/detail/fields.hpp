@@ -150,15 +150,16 @@ void require_same_fields(const Schedule& schedule, const ScheduleState& saved) {
       const std::vector<double>& other = saved.list(name);
       if (other == own) return;
       throw std::invalid_argument("fulgurite: " + std::string(name) + " is " + text_of(other) + " in the saved state and " +
-                                  text_of(own) + " in the schedule, which would go on along another curve: make the schedule "
+                                  text_of(own) +
+                                  " in the schedule, which would go on along another curve: make the schedule "
                                   "with the saved value, or ask for the saved values (fg::ScheduleValues::taken_over in "
                                   "load_checkpoint, take_over instead of load_state)");
     });
   }
 }
 
-/// Sets the values of a schedule, and of its parts, to those of a state that has some. Throws std::invalid_argument for ones of
-/// another kind, and may have set others then.
+/// Sets the values of a schedule, and of its parts, to those of a state that has some. Throws std::invalid_argument for ones
+/// of another kind, and may have set others then.
 template <class Schedule>
 void set_fields(Schedule& schedule, const ScheduleState& saved) {
   if constexpr (HasFields<Schedule>) {
@@ -173,8 +174,8 @@ void set_fields(Schedule& schedule, const ScheduleState& saved) {
   }
 }
 
-/// Calls `load()` after setting a schedule's values to those of a state. Throws std::invalid_argument for invalid ones, and whatever
-/// `load` throws; the schedule has its own values then.
+/// Calls `load()` after setting a schedule's values to those of a state. Throws std::invalid_argument for invalid ones, and
+/// whatever `load` throws; the schedule has its own values then.
 template <class Schedule, class Load>
 void with_fields_of(const ScheduleState& saved, Schedule& schedule, Load load) {
   Schedule taken = schedule;  // no schedule of a function can be assigned

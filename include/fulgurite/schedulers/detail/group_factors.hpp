@@ -15,7 +15,8 @@ namespace fulgurite::detail {
 
 template <class... Factors>
 class GroupFactors {
-  static_assert(sizeof...(Factors) > 0, "a schedule of functions needs one: LambdaSchedule{[](std::int64_t step) { return …; }}");
+  static_assert(sizeof...(Factors) > 0,
+                "a schedule of functions needs one: LambdaSchedule{[](std::int64_t step) { return …; }}");
 
  public:
   explicit GroupFactors(Factors... factors) : factors_(std::move(factors)...) {}

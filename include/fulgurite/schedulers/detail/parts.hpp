@@ -24,7 +24,8 @@ template <class... Schedules>
 class Parts {
  public:
   explicit Parts(const std::tuple<Schedules...>& schedules)
-      : parts_(std::apply([](const auto&... part) { return std::tuple<RunningSchedule<Schedules>...>(part...); }, schedules)) {}
+      : parts_(
+            std::apply([](const auto&... part) { return std::tuple<RunningSchedule<Schedules>...>(part...); }, schedules)) {}
 
   template <class Optimizer>
   void attach(Optimizer& optimizer, std::vector<double>& initial_lrs) {
