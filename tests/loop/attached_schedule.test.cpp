@@ -5,6 +5,7 @@
 
 #include <catch2/catch_test_macros.hpp>
 
+#include <cstdint>
 #include <stdexcept>
 
 #include "support/toy.hpp"
@@ -31,4 +32,22 @@ TEST_CASE("a schedule's state is saved and loaded") {
   CHECK(other_cosine.steps() == 1);
   CHECK(other_plateau.state().number("best") == 2.0);
   CHECK_THROWS_AS(other_plateau.load_state(cosine.state()), std::invalid_argument);
+}
+
+TEST_CASE("an interval of its own is saved beside the schedule, and loaded or taken over with it") {
+  toy::Weight weight;
+  const auto make = [&](std::int64_t step_size, std::int64_t frequency) {
+    auto configured = fg::optimizer(toy::Sgd{&weight})
+                          .with(fg::StepDecay{.step_size = step_size}, fg::EveryEpoch{.frequency = frequency});
+    configured.attach_schedules();
+    return configured;
+  };
+  auto saved = make(5, 3), same = make(5, 3), other = make(7, 4);
+  const auto attached = [](auto& configured) -> auto& { return boost::hana::at_c<0>(configured.schedules()); };
+  attached(saved).advance(saved.optimizer());
+  attached(same).load_state(attached(saved).state());
+  attached(other).take_over(attached(saved).state());
+  CHECK(attached(same).state() == attached(saved).state());
+  CHECK(attached(other).state() == attached(saved).state());
+  CHECK(attached(other).schedule().step_size == 5);
 }

@@ -62,6 +62,38 @@ TEST_CASE("a state of another kind or of other groups is refused and changes not
   const auto chained = chain.state();
   CHECK_THROWS_AS(chain.load_state(short_chain.state()), std::invalid_argument);
   CHECK(chain.state() == chained);
+  short_chain.step();
+  const auto of_one = short_chain.state();
+  CHECK_THROWS_AS(short_chain.load_state(chained), std::invalid_argument);
+  CHECK(short_chain.state() == of_one);
+  auto exponential = fg::schedule(optimizer, fg::ExponentialDecay{.gamma = 0.5});
+  CHECK_THROWS_WITH(exponential.load_state(decay.state()),
+                    "fulgurite: this schedule state has \"StepDecay.step_size\", which the schedule has not: it was saved by "
+                    "another kind of schedule");
+  CHECK_THROWS_AS(exponential.take_over(decay.state()), std::invalid_argument);
+  auto lambda = fg::schedule(optimizer, fg::LambdaSchedule{[](std::int64_t) { return 1.0; }});
+  CHECK_THROWS_AS(lambda.load_state(decay.state()), std::invalid_argument);
+}
+
+namespace {
+
+/// A schedule of the program's own that drives the momentum from where it was.
+struct Cooling {
+  double lr(const fg::RatePoint& point) const { return point.base; }
+  std::optional<double> momentum(const fg::RatePoint& point) const { return point.base / static_cast<double>(1 + point.step); }
+};
+
+}  // namespace
+
+TEST_CASE("a schedule goes on from the momentum that it began with") {
+  toy::MomentumRates optimizer, fresh;
+  fresh.momenta = {0.5};
+  auto saved = fg::schedule(optimizer, Cooling{});
+  saved.step();
+  auto resumed = fg::schedule(fresh, Cooling{});
+  resumed.load_state(saved.state());
+  resumed.step();
+  CHECK(fresh.momenta == std::vector<double>{0.3});
 }
 
 namespace {

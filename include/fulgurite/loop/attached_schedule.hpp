@@ -116,7 +116,7 @@ class AttachedSchedule {
   void load_state(const ScheduleState& saved) {
     require_same_kind_of_interval(saved);
     detail::require_same_fields(interval_, saved);
-    running_.load_state(saved);
+    running_.load_state(without_interval(saved));
     load_metric_call(saved);
   }
   /// As load_state, but the schedule gets the values that it was saved with, and the frequency of an interval of its own.
@@ -124,9 +124,9 @@ class AttachedSchedule {
     require_same_kind_of_interval(saved);
     detail::with_fields_of(saved, interval_, [&](const Interval&) {
       if constexpr (requires { running_.take_over(saved); }) {
-        running_.take_over(saved);
+        running_.take_over(without_interval(saved));
       } else {
-        running_.load_state(saved);
+        running_.load_state(without_interval(saved));
       }
     });
     load_metric_call(saved);
@@ -144,6 +144,16 @@ class AttachedSchedule {
                                   " of its own when it was saved, and does "
                                   "not now: give .with(schedule, interval) the interval that it had");
     }
+  }
+
+  /// What the schedule itself saved.
+  ScheduleState without_interval(const ScheduleState& saved) const {
+    ScheduleState own, rest;
+    detail::save_fields(interval_, own);
+    for (const auto& [name, values] : saved.entries()) {
+      if (!own.has(name)) rest.set(name, values);
+    }
+    return rest;
   }
 
   void load_metric_call(const ScheduleState& saved) {

@@ -97,11 +97,13 @@ class ChainedSchedules {
     }
     /// Throws std::invalid_argument if the state is another kind's, or was saved with other values of a schedule.
     void load_state(const ScheduleState& saved) {
-      this->load_progress(saved, [&] { parts_.load(saved); });
+      this->load_progress(state(), saved, [&] { parts_.load(saved); });
     }
     /// As load_state, but takes the values of the schedules over as well.
     void take_over(const ScheduleState& saved) {
-      const auto load = [&](const ChainedSchedules&) { this->load_progress(saved, [&] { parts_.take_over(saved); }); };
+      const auto load = [&](const ChainedSchedules&) {
+        this->load_progress(state(), saved, [&] { parts_.take_over(saved); });
+      };
       detail::with_fields_of(saved, schedule_, load);
     }
 

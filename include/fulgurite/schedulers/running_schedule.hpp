@@ -150,15 +150,20 @@ class RunningPure : public LastRates {
     saved.set("last_epoch", static_cast<double>(step_));
     saved.set("base_lrs", base_lrs_);
     saved.set("_last_lr", last_lrs_);
+    if constexpr (MomentumScheduler<Schedule>) saved.set("base_momenta", base_momenta_);
     save_fields(schedule_, saved);
     return saved;
   }
   /// Throws std::invalid_argument if the state is another kind's, or was saved with other values of the schedule.
   void load_state(const ScheduleState& saved) {
+    require_same_kind(state(), saved);
     require_same_fields(schedule_, saved);
     const auto step = static_cast<std::int64_t>(saved.number("last_epoch"));
     const auto& base_lrs = saved.list("base_lrs", base_lrs_.size());
     const auto& last_lrs = saved.list("_last_lr", base_lrs_.size());
+    if constexpr (MomentumScheduler<Schedule>) {  // PyTorch keeps them in the optimizer
+      if (saved.has("base_momenta")) base_momenta_ = saved.list("base_momenta", base_momenta_.size());
+    }
     step_ = step;
     base_lrs_ = base_lrs;
     last_lrs_ = last_lrs;
@@ -251,6 +256,7 @@ class RunningOnMetric : public LastRates {
   }
   /// Throws std::invalid_argument if the state is another kind's, or was saved with other values of the schedule.
   void load_state(const ScheduleState& saved) {
+    require_same_kind(state(), saved);
     require_same_fields(schedule_, saved);
     const auto step = static_cast<std::int64_t>(saved.number("last_epoch"));
     const auto& last_lrs = saved.list("_last_lr", last_lrs_.size());

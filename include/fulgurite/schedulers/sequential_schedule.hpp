@@ -120,11 +120,13 @@ class SequentialSchedule {
     /// Throws std::invalid_argument if the state is another kind's, or was saved with other values of a schedule.
     void load_state(const ScheduleState& saved) {
       detail::require_same_fields(schedule_, saved);
-      this->load_progress(saved, [&] { parts_.load(saved); });
+      this->load_progress(state(), saved, [&] { parts_.load(saved); });
     }
     /// As load_state, but takes the values of the schedules over as well.
     void take_over(const ScheduleState& saved) {
-      const auto load = [&](const SequentialSchedule&) { this->load_progress(saved, [&] { parts_.take_over(saved); }); };
+      const auto load = [&](const SequentialSchedule&) {
+        this->load_progress(state(), saved, [&] { parts_.take_over(saved); });
+      };
       detail::with_fields_of(saved, schedule_, load);
     }
 

@@ -158,6 +158,16 @@ void require_same_fields(const Schedule& schedule, const ScheduleState& saved) {
   }
 }
 
+/// Throws std::invalid_argument if a state has a value, or a part, that a schedule whose own state is `own` has not. (PyTorch's
+/// names, of which a state may have more, have no dot.)
+inline void require_same_kind(const ScheduleState& own, const ScheduleState& saved) {
+  for (const ScheduleState::Entry& entry : saved.entries()) {
+    if (entry.name.find('.') == std::string::npos || own.has(entry.name)) continue;
+    throw std::invalid_argument("fulgurite: this schedule state has \"" + entry.name +
+                                "\", which the schedule has not: it was saved by another kind of schedule");
+  }
+}
+
 /// Sets the values of a schedule, and of its parts, to those of a state that has some. Throws std::invalid_argument for ones
 /// of another kind, and may have set others then.
 template <class Schedule>

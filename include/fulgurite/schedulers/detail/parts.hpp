@@ -104,9 +104,10 @@ class RunningParts : public LastRates {
     saved.set("base_lrs", initial_lrs_);
     saved.set("_last_lr", last_lrs_);
   }
-  /// What save_progress wrote, and `load_parts()`. Nothing if something throws.
+  /// What save_progress wrote, and `load_parts()`, if the state is of the kind of `own`. Nothing if something throws.
   template <class LoadParts>
-  void load_progress(const ScheduleState& saved, const LoadParts& load_parts) {
+  void load_progress(const ScheduleState& own, const ScheduleState& saved, const LoadParts& load_parts) {
+    require_same_kind(own, saved);
     const auto steps = static_cast<std::int64_t>(saved.number("last_epoch"));
     const auto& initial_lrs = saved.list("base_lrs", initial_lrs_.size());
     const auto& last_lrs = saved.list("_last_lr", initial_lrs_.size());
