@@ -151,6 +151,30 @@ TEST_CASE("two that save into one folder do not touch each other's files") {
   CHECK(step_in(newest->path) == 6);
 }
 
+TEST_CASE("a file of the one has what the other is still to save, and a fit that goes on from it saves that first") {
+  const support::TemporaryFolder folder, other_folder;
+  const auto trainer_of = [&](Scored& model, std::int64_t epochs) {
+    model.scores = {1.0, 2.0};
+    return fg::Trainer{model, fg::ModelCheckpoint<>{.folder = folder.path, .save_last = true}, OnScore{.folder = other_folder.path},
+                       fg::MaxEpochs{epochs}};
+  };
+  Scored model, other;
+  auto trainer = trainer_of(model, 1);
+  trainer.fit(two_batches);
+  std::filesystem::remove_all(other_folder.path);  // as a kill before it
+  auto resumed = trainer_of(other, 2);
+  fg::load_checkpoint(resumed, folder.path / "last.ckpt");
+  resumed.fit(two_batches);
+  const auto* best = resumed.template callback<OnScore>().best();
+  REQUIRE(best);
+  CHECK(best->score == 1.0);
+  CHECK(support::names_in(other_folder.path) == Names{"epoch=0-step=2.ckpt"});
+  Scored restored;
+  auto from_best = trainer_of(restored, 2);
+  fg::load_checkpoint(from_best, best->path);
+  CHECK(from_best.progress().epoch == 1);
+}
+
 TEST_CASE("a folder that cannot be made is an error before anything is trained; the probe of one that can leaves nothing") {
   const support::TemporaryFolder folder;
   std::ofstream(folder.path / "file") << "in the way";

@@ -62,6 +62,8 @@ struct ModelCheckpoint {
 
   std::vector<SavedCheckpoint> saved{};             ///< state, as the next ones: what is kept, the oldest first
   std::optional<std::int64_t> saved_step = std::nullopt;  ///< global_step when it saved last
+  std::vector<SavedCheckpoint> due{};  ///< to be saved when the training rests: at most one, the file's stem for its path
+  bool owes = false;                   ///< that was in a checkpoint that was loaded
   enum class Saves { at_epoch_end, at_validation_end, never } saves = Saves::at_epoch_end;
 
   static constexpr std::string_view monitor() { return Metric.view(); }
@@ -89,6 +91,9 @@ struct ModelCheckpoint {
       detail::make_folders(folder.string());
       detail::NewFile(free_path("probe").string());  // is removed again
     });
+    if (std::exchange(owes, false) && !due.empty() && due.front().path.ends_with(step_text(run.global_step()))) {
+      run.when_at_rest([this](auto& engine) { this->save_due(engine); });
+    }
   }
   void on_train_start(auto& run) {
     saves = run.is_rehearsal()               ? Saves::never
@@ -110,8 +115,16 @@ struct ModelCheckpoint {
     if (saves == Saves::at_epoch_end) save_in_epoch(step);
   }
 
-  void on_save_checkpoint(auto& checkpoint) { keep(checkpoint); }
-  void on_load_checkpoint(auto& checkpoint) { keep(checkpoint); }
+  void on_save_checkpoint(auto& checkpoint) {
+    keep(checkpoint);
+    checkpoint("due", due);
+  }
+  void on_load_checkpoint(auto& checkpoint) {
+    keep(checkpoint);
+    due.clear();
+    if (checkpoint.has("due")) checkpoint("due", due);  // older files lack it
+    owes = true;
+  }
 
  private:
   void keep(auto& checkpoint) {
@@ -143,8 +156,15 @@ struct ModelCheckpoint {
     if (saved_step == step.global_step()) return;
     SavedCheckpoint candidate{{}, score(step)};
     if (has_monitor && !candidate.score) return;
-    const std::string stem = "epoch=" + std::to_string(step.epoch()) + "-step=" + std::to_string(step.global_step());
-    step.when_at_rest([this, candidate, stem](auto& engine) { this->write(engine, candidate, stem); });
+    candidate.path = "epoch=" + std::to_string(step.epoch()) + step_text(step.global_step());
+    due = {candidate};
+    step.when_at_rest([this](auto& engine) { this->save_due(engine); });
+  }
+
+  static std::string step_text(std::int64_t global_step) { return "-step=" + std::to_string(global_step); }
+
+  void save_due(auto& engine) {
+    for (const SavedCheckpoint& asked : std::exchange(due, {})) write(engine, {{}, asked.score}, asked.path);
   }
 
   /// Only now, when the files of others that save here are there too.
