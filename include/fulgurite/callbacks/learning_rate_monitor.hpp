@@ -52,6 +52,9 @@ struct LearningRateMonitor {
     write(step);
   }
 
+  void on_save_checkpoint(auto& checkpoint) { checkpoint("written", written); }
+  void on_load_checkpoint(auto& checkpoint) { checkpoint("written", written); }
+
  private:
   using Rates = std::vector<std::pair<std::string, double>>;
 
