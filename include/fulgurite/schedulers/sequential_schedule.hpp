@@ -23,7 +23,7 @@ namespace fulgurite {
 /// One schedule after another; each milestone is the step at which the next one takes over and starts from its step 0:
 /// `SequentialSchedule{{5}, LinearSchedule{.steps = 5}, CosineAnnealing{.period = 95}}`.
 /// torch.optim.lr_scheduler.SequentialLR. A schedule that takes over restarts from the initial rate, whatever the one
-/// before it left, unless it is one that only multiplies (MultiplicativeSchedule).
+/// before it left, unless it is one that only multiplies (MultiplicativeSchedule) or starts where the rate is (AnnealTo).
 template <class... Schedules>
 class SequentialSchedule {
  public:
