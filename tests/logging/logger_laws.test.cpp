@@ -40,7 +40,8 @@ struct Row {
   friend bool operator==(const Row& a, const Row& b) {
     const auto bits = [](const Row& row) {
       std::map<std::string, std::uint64_t> all;
-      for (const auto& [name, value] : row.values) all[name] = std::isnan(value) ? 0 : std::bit_cast<std::uint64_t>(value) + 1;
+      for (const auto& [name, value] : row.values)
+        all[name] = std::isnan(value) ? 0 : std::bit_cast<std::uint64_t>(value) + 1;
       return all;
     };
     return a.step == b.step && a.epoch == b.epoch && bits(a) == bits(b);
@@ -48,9 +49,13 @@ struct Row {
 };
 using Rows = std::vector<Row>;
 
-Rows first(const Rows& rows, std::size_t count) { return {rows.begin(), rows.begin() + static_cast<std::ptrdiff_t>(count)}; }
+Rows first(const Rows& rows, std::size_t count) {
+  return {rows.begin(), rows.begin() + static_cast<std::ptrdiff_t>(count)};
+}
 
-double number_of(const std::string& text) { return std::strtod(text.c_str(), nullptr); }
+double number_of(const std::string& text) {
+  return std::strtod(text.c_str(), nullptr);
+}
 
 // --- a member: a logger, and how another program reads what it wrote ---
 
@@ -187,9 +192,19 @@ struct JsonLines {
 /// Names and values that are hard to write, in rows of other names each.
 Rows hard_rows() {
   constexpr auto limits = std::numeric_limits<double>();
-  const std::vector<std::string> names{"loss", "a, b", "say \"a\"", "two\nlines", "tab\tand\rreturn", "\xc3\xa4/\\", " ", "'"};
-  const std::vector<double> values{0.1, -0.0, 1.0 / 3.0, limits.max(), limits.denorm_min(), limits.quiet_NaN(), limits.infinity(),
-                                   -limits.infinity(), -1e-300, 123456789.0, limits.epsilon()};
+  const std::vector<std::string> names{"loss",        "a, b", "say \"a\"", "two\nlines", "tab\tand\rreturn",
+                                       "\xc3\xa4/\\", " ",    "'"};
+  const std::vector<double> values{0.1,
+                                   -0.0,
+                                   1.0 / 3.0,
+                                   limits.max(),
+                                   limits.denorm_min(),
+                                   limits.quiet_NaN(),
+                                   limits.infinity(),
+                                   -limits.infinity(),
+                                   -1e-300,
+                                   123456789.0,
+                                   limits.epsilon()};
   Rows rows;
   std::size_t next = 0;
   for (std::int64_t step = 0; step < 14; ++step) {
@@ -224,13 +239,15 @@ std::string undisturbed(const Rows& rows) {
 }  // namespace
 
 TEST_CASE("the laws are about all loggers that write files") {
-  const std::set<std::string> no_loggers{"hyperparameters", "log_file", "log_flags", "logger", "metric", "metrics", "notice", "number"};
+  const std::set<std::string> no_loggers{"hyperparameters", "log_file", "log_flags", "logger",
+                                         "metric",          "metrics",  "notice",    "number"};
   std::set<std::string> known = no_loggers;
   known.insert({Csv::header, JsonLines::header});
   CHECK(support::headers_in("logging") == known);
 }
 
-TEMPLATE_TEST_CASE("every row is read back with its values, and stays as it was when later ones add names", "", Csv, JsonLines) {
+TEMPLATE_TEST_CASE("every row is read back with its values, and stays as it was when later ones add names", "", Csv,
+                   JsonLines) {
   const support::WithoutSync fast;
   const support::TemporaryFolder folder;
   const Rows rows = hard_rows();
@@ -241,7 +258,8 @@ TEMPLATE_TEST_CASE("every row is read back with its values, and stays as it was 
   }
 }
 
-TEMPLATE_TEST_CASE("runs that append write what one run would have written, and so do copies of a logger", "", Csv, JsonLines) {
+TEMPLATE_TEST_CASE("runs that append write what one run would have written, and so do copies of a logger", "", Csv,
+                   JsonLines) {
   const support::WithoutSync fast;
   const Rows rows = hard_rows();
   const std::string expected = undisturbed<TestType>(rows);
@@ -318,9 +336,10 @@ TEMPLATE_TEST_CASE("a run that was cut off in a row loses no other, and one that
 TEMPLATE_TEST_CASE("hyper-parameters are read back with their names and values", "", Csv, JsonLines) {
   const support::TemporaryFolder folder;
   constexpr auto largest = std::numeric_limits<std::int64_t>::max();
-  const fg::Hyperparameters given{{"lr", 1.0 / 3.0},       {"a, b", "say \"a\""}, {"two\nlines", "tab\t, \r\n"}, {"deep", true},
-                                  {"flat", false},         {"n", largest},        {"least", -largest - 1},       {"empty", ""},
-                                  {"\xc3\xa4", "\\ \x01"}, {"denormal", 5e-324},  {"none", std::nan("")},        {"never", -HUGE_VAL}};
+  const fg::Hyperparameters given{{"lr", 1.0 / 3.0},       {"a, b", "say \"a\""},  {"two\nlines", "tab\t, \r\n"},
+                                  {"deep", true},          {"flat", false},        {"n", largest},
+                                  {"least", -largest - 1}, {"empty", ""},          {"\xc3\xa4", "\\ \x01"},
+                                  {"denormal", 5e-324},    {"none", std::nan("")}, {"never", -HUGE_VAL}};
   typename TestType::Logger logger{.path = folder.path / "log"};
   logger.setup();
   logger.log_hyperparameters(given);
