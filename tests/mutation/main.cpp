@@ -2,10 +2,11 @@
 // The `main` of a test program whose headers hold changes behind a switch. It runs the tests with the change that the
 // environment chooses, FULGURITE_MUTANT=<number>, as Catch2's own would. For tests/mutation/run there are two ways more:
 //   --asked <file>  runs the tests, and writes for each case which changes it reached: a change is run with those only
-//   --serve         reads a line "<number> <seconds> <case>..." for each run and answers with a line of what became of it. A
-//                   run is a fork of this process: the program is loaded once, and a run that crashes or hangs ends alone.
+//   --serve         reads a line "<number> <milliseconds> <case>..." for each run and answers with a line of what became of
+//                   it. A run is a fork of this process: the program is loaded once, and a run that crashes ends alone.
 #include <sys/mman.h>
 #include <sys/resource.h>
+#include <sys/time.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -54,7 +55,7 @@ class Listener : public Catch::EventListenerBase {
 
   void testCaseEnded(const Catch::TestCaseStats& stats) override {
     if (!asked_file) return;
-    const double seconds = static_cast<double>(std::clock() - began_) / CLOCKS_PER_SEC;  // of work, not of waiting for a turn
+    const double seconds = static_cast<double>(std::clock() - began_) / CLOCKS_PER_SEC;  // of work
     *asked_file << stats.testInfo->lineInfo.file << '\t' << stats.testInfo->name << '\t'
                 << stats.totals.assertions.failed << '\t' << seconds << '\t';
     for (int number = 1; number < capacity; ++number) {
@@ -83,13 +84,15 @@ void limit(int resource, rlim_t value) {
 }
 
 /// The tests of `cases` with one change, in a process of their own.
-[[noreturn]] void run(int number, unsigned seconds, const std::vector<std::string>& cases) {
+[[noreturn]] void run(int number, long milliseconds, const std::vector<std::string>& cases) {
   setpgid(0, 0);
   limit(RLIMIT_CORE, 0);
   limit(RLIMIT_FSIZE, rlim_t{256} << 20U);
   limit(RLIMIT_DATA, rlim_t{4} << 30U);
-  limit(RLIMIT_CPU, seconds);  // a loop without end, however busy the machine is
-  alarm(10 * seconds + 20);    // a wait without end
+  const timeval until{milliseconds / 1000, milliseconds % 1000 * 1000};
+  const itimerval once{{0, 0}, until};
+  setitimer(ITIMER_PROF, &once, nullptr);                     // a loop without end, however busy the machine is
+  alarm(static_cast<unsigned>(30 + 20 * milliseconds / 1000));  // a wait without end
   if (!std::getenv("FULGURITE_MUTATION_SHOW")) {
     if (!std::freopen("/dev/null", "w", stdout) || !std::freopen("/dev/null", "w", stderr)) _exit(127);
   }
@@ -111,21 +114,21 @@ int serve() {
   while (std::getline(std::cin, line)) {
     std::istringstream words(line);
     int number = 0;
-    unsigned seconds = 0;
+    long milliseconds = 0;
     std::string name;
     std::vector<std::string> cases;
-    words >> number >> seconds >> std::ws;
+    words >> number >> milliseconds >> std::ws;
     while (std::getline(words, name, '\t')) cases.push_back(name);
     std::memset(told, 0, sizeof *told);
     std::cout.flush();
     const pid_t child = fork();
-    if (child == 0) run(number, seconds, cases);
+    if (child == 0) run(number, milliseconds, cases);
     int status = 0;
     if (child < 0 || waitpid(child, &status, 0) != child) return 1;
     kill(-child, SIGKILL);  // what it has left behind
     const int signal = WIFSIGNALED(status) ? WTERMSIG(status) : 0;
     const char* outcome = "noticed";
-    if (signal == SIGXCPU || signal == SIGALRM || signal == SIGKILL) {
+    if (signal == SIGPROF || signal == SIGALRM || signal == SIGKILL) {
       outcome = "no end";
     } else if (signal != 0) {
       outcome = "crash";
