@@ -12,6 +12,18 @@
 
 namespace fg = fulgurite;
 
+namespace {
+
+/// Refuses a rate below 0.25.
+struct CautiousSgd : toy::Sgd {
+  void set_lr(std::int64_t group, double lr) {
+    if (lr < 0.25) throw std::invalid_argument("too slow");
+    Sgd::set_lr(group, lr);
+  }
+};
+
+}  // namespace
+
 TEST_CASE("a schedule's state is saved and loaded") {
   toy::Weight weight;
   auto configured = fg::optimizer(toy::Sgd{&weight}).with(fg::CosineAnnealing{.period = 5}).with(fg::Plateau<"loss">{});
@@ -50,4 +62,34 @@ TEST_CASE("an interval of its own is saved beside the schedule, and loaded or ta
   CHECK(attached(same).state() == attached(saved).state());
   CHECK(attached(other).state() == attached(saved).state());
   CHECK(attached(other).schedule().step_size == 5);
+}
+
+TEST_CASE("a metric whose step was refused is not counted as taken") {
+  toy::Weight weight;
+  auto configured = fg::optimizer(CautiousSgd{{&weight}}).with(fg::Plateau<"loss">{.factor = 0.5, .patience = 0});
+  configured.attach_schedules();
+  auto& plateau = boost::hana::at_c<0>(configured.schedules());
+  fg::Metrics metrics;
+  [[maybe_unused]] fg::LogPlace place;
+  int fed = 0;
+  const auto log = [&] { metrics.log("loss", 1.0, 1.0, fg::on_epoch, fg::Stage::training, place); };
+  const auto feed = [&] {
+    plateau.feed(metrics, false, [&](const auto& metric) {
+      ++fed;
+      plateau.advance(configured.optimizer(), *metric);
+    });
+  };
+  for (int step = 0; step < 3; ++step) {
+    log();
+    feed();
+    feed();  // nothing new
+  }
+  REQUIRE(fed == 3);
+  REQUIRE(configured.optimizer().rate == 0.25);
+  log();
+  const fg::ScheduleState before = plateau.state();
+  CHECK_THROWS_AS(feed(), std::invalid_argument);
+  CHECK(plateau.state() == before);
+  CHECK_THROWS_AS(feed(), std::invalid_argument);
+  CHECK(fed == 5);
 }

@@ -71,14 +71,23 @@ class AttachedSchedule {
     return after_step ? metrics.batch_value(schedule().monitor()) : metrics.value(schedule().monitor());
   }
 
-  /// The same, but nothing also if it was not logged since the last call.
-  std::optional<double> new_metric(const Metrics& metrics, bool after_step)
+  /// Calls `advance` with the same, unless it was not logged since the last call. One whose step was refused is new still.
+  template <class Advance>
+  void feed(const Metrics& metrics, bool after_step, const Advance& advance)
     requires follows_metric
   {
     const std::optional<double> value = metric(metrics, after_step);
-    if (!value) return std::nullopt;
+    if (!value) return;
     const std::int64_t call = metrics.find(schedule().monitor())->call;  // of either stage that logs the name
-    return std::exchange(metric_call_, call) == call ? std::nullopt : value;
+    const std::int64_t call_before = std::exchange(metric_call_, call);
+    if (call == call_before) return;
+    const std::int64_t steps_before = steps();
+    try {
+      advance(value);
+    } catch (...) {
+      if (steps() == steps_before) metric_call_ = call_before;
+      throw;
+    }
   }
 
   /// Its own interval, or the trainer's.

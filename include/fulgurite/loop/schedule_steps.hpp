@@ -90,7 +90,7 @@ void advance_metric_schedules_after_step(Engine& engine) {
     for_each_schedule<true>(running, [&](auto& schedule) {
       const auto point = schedule_point(engine, index, engine.progress().batch);
       if (!schedule.due_after_step(engine.policies().scheduler_interval(), point)) return;
-      if (const auto metric = schedule.new_metric(engine.metrics(), true)) advance(engine, index, schedule, metric);
+      schedule.feed(engine.metrics(), true, [&](const auto& metric) { advance(engine, index, schedule, metric); });
     });
   });
 }
@@ -101,7 +101,7 @@ void advance_metric_schedules_after_epoch(Engine& engine) {
     for_each_schedule<true>(engine.running(index), [&](auto& schedule) {
       const auto point = schedule_point(engine, index, engine.progress().batch);
       if (!schedule.due_after_epoch(engine.policies().scheduler_interval(), point)) return;
-      if (const auto metric = schedule.new_metric(engine.metrics(), false)) advance(engine, index, schedule, metric);
+      schedule.feed(engine.metrics(), false, [&](const auto& metric) { advance(engine, index, schedule, metric); });
     });
   });
 }
