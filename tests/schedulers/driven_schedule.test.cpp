@@ -4,6 +4,7 @@
 #include <catch2/catch_test_macros.hpp>
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <stdexcept>
 #include <vector>
@@ -104,4 +105,36 @@ TEST_CASE("a rate that the optimizer refuses leaves the momenta, too, as they we
   CHECK_THROWS_AS(heavier.step(), std::invalid_argument);  // of the second group, when the first has its momentum
   CHECK(optimizer.momenta == std::vector<double>{0.125, 0.125});
   CHECK(optimizer.lrs == std::vector<double>{1.0, 0.5});
+}
+
+TEST_CASE("a rate that the optimizer refuses of a later part of a chain leaves all parts as they were") {
+  const auto falls = [](std::int64_t step) { return 1.0 - 0.75 * static_cast<double>(step); };
+  const auto stays_as_it_was = [](const auto& schedule, int steps) {
+    StrictMomentumRates optimizer{{{{2.0, 1.0}}}};
+    auto driven = fg::schedule(optimizer, schedule);
+    for (int step = 0; step < steps; ++step) driven.step();
+    const StrictMomentumRates before = optimizer;
+    const fg::ScheduleState state = driven.state();
+    CHECK_THROWS_AS(driven.step(), std::invalid_argument);
+    CHECK(optimizer.lrs == before.lrs);
+    CHECK(optimizer.momenta == before.momenta);
+    CHECK(driven.state() == state);
+    CHECK(driven.steps() == steps);
+  };
+  const fg::ChainedSchedules chain{fg::ExponentialDecay{.gamma = 0.5}, fg::LambdaSchedule{falls}};
+  stays_as_it_was(chain, 1);
+  stays_as_it_was(fg::ChainedSchedules{fg::OneCycle{.max_lr = 1.0, .total_steps = 8}, fg::LambdaSchedule{falls}}, 1);
+  stays_as_it_was(fg::ChainedSchedules{fg::StepDecay{}, chain}, 1);
+  // as a sequence reaches the chain: its first part sets its first rate, the second refuses its own
+  StrictMomentumRates optimizer{{{{2.0, 1.0}}}};
+  auto reached = std::make_shared<bool>(false);
+  const auto refused_then = [=](std::int64_t) { return *reached ? -1.0 : 1.0; };
+  const fg::ChainedSchedules second{fg::ConstantSchedule{.factor = 0.25}, fg::LambdaSchedule{refused_then}};
+  auto sequence = fg::schedule(optimizer, fg::SequentialSchedule{{1}, fg::ConstantSchedule{.factor = 0.5}, second});
+  *reached = true;
+  const std::vector<double> lrs = optimizer.lrs;
+  const fg::ScheduleState state = sequence.state();
+  CHECK_THROWS_AS(sequence.step(), std::invalid_argument);
+  CHECK(optimizer.lrs == lrs);
+  CHECK(sequence.state() == state);
 }

@@ -63,9 +63,10 @@ class ChainedSchedules {
 
     template <class Optimizer>
     void advance(Optimizer& optimizer) {
-      ++steps_;
-      parts_.each([&](auto& part) { part.advance(optimizer); });
-      read_last_lrs(optimizer);
+      this->move_all_or_none(optimizer, [&] {
+        ++steps_;
+        parts_.each([&](auto& part) { part.advance(optimizer); });
+      });
     }
 
     // What a sequence does to its parts.
@@ -83,10 +84,11 @@ class ChainedSchedules {
     }
     template <class Optimizer>
     void reattach(Optimizer& optimizer) {
-      steps_ = 0;
-      detail::set_lrs(optimizer, initial_lrs_);
-      parts_.each([&](auto& part) { part.reattach(optimizer); });
-      read_last_lrs(optimizer);
+      this->move_all_or_none(optimizer, [&] {
+        steps_ = 0;
+        detail::set_lrs(optimizer, initial_lrs_);
+        parts_.each([&](auto& part) { part.reattach(optimizer); });
+      });
     }
 
     ScheduleState state() const {

@@ -75,9 +75,13 @@ class LastRates {
     read_last_lrs(optimizer);
   }
 
+  void remember_last_lrs() { last_lrs_before_ = last_lrs_; }
+  void last_lrs_go_back() { last_lrs_ = last_lrs_before_; }
+
   std::vector<double> last_lrs_;  // one a group
 
  private:
+  std::vector<double> last_lrs_before_;
   std::vector<double> lrs_before_;  // kept so that a step allocates nothing
   std::vector<double> momenta_before_;
 };
@@ -130,7 +134,15 @@ class RunningPure : public LastRates {
     move_to(step_ + 1, optimizer, Arrival::advanced);
   }
 
-  // What sequences do to their parts.
+  // What sequences and chains do to their parts.
+  void remember() {
+    step_before_ = step_;
+    remember_last_lrs();
+  }
+  void go_back() {
+    step_ = step_before_;
+    last_lrs_go_back();
+  }
   void undo() { --step_; }
   template <class Optimizer>
   void begin(Optimizer& optimizer) {
@@ -209,6 +221,7 @@ class RunningPure : public LastRates {
 
   Schedule schedule_;
   std::int64_t step_ = 0;
+  std::int64_t step_before_ = 0;
   std::vector<double> base_lrs_;      // one a group
   std::vector<double> base_momenta_;  // one a group, if the optimizer has momenta
 };

@@ -85,9 +85,10 @@ class SequentialSchedule {
       const auto passed = std::upper_bound(milestones.begin(), milestones.end(), step) - milestones.begin();
       const auto now = static_cast<std::size_t>(passed);
       const bool takes_over = now > 0 && milestones[now - 1] == step;
-      parts_.visit(now, [&](auto& part) { takes_over ? part.restart(optimizer) : part.advance(optimizer); });
-      steps_ = step;
-      read_last_lrs(optimizer);
+      this->move_all_or_none(optimizer, [&] {
+        parts_.visit(now, [&](auto& part) { takes_over ? part.restart(optimizer) : part.advance(optimizer); });
+        steps_ = step;
+      });
     }
 
     // What a sequence does to its parts; PyTorch leaves the inner sequence's own count alone.
@@ -104,10 +105,11 @@ class SequentialSchedule {
     }
     template <class Optimizer>
     void reattach(Optimizer& optimizer) {
-      steps_ = 0;
-      detail::set_lrs(optimizer, initial_lrs_);
-      parts_.visit(0, [&](auto& part) { part.reattach(optimizer); });
-      read_last_lrs(optimizer);
+      this->move_all_or_none(optimizer, [&] {
+        steps_ = 0;
+        detail::set_lrs(optimizer, initial_lrs_);
+        parts_.visit(0, [&](auto& part) { part.reattach(optimizer); });
+      });
     }
 
     ScheduleState state() const {

@@ -47,6 +47,18 @@ class Parts {
 
   const auto& first() const { return std::get<0>(parts_); }
 
+  /// Keeps how far each has come, for go_back.
+  void remember() {
+    each([](auto& part) {
+      if constexpr (requires { part.remember(); }) part.remember();
+    });
+  }
+  void go_back() {
+    each([](auto& part) {
+      if constexpr (requires { part.go_back(); }) part.go_back();
+    });
+  }
+
   void save(ScheduleState& saved) const {
     std::size_t at = 0;
     const auto save_one = [&](const auto& part) { saved.nest(prefix_of_part(at++), part.state()); };
@@ -96,8 +108,32 @@ class RunningParts : public LastRates {
  public:
   std::int64_t steps() const { return steps_; }
 
+  // What a sequence or chain does to its parts, so that a rate which the optimizer refuses leaves all where they were.
+  void remember() {
+    steps_before_ = steps_;
+    remember_last_lrs();
+    parts_.remember();
+  }
+  void go_back() {
+    steps_ = steps_before_;
+    last_lrs_go_back();
+    parts_.go_back();
+  }
+
  protected:
   explicit RunningParts(const std::tuple<Schedules...>& schedules) : parts_(schedules) {}
+
+  /// Calls `move`, which moves the parts on. If the optimizer refuses a rate, they, rates and momenta are where they were.
+  template <class Optimizer, class Move>
+  void move_all_or_none(Optimizer& optimizer, const Move& move) {
+    remember();
+    try {
+      this->template write_all_or_none<may_write_momenta>(optimizer, move);
+    } catch (...) {
+      go_back();
+      throw;
+    }
+  }
 
   void save_progress(ScheduleState& saved) const {
     saved.set("last_epoch", static_cast<double>(steps_));
@@ -120,6 +156,12 @@ class RunningParts : public LastRates {
   Parts<Schedules...> parts_;
   std::int64_t steps_ = 0;
   std::vector<double> initial_lrs_;  // one a group
+
+ private:
+  // Of a composite's parts nothing is known here.
+  static constexpr bool may_write_momenta = ((MomentumScheduler<Schedules> || CompositeScheduler<Schedules>) || ...);
+
+  std::int64_t steps_before_ = 0;
 };
 
 }  // namespace fulgurite::detail
