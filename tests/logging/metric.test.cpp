@@ -52,6 +52,12 @@ TEST_CASE("an epoch's value stays until the next one has one") {
   CHECK(metric.value() == 7.0);
 }
 
+TEST_CASE("an epoch's mean that is not a number stays as well, until the next epoch has one") {
+  fg::Metric metric = logged(fg::on_epoch, {not_a_number, 3.0});
+  metric.begin_epoch();
+  CHECK(std::isnan(metric.value()));
+}
+
 TEST_CASE("names differ where a metric has a value of batches and one of epochs") {
   const auto both = logged(fg::on_step | fg::epoch_sum, {});
   CHECK(both.step_name == "x_step");

@@ -5,6 +5,7 @@
 #include <cmath>
 #include <cstdint>
 #include <limits>
+#include <optional>
 #include <string>
 
 #include "log_flags.hpp"
@@ -26,8 +27,7 @@ struct Metric {
   double reduced =
       0.0;  ///< over the epoch: the sum of value times weight, or as the flags say sum, smallest or largest
   double weight = 0.0;  ///< over the epoch: the sum of weights; 0 if it was not logged in it
-  double epoch_before =
-      std::numeric_limits<double>::quiet_NaN();  ///< the value of the last epoch before this one
+  std::optional<double> epoch_before{};  ///< the value of the last epoch before this one, if there was one
   std::int64_t count = 0;                        ///< how often it has been logged
   std::int64_t call = 0;                         ///< number of the call that logged it last, of all calls
   bool at_edge = false;                          ///< that was at an edge of an epoch, in no batch
@@ -62,7 +62,7 @@ struct Metric {
   double value() const {
     if (!flags.has(on_epoch)) return last;
     if (in_epoch()) return epoch_value();
-    return std::isnan(epoch_before) ? last : epoch_before;
+    return epoch_before.value_or(last);
   }
 
   /// Begins another epoch.
