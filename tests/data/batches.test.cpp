@@ -267,6 +267,7 @@ TEST_CASE("batches that were visited before are walked over, and what that draws
   CHECK(rest(sized, 4).first == 0);
   const std::forward_list<std::int64_t> multi_pass{5, 6, 7};
   CHECK(rest(multi_pass, 1) == std::pair(std::int64_t{3}, std::vector<Visit>{{6, false}, {7, true}}));
+  CHECK(rest(multi_pass, 2, 2).first == 0);  // a limit that they have reached
   // The walk that was interrupted after two had pulled the third already: that is the same here.
   CHECK(rest(Counting{&held, &steps_held, 4}, 2) == std::pair(std::int64_t{4}, std::vector<Visit>{{2, false}, {3, true}}));
   CHECK(steps_held == std::vector<bool>{true, true, false, false});

@@ -289,3 +289,15 @@ TEST_CASE("an epoch that was interrupted goes on with a range of its length alon
   resumed.set_limit(fg::MaxEpochs{2});
   CHECK_THROWS_AS(resumed.fit(toy::counting(3)), std::logic_error);
 }
+
+TEST_CASE("a loop of the program's own goes on beyond the end of a fit's epoch that it loaded: its windows are means all the same") {
+  Plain model, other;
+  fg::Trainer trainer{model, Saver{}, fg::Accumulate<3>{}, fg::MaxEpochs{1}};
+  fg::Trainer resumed{other, Saver{}, fg::Accumulate<3>{}};
+  trainer.fit(toy::counting(2));
+  toy::load(resumed, trainer.callback<Saver>().saved.front());  // one batch of two
+  auto loop = resumed.loop();
+  loop.step(4.0);
+  loop.step(7.0);
+  CHECK(other.weight.value == -(1.0 + 4.0 + 7.0) / 3.0);
+}

@@ -230,6 +230,7 @@ FULGURITE_INLINE constexpr std::int64_t for_each_batch(Range&& range, std::int64
   }
 
   const std::int64_t before = visited_before.batches;
+  if (before >= end_at) return 0;
   auto it = [&]() FULGURITE_INLINE {
     if constexpr (!std::same_as<Before, NoneVisited>) {
       if (before > 0) return detail::begin_after(range, before, visited_before.hold);

@@ -53,7 +53,10 @@ class Window {
     divisor_ = static_cast<double>(size);
     if (!epoch_size || policy.partial != PartialWindow::own_mean) return;
     const std::int64_t remaining = *epoch_size - batch;
-    if (remaining > 0 && remaining < size) divisor_ = static_cast<double>(remaining);
+    if (remaining > 0 && remaining < size) {
+      divisor_ = static_cast<double>(remaining);
+      is_odd_ = true;  // a loop of the program's own may go on beyond the end of a fit's epoch that was loaded
+    }
   }
 
   /// It has batches.
