@@ -11,6 +11,7 @@
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
+#include <functional>
 #include <iostream>
 #include <iterator>
 #include <map>
@@ -22,6 +23,7 @@
 #include <utility>
 #include <vector>
 
+#include "support/alterations.hpp"
 #include "support/any_optimizer.hpp"
 #include "support/json.hpp"
 
@@ -57,6 +59,10 @@ Tolerance tolerance_of(const Json& file, std::size_t steps) {
 class Problem {
  public:
   Problem(const Json& problem, const Json& trace) {
+    Arguments(problem, {"torch", "shapes", "data", "initial"}).done("problem.json");
+    Arguments(problem.at("shapes"), {"x", "y", "w", "b", "s"}).done("problem.json, shapes");
+    Arguments(problem.at("data"), {"x", "y"}).done("problem.json, data");
+    Arguments(problem.at("initial"), {"w", "b", "s"}).done("problem.json, initial");
     const auto type = trace.at("dtype") == "float64" ? torch::kDouble : torch::kFloat;
     const bool matrices = trace.value("matrices", false);
     const Json& initial = trace.contains("initial") ? trace.at("initial") : problem.at("initial");
@@ -139,37 +145,57 @@ std::vector<double> make_step(const Json& file, Problem& problem, ErasedOptimize
     losses.push_back(loss.item<double>());
     return loss;
   });
-  REQUIRE(!losses.empty());
+  if (losses.empty()) differ("the closure was not called");
   return losses;
 }
 
-/// Runs a trace from its first step on. Reports the first number that differs.
-void run(const Json& file, Problem& problem, ErasedOptimizer& optimizer) {
+/// What an optimizer does in as many steps as a trace has.
+struct Made {
+  std::vector<std::vector<double>> lrs, losses, parameters;
+};
+
+Made make_steps(const Json& file, Problem& problem, ErasedOptimizer& optimizer) {
+  const auto first = file.value("saved_after", std::int64_t{0});
+  Made made;
+  for (std::size_t row = 0; row < file.at("trace").at("loss").size(); ++row) {
+    made.lrs.emplace_back();
+    for (std::int64_t group = 0; group < optimizer.group_count(); ++group) made.lrs.back().push_back(optimizer.lr(group));
+    made.losses.push_back(make_step(file, problem, optimizer, first + static_cast<std::int64_t>(row)));
+    made.parameters.push_back(problem.flat());
+  }
+  return made;
+}
+
+/// Throws for the first number that differs.
+void require_made(const Json& file, const Made& made) {
   const Json& trace = file.at("trace");
   const bool reevaluates = file.at("optimizer") == "LBFGS";
-  const auto first = file.value("saved_after", std::int64_t{0});
-
-  for (std::size_t row = 0; row < trace.at("loss").size(); ++row) {
-    const auto step = first + static_cast<std::int64_t>(row);
-    CAPTURE(step);
+  const auto rows = made.losses.size();
+  const Json& lrs = trace.at("lr");
+  if (rows == 0 || trace.at("loss").size() != rows || trace.at("parameters").size() != rows)
+    differ("the trace has not ", rows, " steps");
+  if (lrs.size() != 1 && lrs.size() != rows) differ(lrs.size(), " rows of rates, expected 1 or ", rows);
+  if (trace.contains("evaluations") != reevaluates || (reevaluates && trace.at("evaluations").size() != rows)) {
+    differ("evaluations are counted in the steps of LBFGS, and there only");
+  }
+  for (std::size_t row = 0; row < rows; ++row) {
     const Tolerance tolerance = tolerance_of(file, row + 1);
-    const Json& lrs = trace.at("lr").at(std::min(row, trace.at("lr").size() - 1));
-    for (std::size_t group = 0; group < lrs.size(); ++group) {
-      REQUIRE(optimizer.lr(static_cast<std::int64_t>(group)) == number(lrs[group]));
+    if (numbers(lrs.at(std::min(row, lrs.size() - 1))) != made.lrs[row]) differ("step ", row, ": another rate");
+    const double loss = number(trace.at("loss").at(row));
+    if (!tolerance.holds(made.losses[row].front(), loss))
+      differ("step ", row, ": loss ", made.losses[row].front(), ", expected ", loss);
+    if (reevaluates && trace.at("evaluations").at(row) != made.losses[row].size()) {
+      differ("step ", row, ": ", made.losses[row].size(), " evaluations, expected ", trace.at("evaluations").at(row));
     }
-    const auto losses = make_step(file, problem, optimizer, step);
-    {
-      INFO("loss " << losses.front() << ", expected " << number(trace.at("loss").at(row)));
-      REQUIRE(tolerance.holds(losses.front(), number(trace.at("loss").at(row))));
-    }
-    if (reevaluates) REQUIRE(losses.size() == trace.at("evaluations").at(row).get<std::size_t>());
-    const auto ours = problem.flat();
+    const auto& ours = made.parameters[row];
     const auto theirs = numbers(trace.at("parameters").at(row));
-    REQUIRE(ours.size() == theirs.size());
+    if (ours.size() != theirs.size())
+      differ("step ", row, ": ", ours.size(), " numbers in the parameters, expected ", theirs.size());
     for (std::size_t i = 0; i < ours.size(); ++i) {
-      INFO("parameter element " << i << ": " << ours[i] << ", expected " << theirs[i] << ", differs by "
-                                << ours[i] - theirs[i]);
-      REQUIRE(tolerance.holds(ours[i], theirs[i]));
+      if (!tolerance.holds(ours[i], theirs[i])) {
+        differ("step ", row, ", parameter element ", i, ": ", ours[i], ", expected ", theirs[i], ", differs by ",
+               ours[i] - theirs[i]);
+      }
     }
   }
 }
@@ -220,53 +246,96 @@ void require_same(const c10::IValue& ours, const c10::IValue& theirs, const Tole
   if (theirs.isGenericDict() && ours.isGenericDict()) {
     const auto mine = entries_of(ours), yours = entries_of(theirs);
     for (const auto& [key, value] : mine) {
-      if (!yours.contains(key)) FAIL(where << " has " << key << ", and Python's has not");
+      if (!yours.contains(key)) differ(where, " has ", key, ", and Python's has not");
     }
     for (const auto& [key, value] : yours) {
-      if (!mine.contains(key)) FAIL(where << " has no " << key << ", and Python's has");
+      if (!mine.contains(key)) differ(where, " has no ", key, ", and Python's has");
       require_same(mine.at(key), value, tolerance, where + "." + key);
     }
   } else if (is_sequence(theirs) && is_sequence(ours)) {
     const auto mine = fg::detail::elements(ours), yours = fg::detail::elements(theirs);
-    if (mine.size() != yours.size()) FAIL(where << " has " << mine.size() << " elements, Python's " << yours.size());
+    if (mine.size() != yours.size()) differ(where, " has ", mine.size(), " elements, Python's ", yours.size());
     for (std::size_t i = 0; i < mine.size(); ++i) {
       require_same(mine[i], yours[i], tolerance, where + "[" + std::to_string(i) + "]");
     }
   } else if (theirs.isTensor() && ours.isTensor()) {
-    INFO(where);
     const auto mine = ours.toTensor(), yours = theirs.toTensor();
-    CHECK(mine.scalar_type() == yours.scalar_type());
-    REQUIRE(mine.sizes() == yours.sizes());
+    if (mine.scalar_type() != yours.scalar_type() || mine.sizes() != yours.sizes())
+      differ(where, " is a tensor of another kind");
     const auto error = (mine.to(torch::kDouble) - yours.to(torch::kDouble)).abs();
     const auto size = yours.to(torch::kDouble).abs().clamp_min(tolerance.least_size);
-    CHECK(error.le(size * tolerance.relative).all().item<bool>());
+    if (!error.le(size * tolerance.relative).all().item<bool>()) differ(where, " is ", mine, ", Python's ", yours);
   } else if (is_number(theirs) && is_number(ours)) {
-    INFO(where);
-    CHECK(tolerance.holds(ours.toScalar().toDouble(), theirs.toScalar().toDouble()));
-  } else {  // None, a bool, a word; or values of two kinds
-    INFO(where);
-    CHECK(ours == theirs);
+    if (!tolerance.holds(ours.toScalar().toDouble(), theirs.toScalar().toDouble()))
+      differ(where, " is ", ours, ", Python's ", theirs);
+  } else if (ours != theirs) {  // None, a bool, a word; or values of two kinds
+    differ(where, " is ", ours, ", Python's ", theirs);
   }
 }
 
-void require_known(const Json& file) {
-  Arguments(file, {"name", "optimizer", "options", "groups", "dtype", "absent", "clip", "matrices", "trace",
-                   "initial", "saved_after"})
-      .done(file.at("name"));
+void require_known(const std::string& name, const Json& file, bool has_state) {
+  Arguments(file, {"name", "optimizer", "options", "groups", "dtype", "absent", "clip", "matrices", "trace", "initial",
+                   "saved_after"})
+      .done(name);
+  Arguments(file.at("trace"), {"loss", "lr", "parameters", "evaluations"}).done(name);
+  if (file.at("name") != name) differ("the file has the name ", name, ", and says ", file.at("name"));
+  for (const char* of_states : {"initial", "saved_after"}) {
+    if (file.contains(of_states) != has_state) differ(of_states, " is in the traces of states, and there only");
+  }
+  if (file.at("dtype") != "float64" && file.at("dtype") != "float32") differ("no number format is known as ", file.at("dtype"));
+  if (file.contains("clip")) Arguments(file.at("clip"), {"norm", "norm_type", "value"}).done(name + ", clip");
+  if (file.contains("initial")) {
+    Arguments(file.at("initial"), {parameter_names.begin(), parameter_names.end()}).done(name + ", initial");
+  }
+  if (file.at("dtype") == "float32") {  // its numbers are the shortest that give the same floats back
+    for (const Json& row : file.at("trace").at("parameters")) {
+      for (const double value : numbers(row)) {
+        std::ostringstream text;
+        text.precision(9);
+        text << value;
+        if (std::stod(text.str()) != value) differ(value, " is no float32");
+      }
+    }
+  }
+  if (!file.value("matrices", true)) differ("matrices is true, or not there");
+  const Json absent = file.value("absent", Json::object());
+  for (const auto& [of, steps] : absent.items()) {
+    std::int64_t last = -1;
+    for (const Json& step : steps) {
+      if (step <= last ||
+          step >= file.value("saved_after", std::int64_t{0}) + static_cast<std::int64_t>(file.at("trace").at("loss").size())) {
+        differ(of, " is absent in step ", step, ": the steps are not in order, or not all there");
+      }
+      last = step.get<std::int64_t>();
+    }
+  }
+}
+
+/// Throws unless our optimizer does what a trace says.
+void require_trace(const std::string& name, const Json& file, const Json& problem_file) {
+  require_known(name, file, false);
+  Problem problem(problem_file, file);
+  const auto optimizer = optimizer_of(file, problem);
+  require_made(file, make_steps(file, problem, *optimizer));
+}
+
+/// Throws unless our optimizer goes on as a trace says from the state that is saved with it.
+void require_continued(const std::string& name, const Json& file, const Json& problem_file, const c10::IValue& state) {
+  require_known(name, file, true);
+  Problem problem(problem_file, file);
+  const auto optimizer = optimizer_of(file, problem);
+  optimizer->load_state_dict(state);
+  require_made(file, make_steps(file, problem, *optimizer));
 }
 
 }  // namespace
 
 TEST_CASE("optimizers follow the traces of torch.optim") {
-  const Json& problem_file = problem_json();
   std::map<std::string, int> cases;
   for (const auto& path : json_files(folder() / "traces/optimizers")) {
     const Json& file = read_json(path);
     DYNAMIC_SECTION(path.stem().string()) {
-      require_known(file);
-      Problem problem(problem_file, file);
-      const auto optimizer = optimizer_of(file, problem);
-      run(file, problem, *optimizer);
+      CHECK_NOTHROW(require_trace(path.stem().string(), file, problem_json()));
     }
     ++cases[file.at("optimizer")];
   }
@@ -281,17 +350,28 @@ TEST_CASE("optimizers follow the traces of torch.optim") {
 }
 
 TEST_CASE("optimizers go on from a state that Python saved") {
-  const Json& problem_file = problem_json();
-  const auto files = json_files(folder() / "traces/states");
-  REQUIRE(!files.empty());
-  for (const auto& path : files) {
+  for (const auto& path : json_files(folder() / "traces/states")) {
     DYNAMIC_SECTION(path.stem().string()) {
-      const Json& file = read_json(path);
-      require_known(file);
-      Problem problem(problem_file, file);
-      const auto optimizer = optimizer_of(file, problem);
-      optimizer->load_state_dict(python_state(path));
-      run(file, problem, *optimizer);
+      CHECK_NOTHROW(require_continued(path.stem().string(), read_json(path), problem_json(), python_state(path)));
+    }
+  }
+}
+
+/// Ours after the steps after which Python saved, through a file, as Python would read it.
+c10::IValue our_state(const BeforeSaving& run) {
+  return torch::pickle_load(torch::pickle_save(run.optimizer->state_dict()));
+}
+
+/// Throws unless ours has the state and the parameters that Python saved after the same steps.
+void require_saved(const Json& file, const c10::IValue& state) {
+  const BeforeSaving run(file);
+  const auto tolerance = tolerance_of(file, static_cast<std::size_t>(run.steps()));
+  require_same(our_state(run), state, tolerance, "state");
+  for (const auto& [name, ours] : run.problem->by_name()) {
+    const auto theirs = numbers(file.at("initial").at(name));
+    if (ours.size() != theirs.size()) differ(name, " has ", ours.size(), " numbers, expected ", theirs.size());
+    for (std::size_t i = 0; i < ours.size(); ++i) {
+      if (!tolerance.holds(ours[i], theirs[i])) differ(name, '[', i, "]: ", ours[i], ", expected ", theirs[i]);
     }
   }
 }
@@ -299,10 +379,7 @@ TEST_CASE("optimizers go on from a state that Python saved") {
 TEST_CASE("after the same steps our state is Python's") {
   for (const auto& path : json_files(folder() / "traces/states")) {
     DYNAMIC_SECTION(path.stem().string()) {
-      const BeforeSaving run(read_json(path));
-      // Through a file, as Python would read it.
-      const auto ours = torch::pickle_load(torch::pickle_save(run.optimizer->state_dict()));
-      require_same(ours, python_state(path), tolerance_of(run.file, static_cast<std::size_t>(run.steps())), "state");
+      CHECK_NOTHROW(require_saved(read_json(path), python_state(path)));
     }
   }
 }
@@ -324,5 +401,183 @@ TEST_CASE("states for Python are written", "[.states-for-python]") {
       written["parameters"].push_back(run.problem->flat());
     }
     std::ofstream(target) << written;
+  }
+}
+
+namespace {
+
+Vocabulary vocabulary() {
+  Vocabulary words;
+  for (const char* of : {"optimizers", "states"}) {
+    for (const auto& path : json_files(folder() / "traces" / of)) {
+      Json file = read_json(path);
+      file.erase("trace");
+      file.erase("name");
+      add_words(words, file);
+    }
+  }
+  return words;
+}
+
+bool same_input(const Json& a, const Json& b) {
+  return a.size() == b.size() && std::all_of(a.items().begin(), a.items().end(), [&](const auto& item) {
+           return item.key() == "trace" || (b.contains(item.key()) && b.at(item.key()) == item.value());
+         });
+}
+
+/// Tries the alterations of a trace whose number `which` says yes to.
+void alter(const std::string& of, const std::filesystem::path& path, const Vocabulary& words, Noticed& noticed, std::size_t few,
+           const std::function<bool(std::size_t)>& which) {
+  const auto name = path.stem().string();
+  const Json& file = read_json(path);
+  const bool has_state = of == "states";
+  const auto state = has_state ? python_state(path) : c10::IValue();
+  Problem problem(problem_json(), file);
+  const auto optimizer = optimizer_of(file, problem);
+  if (has_state) optimizer->load_state_dict(state);
+  const Made made = make_steps(file, problem, *optimizer);
+  std::size_t number = 0;
+  Alterations alterations(
+      words,
+      [&](const std::string& where, const Json& altered) {
+        if (!which(number++)) return;
+        noticed.look(of + "/" + name + where, [&] {
+          if (same_input(file, altered)) {  // the same steps
+            require_known(name, altered, has_state);
+            require_made(altered, made);
+          } else if (has_state) {
+            require_continued(name, altered, problem_json(), state);
+            require_saved(altered, state);
+          } else {
+            require_trace(name, altered, problem_json());
+          }
+        });
+      },
+      few);
+  alterations.fraction = file.at("optimizer") == "Muon" ? 0.1 : file.at("dtype") == "float32" ? 1e-3 : 1e-6;
+  alterations.of(file);
+}
+
+/// A state with its alteration number `left`, if it has so many; `where` becomes what was altered.
+c10::IValue altered_state(const c10::IValue& value, std::int64_t& left, const std::string& at, std::string& where) {
+  const auto now = [&](const std::string& what) {
+    if (left-- != 0) return false;
+    where = at + ": " + what;
+    return true;
+  };
+  if (value.isGenericDict()) {
+    const auto from = value.toGenericDict();
+    c10::impl::GenericDict to(from.keyType(), from.valueType());
+    for (const auto& entry : from) {
+      std::ostringstream key;
+      key << entry.key();
+      const auto below = at + "/" + key.str();
+      if (left-- == 0) {
+        where = below + ": left out";
+      } else {
+        to.insert(entry.key(), altered_state(entry.value(), left, below, where));
+      }
+    }
+    return to;
+  }
+  if (value.isList() || value.isTuple()) {
+    std::vector<c10::IValue> to;
+    for (const auto& element : fg::detail::elements(value)) {
+      const auto below = at + "/" + std::to_string(to.size());
+      if (left-- == 0) {
+        where = below + ": left out";
+      } else {
+        to.push_back(altered_state(element, left, below, where));
+      }
+    }
+    return c10::ivalue::Tuple::create(std::move(to));
+  }
+  if (value.isTensor()) {
+    const auto tensor = value.toTensor();
+    for (const std::int64_t i : {std::int64_t{0}, tensor.numel() - 1}) {
+      if (!now("number " + std::to_string(i))) continue;
+      auto other = tensor.contiguous().clone();
+      other.view({-1})[i] += 1;
+      return other;
+    }
+    if (now("another number format")) return tensor.to(tensor.scalar_type() == torch::kDouble ? torch::kFloat : torch::kDouble);
+    if (now("another shape")) return tensor.unsqueeze(0);
+    return value;
+  }
+  if (value.isBool() && now("turned")) return !value.toBool();
+  if (value.isInt() && now("one more")) return value.toInt() + 1;
+  if (value.isDouble() && now("a little more")) return value.toDouble() + 0.1;
+  if (value.isNone() && now("is 0")) return 0;
+  if (value.isString() && now("another word")) return value.toStringRef() + "x";
+  return value;
+}
+
+void alter_state(const std::filesystem::path& path, Noticed& noticed) {
+  const BeforeSaving run(read_json(path));
+  const auto ours = our_state(run);
+  const auto theirs = python_state(path);
+  const auto tolerance = tolerance_of(run.file, static_cast<std::size_t>(run.steps()));
+  for (std::int64_t number = 0;; ++number) {
+    std::int64_t left = number;
+    std::string where;
+    const auto altered = altered_state(theirs, left, "state", where);
+    if (where.empty()) return;
+    noticed.look("states/" + path.stem().string() + "." + where, [&] { require_same(ours, altered, tolerance, "state"); });
+  }
+}
+
+}  // namespace
+
+TEST_CASE("a trace of an optimizer with an altered field fails") {
+  const auto words = vocabulary();
+  Noticed noticed;
+  for (const char* of : {"optimizers", "states"}) {
+    const auto files = json_files(folder() / "traces" / of);
+    for (std::size_t i = 0; i < files.size(); i += 3) {
+      alter(of, files[i], words, noticed, 3, [&](std::size_t number) { return (number + i) % 8 == 0; });
+    }
+  }
+  INFO(noticed.report());
+  CHECK(noticed.noticed > 300);
+  CHECK(noticed.overlooked.empty());
+}
+
+TEST_CASE("a state of Python's with an altered entry fails") {
+  Noticed noticed;
+  for (const auto& path : json_files(folder() / "traces/states")) alter_state(path, noticed);
+  INFO(noticed.report());
+  CHECK(noticed.noticed > 300);
+  CHECK(noticed.overlooked.empty());
+}
+
+TEST_CASE("optimizers' traces on an altered problem fail") {
+  const Vocabulary no_words;
+  Noticed noticed;
+  const Json& file = read_json(folder() / "traces/optimizers/adam.json");
+  Alterations(
+      no_words,
+      [&](const std::string& where, const Json& altered) {
+        noticed.look("problem" + where, [&] { require_trace("adam", file, altered); });
+      },
+      5)
+      .of(problem_json());
+  INFO(noticed.report());
+  CHECK(noticed.overlooked.empty());
+}
+
+// Hidden: all of them.
+TEST_CASE("every trace of an optimizer with any altered field fails", "[.alter]") {
+  const auto words = vocabulary();
+  Noticed noticed;
+  for (const char* of : {"optimizers", "states"}) {
+    for (const auto& path : json_files(folder() / "traces" / of))
+      alter(of, path, words, noticed, 0, [](std::size_t) { return true; });
+  }
+  for (const auto& path : json_files(folder() / "traces/states")) alter_state(path, noticed);
+  WARN(noticed.report());
+  CHECK(noticed.overlooked.empty());
+  for (const char* below : {"optimizers/", "states/"}) {
+    for (const auto& pattern : noticed.may_change.idle(below))
+      FAIL_CHECK("a line of unnoticed.txt that no alteration fits: " << pattern);
   }
 }

@@ -109,7 +109,14 @@ void read_options(const std::string& optimizer, const Json& from, Options& optio
   Options::for_each_field([&](const char* name, auto member) {
     using fulgurite::detail::from_ivalue;
     known.insert(name);
-    if (const auto found = from.find(name); found != from.end()) from_ivalue(to_value(*found), options.*member);
+    const auto found = from.find(name);
+    if (found == from.end()) return;
+    const auto given = to_value(*found);
+    from_ivalue(given, options.*member);
+    using fulgurite::detail::to_ivalue;
+    if (fg::detail::elements(given).size() != fg::detail::elements(to_ivalue(options.*member)).size()) {
+      throw std::runtime_error(optimizer + " has not as many " + name + ": " + found->dump());
+    }
   });
   Arguments(from, known).done(optimizer);
 }

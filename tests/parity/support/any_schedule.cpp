@@ -7,6 +7,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <optional>
 #include <stdexcept>
 #include <string>
@@ -34,6 +35,20 @@ StepFunction step_function(const std::string& name) {
   throw std::runtime_error("no function is known as " + name);
 }
 
+/// One of the words that an argument may be.
+template <class Value>
+Value one_of(Arguments& arguments, const std::string& name, const char* otherwise, const std::map<std::string, Value>& known) {
+  const auto word = arguments.get(name, otherwise);
+  const auto found = known.find(word);
+  if (found == known.end()) throw std::runtime_error("no " + name + " is known as " + word);
+  return found->second;
+}
+
+/// What a configuration may say of a schedule; what it is advanced by, and by what metric, is read elsewhere.
+void require_known(const Json& config) {
+  Arguments(config, {"type", "args", "subs", "interval", "frequency", "monitor", "strict", "opt"}).done("a schedule");
+}
+
 std::optional<fg::MomentumRange> momentum_range(Arguments& arguments, double base, double max) {
   const fg::MomentumRange range{per_group(arguments, "base_momentum", base),
                                 per_group(arguments, "max_momentum", max)};
@@ -42,35 +57,35 @@ std::optional<fg::MomentumRange> momentum_range(Arguments& arguments, double bas
 
 AnySchedule make_one_cycle(Arguments& a) {
   fg::OneCycle schedule{
-      .max_lr = per_group(*a.find("max_lr")),
+      .max_lr = per_group(a.at("max_lr")),
       .total_steps = a.get("total_steps", std::int64_t{0}),
       .epochs = a.get("epochs", std::int64_t{0}),
       .steps_per_epoch = a.get("steps_per_epoch", std::int64_t{0}),
       .rising = a.get("pct_start", 0.3),
       .div_factor = a.get("div_factor", 25.0),
       .final_div_factor = a.get("final_div_factor", 1e4),
-      .anneal = a.get("anneal_strategy", "cos") == "cos" ? fg::Anneal::cosine : fg::Anneal::linear,
+      .anneal = one_of<fg::Anneal>(a, "anneal_strategy", "cos", {{"cos", fg::Anneal::cosine}, {"linear", fg::Anneal::linear}}),
       .three_phase = a.get("three_phase", false),
       .momentum_range = momentum_range(a, 0.85, 0.95)};
   return AnySchedule(std::move(schedule));
 }
 
 AnySchedule make_cyclic(Arguments& a) {
-  const std::string mode = a.get("mode", "triangular");
-  fg::CyclicSchedule schedule{.base_lr = per_group(*a.find("base_lr")),
-                              .max_lr = per_group(*a.find("max_lr")),
+  fg::CyclicSchedule schedule{.base_lr = per_group(a.at("base_lr")),
+                              .max_lr = per_group(a.at("max_lr")),
                               .steps_up = a.get("step_size_up", std::int64_t{2000}),
                               .steps_down = {},
-                              .mode = mode == "triangular"    ? fg::CycleMode::triangular
-                                      : mode == "triangular2" ? fg::CycleMode::triangular2
-                                                              : fg::CycleMode::exp_range,
+                              .mode = one_of<fg::CycleMode>(a, "mode", "triangular",
+                                                            {{"triangular", fg::CycleMode::triangular},
+                                                             {"triangular2", fg::CycleMode::triangular2},
+                                                             {"exp_range", fg::CycleMode::exp_range}}),
                               .gamma = a.get("gamma", 1.0),
                               .momentum_range = momentum_range(a, 0.8, 0.9)};
   if (const Json* down = a.find("step_size_down")) schedule.steps_down = down->get<std::int64_t>();
-  const std::string scale_mode = a.get("scale_mode", "cycle");
+  const auto scale_by =
+      one_of<fg::ScaleBy>(a, "scale_mode", "cycle", {{"cycle", fg::ScaleBy::cycle}, {"iterations", fg::ScaleBy::step}});
   if (const Json* function = a.find("scale_fn")) {
-    return AnySchedule(schedule.scaled_by(step_function(function->get<std::string>()),
-                                          scale_mode == "cycle" ? fg::ScaleBy::cycle : fg::ScaleBy::step));
+    return AnySchedule(schedule.scaled_by(step_function(function->get<std::string>()), scale_by));
   }
   return AnySchedule(std::move(schedule));
 }
@@ -123,7 +138,7 @@ AnySchedule named_schedule(const std::string& type, Arguments& a, const Json& su
   if (type == "StepLR")
     return AnySchedule(fg::StepDecay{.step_size = a.get("step_size", none), .gamma = a.get("gamma", 0.1)});
   if (type == "MultiStepLR") {
-    auto milestones = a.find("milestones")->get<std::vector<std::int64_t>>();
+    auto milestones = a.at("milestones").get<std::vector<std::int64_t>>();
     std::sort(milestones.begin(), milestones.end());
     return AnySchedule(fg::MultiStepDecay{.milestones = std::move(milestones), .gamma = a.get("gamma", 0.1)});
   }
@@ -151,7 +166,7 @@ AnySchedule named_schedule(const std::string& type, Arguments& a, const Json& su
   }
   if (type == "CyclicLR") return make_cyclic(a);
   if (type == "OneCycleLR") return make_one_cycle(a);
-  if (type == "SequentialLR") return make_sequential(subs, *a.find("milestones"));
+  if (type == "SequentialLR") return make_sequential(subs, a.at("milestones"));
   if (type == "ChainedScheduler") return make_chained(subs);
   throw std::runtime_error("no schedule is known as " + type);
 }
@@ -159,6 +174,7 @@ AnySchedule named_schedule(const std::string& type, Arguments& a, const Json& su
 }  // namespace
 
 AnySchedule make_schedule(const Json& config) {
+  require_known(config);
   const auto type = config.at("type").get<std::string>();
   Arguments arguments(config.value("args", Json::object()));
   AnySchedule schedule = named_schedule(type, arguments, config.value("subs", Json::array()));
@@ -167,14 +183,15 @@ AnySchedule make_schedule(const Json& config) {
 }
 
 AnyPlateau make_plateau(const Json& config, const std::string& metric) {
+  require_known(config);
   Arguments a(config.value("args", Json::object()));
   AnyPlateau::Inner plateau;
-  plateau.mode = a.get("mode", "min") == "min" ? fg::MetricMode::min : fg::MetricMode::max;
+  plateau.mode = one_of<fg::MetricMode>(a, "mode", "min", {{"min", fg::MetricMode::min}, {"max", fg::MetricMode::max}});
   plateau.factor = a.get("factor", 0.1);
   plateau.patience = a.get("patience", std::int64_t{10});
   plateau.threshold = a.get("threshold", 1e-4);
-  plateau.threshold_mode =
-      a.get("threshold_mode", "rel") == "rel" ? fg::ThresholdMode::relative : fg::ThresholdMode::absolute;
+  plateau.threshold_mode = one_of<fg::ThresholdMode>(
+      a, "threshold_mode", "rel", {{"rel", fg::ThresholdMode::relative}, {"abs", fg::ThresholdMode::absolute}});
   plateau.cooldown = a.get("cooldown", std::int64_t{0});
   plateau.min_lr = per_group(a, "min_lr", 0.0);
   plateau.eps = a.get("eps", 1e-8);

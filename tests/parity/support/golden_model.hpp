@@ -118,6 +118,9 @@ struct GoldenModel : Net {
             Record::as_double(result.global_step), sum, squares};
     add_all_lrs(row);
     record->batch_end.push_back(std::move(row));
+    if constexpr (requires { result.loss->template item<double>(); }) {
+      if (result.loss) record->outputs[{step.epoch(), step.batch_index()}] = result.loss->template item<double>();
+    }
     if (record->loss_scale) {
       Row scaler{Record::as_double(step.epoch()), Record::as_double(step.batch_index())};
       for (const auto& value : record->loss_scale()) scaler.push_back(value);

@@ -47,7 +47,7 @@ Outcome run_turns(const Json& config);      // several that take turns
 Outcome run_manual(const Json& config);     // manual optimization
 
 /// Runs whatever the configuration describes. Throws std::runtime_error if that is not known.
-/// (golden.test.cpp)
+/// (golden_case.cpp)
 Outcome run_case(const Json& config);
 
 // --- data ---
@@ -89,7 +89,7 @@ void set_validation_times(Trainer& trainer, Arguments& options, bool across_epoc
   const Json* epochs = options.find("check_val_every_n_epoch");
   if (epochs) every.epochs = epochs->get<std::int64_t>();
   if (across_epochs) {
-    trainer.set_limit(fg::ValidateAcrossEpochs{interval->get<std::int64_t>()});
+    trainer.set_limit(fg::ValidateAcrossEpochs{options.at("val_check_interval").get<std::int64_t>()});
   } else {
     trainer.set_limit(every);
   }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Reading the traces: files, numbers that JSON cannot spell, options of which none may be left unread.
+// Reading the traces: files, numbers that JSON cannot spell, options of which none may be left unread; and saying what differs.
 #pragma once
 
 #include <algorithm>
@@ -10,6 +10,7 @@
 #include <map>
 #include <nlohmann/json.hpp>
 #include <set>
+#include <sstream>
 #include <stdexcept>
 #include <string>
 #include <vector>
@@ -17,6 +18,19 @@
 namespace parity {
 
 using Json = nlohmann::json;
+
+/// The first thing that is not as it must be.
+struct Difference : std::runtime_error {
+  using std::runtime_error::runtime_error;
+};
+
+template <class... Parts>
+[[noreturn]] void differ(const Parts&... parts) {
+  std::ostringstream out;
+  out.precision(17);
+  (out << ... << parts);
+  throw Difference(out.str());
+}
 
 inline std::filesystem::path folder() { return std::filesystem::path(FULGURITE_SOURCE_DIR) / "tests" / "parity"; }
 
@@ -29,12 +43,13 @@ inline const Json& read_json(const std::filesystem::path& path) {
   return files[path] = Json::parse(file);
 }
 
-/// The JSON files of a folder, by name.
+/// The JSON files of a folder, by name. A folder without any is a mistake: the tests that walk it would pass.
 inline std::vector<std::filesystem::path> json_files(const std::filesystem::path& directory) {
   std::vector<std::filesystem::path> found;
   for (const auto& entry : std::filesystem::directory_iterator(directory)) {
     if (entry.path().extension() == ".json") found.push_back(entry.path());
   }
+  if (found.empty()) throw std::runtime_error("no traces in " + directory.string());
   std::sort(found.begin(), found.end());
   return found;
 }
@@ -66,6 +81,12 @@ class Arguments {
     read_.insert(name);
     const auto found = values_.find(name);
     return found == values_.end() || found->is_null() ? nullptr : &*found;
+  }
+  /// Throws if it is not there.
+  const Json& at(const std::string& name) {
+    const Json* value = find(name);
+    if (!value) throw std::runtime_error("there is no \"" + name + "\"");
+    return *value;
   }
   double get(const std::string& name, double otherwise) {
     const Json* value = find(name);

@@ -31,6 +31,8 @@ struct Record {
   std::vector<Row> training_steps, training_step_lr, optimizer_steps, batch_end, scheduler_steps, validation;
   std::vector<std::pair<Row, std::map<std::string, double>>> epoch_end;
   std::map<std::string, double> metrics;                                       // at the end
+  std::map<std::pair<std::int64_t, std::int64_t>, double>
+      outputs;  // of an epoch's batch, the loss that on_train_batch_end gets
   std::vector<std::pair<std::int64_t, std::map<std::string, double>>> logged;  // rows that the logger got
   std::vector<std::map<std::string, double>> gradient_norms;  // at each step, if the case asks for them
   std::function<Row()> loss_scale;  // the scale and its growth tracker, if there is one

@@ -21,7 +21,7 @@ using Model = Single<MlpNet, Shape{.schedules = 2, .plateaus = 1}>;
 fg::StochasticWeightAverage stochastic(const Json& given) {
   Arguments options(given);
   fg::StochasticWeightAverage average{.averages_at = fg::AveragesAt::epoch_start};  // as Lightning
-  average.lr = per_group(*options.find("swa_lrs"));
+  average.lr = per_group(options.at("swa_lrs"));
   if (const Json* start = options.find("swa_epoch_start")) {
     average.start = start->is_number_float() ? fg::EpochPlace(fg::Fraction{start->get<double>()})
                                              : fg::EpochPlace(fg::EpochNumber{start->get<std::int64_t>()});
