@@ -16,7 +16,9 @@
 #include <catch2/matchers/catch_matchers_string.hpp>
 
 #include <cstddef>
+#include <cstdint>
 #include <filesystem>
+#include <optional>
 #include <set>
 #include <stdexcept>
 #include <string>
@@ -414,6 +416,42 @@ TEST_CASE("the frequency with which a schedule advances is taken over, the train
   broken.toGenericDict().at("training").toGenericDict().insert_or_assign("schedule_interval_frequency", "2 or 3");
   write_value(file.path, broken);
   CHECK_THROWS_WITH(taken_over_by(fg::EveryStep{}), ContainsSubstring(": its schedule_interval_frequency is not a number"));
+}
+
+namespace {
+
+/// An interval of the program's own, whose frequency is not a value that could be taken over.
+template <std::int64_t Frequency>
+struct ConstantFrequency {
+  using slot = fg::slots::SchedulerInterval;
+  static constexpr std::int64_t frequency = Frequency;
+  bool due_after_step(const fg::SchedulePoint& point) const { return point.steps % frequency == 0; }
+  bool due_after_epoch(const fg::SchedulePoint&) const { return false; }
+};
+struct FractionalFrequency : ConstantFrequency<1> {
+  double frequency = 0.5;
+};
+struct OptionalFrequency : ConstantFrequency<1> {
+  std::optional<std::int64_t> frequency = 2;
+};
+
+}  // namespace
+
+TEST_CASE("an interval of the program's own need not have a frequency that can be taken over") {
+  const auto load_taken_over = [](auto saved_interval, auto interval) {
+    const Scratch file;
+    Plain saved, other;
+    fg::Trainer trainer{saved, saved_interval}, resumed{other, interval};
+    train(trainer, 3);
+    fg::save_checkpoint(trainer, file.path);
+    fg::load_checkpoint(resumed, file.path, fg::ScheduleValues::taken_over);
+    CHECK(resumed.progress().global_step == 3);
+  };
+  load_taken_over(ConstantFrequency<3>{}, ConstantFrequency<3>{});
+  load_taken_over(OptionalFrequency{}, OptionalFrequency{});
+  load_taken_over(FractionalFrequency{}, FractionalFrequency{});
+  CHECK_THROWS_WITH(load_taken_over(FractionalFrequency{}, FractionalFrequency{{}, 0.25}),
+                    ContainsSubstring("schedule_interval_frequency is 0.500000 there and 0.250000 here: give the trainer"));
 }
 
 TEST_CASE("a schedule that advances at other times of its own is refused") {

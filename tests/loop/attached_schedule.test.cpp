@@ -4,6 +4,7 @@
 #include <boost/hana/at.hpp>
 
 #include <catch2/catch_test_macros.hpp>
+#include <catch2/matchers/catch_matchers.hpp>
 
 #include <cstdint>
 #include <stdexcept>
@@ -62,6 +63,39 @@ TEST_CASE("an interval of its own is saved beside the schedule, and loaded or ta
   CHECK(attached(same).state() == attached(saved).state());
   CHECK(attached(other).state() == attached(saved).state());
   CHECK(attached(other).schedule().step_size == 5);
+}
+
+namespace {
+
+/// An interval of the program's own, whose frequency is part of its type.
+template <std::int64_t Frequency>
+struct ConstantFrequency {
+  static constexpr std::int64_t frequency = Frequency;
+  bool due_after_step(const fg::SchedulePoint& point) const { return point.steps % frequency == 0; }
+  bool due_after_epoch(const fg::SchedulePoint&) const { return false; }
+  static void for_each_field(auto& interval, auto&& f) { f("ConstantFrequency.frequency", interval.frequency); }
+};
+
+}  // namespace
+
+TEST_CASE("a value that is a constant is not taken over: it must be the saved one") {
+  toy::Weight weight;
+  const auto make = [&](std::int64_t step_size, auto interval) {
+    auto configured = fg::optimizer(toy::Sgd{&weight}).with(fg::StepDecay{.step_size = step_size}, interval);
+    configured.attach_schedules();
+    return configured;
+  };
+  auto saved = make(5, ConstantFrequency<3>{}), same = make(7, ConstantFrequency<3>{});
+  auto other = make(7, ConstantFrequency<4>{});
+  const auto attached = [](auto& configured) -> auto& { return boost::hana::at_c<0>(configured.schedules()); };
+  attached(saved).advance(saved.optimizer());
+  attached(same).take_over(attached(saved).state());
+  CHECK(attached(same).state() == attached(saved).state());
+  const auto before = attached(other).state();
+  CHECK_THROWS_WITH(attached(other).take_over(attached(saved).state()),
+                    "fulgurite: ConstantFrequency.frequency is 3 in the saved state and 4 here, where it is a constant: use "
+                    "a type with the saved value");
+  CHECK(attached(other).state() == before);
 }
 
 TEST_CASE("a metric whose step was refused is not counted as taken") {

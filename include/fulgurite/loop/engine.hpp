@@ -571,8 +571,15 @@ class Engine {
       if (!archive.has("schedule_interval")) return;
     }
     archive.same_class("schedule_interval", interval, fix);
-    if constexpr (requires { interval.frequency; }) {
-      if constexpr (Archive::loads && requires { policies_.set_scheduler_interval(interval); }) {
+    if constexpr (requires { std::to_string(interval.frequency); }) {
+      constexpr bool can_be_set =
+          requires(const char* text) {
+            requires std::integral<std::remove_reference_t<decltype((interval.frequency))>>;
+            interval.frequency = 1;
+            std::from_chars(text, text, interval.frequency);
+            policies_.set_scheduler_interval(interval);
+          };
+      if constexpr (Archive::loads && can_be_set) {
         if (archive.takes_schedules_over()) return take_over_schedule_frequency(archive, interval);
         fix += ", or ask for the saved values (fg::ScheduleValues::taken_over)";
       }

@@ -169,13 +169,22 @@ inline void require_same_kind(const ScheduleState& own, const ScheduleState& sav
 }
 
 /// Sets the values of a schedule, and of its parts, to those of a state that has some. Throws std::invalid_argument for ones
-/// of another kind, and may have set others then.
+/// of another kind, and for others than those that are constants; it may have set others then.
 template <class Schedule>
 void set_fields(Schedule& schedule, const ScheduleState& saved) {
   if constexpr (HasFields<Schedule>) {
     Schedule::for_each_field(schedule, [&](const char* name, auto& value) {
-      if (!saved.has(name) || take_numbers(saved.list(name), value)) return;
-      throw std::invalid_argument("fulgurite: " + std::string(name) + " in the saved state is of another kind");
+      if (!saved.has(name)) return;
+      if constexpr (std::is_const_v<std::remove_reference_t<decltype(value)>>) {
+        const std::vector<double> own = as_numbers(value);
+        if (saved.list(name) == own) return;
+        throw std::invalid_argument("fulgurite: " + std::string(name) + " is " + text_of(saved.list(name)) +
+                                    " in the saved state and " + text_of(own) +
+                                    " here, where it is a constant: use a type with the saved value");
+      } else {
+        if (take_numbers(saved.list(name), value)) return;
+        throw std::invalid_argument("fulgurite: " + std::string(name) + " in the saved state is of another kind");
+      }
     });
   }
   if constexpr (requires { schedule.schedules(); }) {
