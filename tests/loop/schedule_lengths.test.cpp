@@ -110,6 +110,26 @@ TEST_CASE("the library's intervals are counted without a walk over the steps, to
   CHECK(planned_advances({.batches = most, .steps = most / 2}, one, fg::EveryStep{.frequency = 5}) == most / 10);
 }
 
+namespace {
+
+/// An interval of the program's own that depends on the epoch: due after every step of every other epoch.
+struct EveryOtherEpochsSteps {
+  bool due_after_step(const fg::SchedulePoint& point) const { return point.epoch % 2 == 1; }
+  bool due_after_epoch(const fg::SchedulePoint&) const { return false; }
+};
+
+}  // namespace
+
+TEST_CASE("an interval of the program's own may depend on the epoch") {
+  using fg::detail::planned_advances;
+  CHECK(planned_advances({.end_epoch = 5, .batches = 4}, one, EveryOtherEpochsSteps{}) == 8);
+  CHECK(planned_advances({.first_epoch = 1, .end_epoch = 3, .batches = 4}, one, EveryOtherEpochsSteps{}) == 4);
+  CHECK(planned_advances({.batches = 4, .steps = 18}, one, EveryOtherEpochsSteps{}) == 8);
+  CHECK(said(cycle(12), EveryOtherEpochsSteps{}, fg::MaxEpochs{4}) == "");
+  CHECK_THAT(said(cycle(6), EveryOtherEpochsSteps{}, fg::MaxEpochs{4}),
+             ContainsSubstring("has 6 steps, and this fit advances it 12 times"));
+}
+
 TEST_CASE("what would take long to count is not known") {
   using fg::detail::planned_advances;
   std::int64_t asked = 0;

@@ -68,6 +68,11 @@ std::optional<std::int64_t> planned_advances(const PlannedSteps& steps, const In
   }
 }
 
+/// Due after the same steps of each epoch. (An interval of the program's own may depend on the epoch.)
+template <class Interval>
+concept SameInEachEpoch =
+    std::same_as<Interval, EveryStep> || std::same_as<Interval, EveryBatch> || std::same_as<Interval, EveryEpoch>;
+
 /// How often a schedule advances in the fit's epochs. `window(epoch)`: batches per optimizer step. Nothing if that would
 /// take long to find out.
 template <class Window, class Interval>
@@ -80,7 +85,7 @@ std::optional<std::int64_t> planned_advances(const FitPlan& plan, const Window& 
     if (epoch - plan.first_epoch == most_planned) return std::nullopt;
     const std::int64_t size = std::max<std::int64_t>(window(epoch), 1);
     const std::int64_t steps = (plan.batches - 1) / size + 1;
-    if (left < steps || size != known_window) {
+    if (!SameInEachEpoch<Interval> || left < steps || size != known_window) {
       const auto counted = planned_advances({epoch, plan.batches, size, std::min(left, steps)}, interval, walked);
       if (!counted) return std::nullopt;
       if (left < steps) return advances + *counted;
