@@ -20,15 +20,49 @@ endif()
 set(FULGURITE_CUDA AUTO CACHE STRING "Link LibTorch's CUDA libraries: AUTO, ON or OFF")
 set_property(CACHE FULGURITE_CUDA PROPERTY STRINGS AUTO ON OFF)
 
-function(_fulgurite_torch_candidates out)
-  set(prefixes "")
-  foreach(dir IN ITEMS "${Torch_DIR}" "$ENV{Torch_DIR}")
-    while(dir AND NOT dir STREQUAL "/")  # <prefix>/share/cmake/Torch, or deeper in a distribution's package
-      get_filename_component(dir "${dir}" DIRECTORY)
-      list(APPEND prefixes "${dir}")
+set(_fulgurite_torch_header include/torch/csrc/api/include/torch/torch.h)
+
+# The folders that `value`, of Torch_DIR or Torch_ROOT, may mean.
+function(_fulgurite_torch_prefixes out name value)
+  set(prefixes ${value})
+  if(name MATCHES "DIR$")  # <prefix>/share/cmake/Torch, or deeper in a distribution's package
+    set(prefixes "")
+    while(value AND NOT value STREQUAL "/")
+      get_filename_component(value "${value}" DIRECTORY)
+      list(APPEND prefixes "${value}")
     endwhile()
+  endif()
+  set(${out} "${prefixes}" PARENT_SCOPE)
+endfunction()
+
+# Sets `wrong` to sentences about values of Torch_DIR and Torch_ROOT in which there is no LibTorch.
+function(_fulgurite_torch_candidates out wrong_out)
+  set(prefixes "")
+  set(wrong "")
+  foreach(name IN ITEMS Torch_DIR Torch_ROOT)
+    foreach(value IN ITEMS "${${name}}" "$ENV{${name}}")
+      if(NOT value)  # Torch_DIR-NOTFOUND, too
+        continue()
+      endif()
+      _fulgurite_torch_prefixes(meant ${name} "${value}")
+      list(APPEND prefixes ${meant})
+      set(leads_to_one FALSE)
+      foreach(prefix IN LISTS meant)
+        if(EXISTS "${prefix}/${_fulgurite_torch_header}")
+          set(leads_to_one TRUE)
+        endif()
+      endforeach()
+      if(leads_to_one)
+        continue()
+      endif()
+      string(APPEND wrong "\n  ${name} leads to no LibTorch: ${value}")  # CMake breaks no line that begins with a blank
+      if(value MATCHES "[*?]")
+        string(APPEND wrong " (nothing expands a * there: neither CMake nor a shell within -D${name}=...)")
+      elseif(NOT IS_ABSOLUTE "${value}")
+        string(APPEND wrong " (give the whole path, from / on)")
+      endif()
+    endforeach()
   endforeach()
-  list(APPEND prefixes ${Torch_ROOT} "$ENV{Torch_ROOT}")
   string(REPLACE ":" ";" environment "$ENV{CMAKE_PREFIX_PATH}")
   foreach(prefix IN LISTS CMAKE_PREFIX_PATH environment)
     list(APPEND prefixes "${prefix}")
@@ -42,6 +76,7 @@ function(_fulgurite_torch_candidates out)
   endif()
   list(APPEND prefixes ${CMAKE_SYSTEM_PREFIX_PATH})
   set(${out} "${prefixes}" PARENT_SCOPE)
+  set(${wrong_out} "${wrong}" PARENT_SCOPE)
 endfunction()
 
 # The libraries that `file` needs and the dynamic linker does not find, and the major version of the CUDA that it was built
@@ -99,19 +134,33 @@ function(_fulgurite_add_torch)
   endif()
 
   set(api torch/csrc/api/include)
-  _fulgurite_torch_candidates(candidates)
+  _fulgurite_torch_candidates(candidates wrong)
   set(prefix "")
   foreach(candidate IN LISTS candidates)
-    if(EXISTS "${candidate}/include/${api}/torch/torch.h")
+    if(EXISTS "${candidate}/${_fulgurite_torch_header}")
       get_filename_component(prefix "${candidate}" REALPATH)
       break()
     endif()
   endforeach()
   if(NOT prefix)
+    # Beside this file if it is in the source tree.
+    file(GLOB installed_by_us "${CMAKE_CURRENT_FUNCTION_LIST_DIR}/../.deps/python/lib/python3*/site-packages/torch")
+    if(installed_by_us)
+      list(GET installed_by_us 0 installed_by_us)
+      get_filename_component(installed_by_us "${installed_by_us}" ABSOLUTE)
+      set(ours "-DTorch_ROOT=${installed_by_us}")
+    else()
+      set(ours "-DTorch_ROOT=\"$(echo <Fulgurite>/.deps/python/lib/python3*/site-packages/torch)\"")
+    endif()
     message(FATAL_ERROR
-      "LibTorch was not found. Point Torch_ROOT to the folder of one: a LibTorch zip, the `torch` folder of a pip wheel "
-      "(the one that Fulgurite's scripts/setup installs is .deps/python/lib/python3*/site-packages/torch there), or install "
-      "a distribution's package (libtorch-dev). In a build of Fulgurite itself, run scripts/setup.")
+      "LibTorch was not found.${wrong}\n"
+      "Point Torch_ROOT to the folder of one: a LibTorch zip, or the `torch` folder of a pip wheel. That of the one that "
+      "Fulgurite's scripts/setup installs is given by\n"
+      "  ${ours}\n"
+      "Or install a distribution's package (libtorch-dev). In a build of Fulgurite itself, run scripts/setup.")
+  endif()
+  if(wrong)
+    message(WARNING "LibTorch is taken from ${prefix}, since${wrong}")
   endif()
 
   set(include_dirs "${prefix}/include" "${prefix}/include/${api}")
