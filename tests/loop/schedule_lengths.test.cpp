@@ -7,6 +7,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <limits>
 #include <optional>
 #include <string>
 
@@ -178,6 +179,34 @@ TEST_CASE("of other schedules it is mentioned only if epochs are taken for steps
   CHECK(said(fg::CosineAnnealing{.period = 2}, fg::EveryEpoch{}, fg::MaxEpochs{2}) == "");
   CHECK(said(fg::CosineAnnealing{.period = 100}, fg::EveryStep{}, fg::MaxEpochs{2}) == "");
   CHECK(said(fg::StepDecay{.step_size = 30}, fg::EveryEpoch{}, fg::MaxEpochs{2}) == "");
+}
+
+namespace {
+
+struct TwoCycles : toy::Pair {
+  auto training_step(double batch, auto& /*step*/, auto optimizer) {
+    return toy::Loss{optimizer == 0 ? &weight : &second, batch};
+  }
+  auto configure_optimizers() {
+    return fg::optimizers(fg::optimizer(toy::MomentumSgd{{&weight}}).with(cycle(12), fg::EveryStep{}),
+                          fg::optimizer(toy::MomentumSgd{{&second}}).with(cycle(12), fg::EveryStep{}));
+  }
+};
+
+}  // namespace
+
+TEST_CASE("optimizers share a limit of steps, however high") {
+  const auto said_with = [](std::int64_t steps) {
+    const support::Notices notices;
+    TwoCycles model;
+    fg::Trainer trainer{model, fg::MaxEpochs{2}, fg::MaxSteps{steps}};
+    trainer.fit(counting(6));
+    return notices.text();
+  };
+  CHECK(said_with(24) == "");
+  CHECK(said_with(23) == "");
+  CHECK_THAT(said_with(13), ContainsSubstring("advances it 7 times"));
+  CHECK(said_with(std::numeric_limits<std::int64_t>::max()) == "");
 }
 
 TEST_CASE("where the end is not known, nothing is said") {

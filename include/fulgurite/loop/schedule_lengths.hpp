@@ -129,7 +129,7 @@ void mention_schedule_lengths(Engine& engine, const FitPlan& plan) {
     if (engine.schedules_suspended() || (!plan.end_epoch && !plan.steps) || plan.batches == 0) return;
     FitPlan own = plan;
     constexpr auto optimizers = static_cast<std::int64_t>(Engine::optimizer_count);  // each makes its part of the steps
-    if (own.steps) own.steps = (*own.steps + optimizers - 1) / optimizers;
+    if (own.steps) own.steps = *own.steps / optimizers + (*own.steps % optimizers != 0 ? 1 : 0);
     const auto window = [&](std::int64_t epoch) { return engine.policies().accumulation().window(epoch); };
     engine.for_each_optimizer([&](auto index) {
       for_each_schedule<false>(engine.running(index), [&](auto& attached) {
