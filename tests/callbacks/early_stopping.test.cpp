@@ -6,6 +6,7 @@
 #include <catch2/matchers/catch_matchers_exception.hpp>
 #include <fulgurite/core.hpp>
 
+#include <cstdint>
 #include <limits>
 #include <optional>
 #include <sstream>
@@ -245,6 +246,55 @@ TEST_CASE("after a fit in which it looked at validations, it looks at epoch ends
   CHECK_FALSE(loop.stop_requested());
   loop.step(1.0, fg::last);
   CHECK(loop.stop_requested());
+}
+
+namespace {
+/// Validations log 0, epoch ends 1; one batch fails, once.
+struct FailingOnce : toy::Model {
+  std::int64_t fails_at = 1;
+  std::int64_t batches = 0;
+
+  auto training_step(double batch, auto&) {
+    if (++batches == fails_at) throw std::runtime_error("once");
+    return toy::Loss{&weight, batch};
+  }
+  void validation_step(double, auto& step) { step.log("val_loss", 0.0); }
+  void on_train_epoch_end(auto& step) { step.log("epoch_loss", 1.0); }
+};
+}  // namespace
+
+TEST_CASE("after a fit that threw it decides anew where it looks: in a fit, a validation, a loop of the program's own") {
+  const support::Notices quiet;
+  const auto thrown = [](auto& trainer) {
+    CHECK_THROWS_AS(trainer.fit(counting(2), counting(1)), std::runtime_error);
+    CHECK_FALSE(trainer.template callback<OnLoss>().best_score);
+  };
+  const fg::ValidateEvery within{.interval = fg::Batches{2}};
+
+  FailingOnce sane;  // the next fit begins with a sanity check
+  fg::Trainer next{sane, OnLoss{}, within, fg::SanityCheck{}, fg::MaxSteps{1}};
+  thrown(next);
+  next.fit(counting(2), counting(1));
+  CHECK_FALSE(next.callback<OnLoss>().best_score);
+
+  FailingOnce alone;
+  fg::Trainer validating{alone, OnLoss{}, within};
+  thrown(validating);
+  validating.validate(counting(1));
+  CHECK_FALSE(validating.callback<OnLoss>().best_score);
+
+  FailingOnce by_hand;
+  using OnEpoch = fg::EarlyStopping<"epoch_loss">;
+  fg::Trainer looping{by_hand, OnEpoch{}, OnLoss{.strict = false}, within};
+  thrown(looping);
+  looping.loop().step(1.0, fg::last);
+  CHECK(looping.callback<OnEpoch>().best_score == 1.0);
+
+  FailingOnce rehearsed;
+  fg::Trainer rehearsal{rehearsed, OnEpoch{}, OnLoss{.strict = false}, fg::FastDevRun{}};
+  thrown(rehearsal);
+  rehearsal.loop().step(1.0, fg::last);
+  CHECK(rehearsal.callback<OnEpoch>().best_score == 1.0);
 }
 
 namespace {

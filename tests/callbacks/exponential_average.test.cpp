@@ -104,6 +104,17 @@ TEST_CASE("a validation that fails leaves the raw weights in the model") {
   CHECK(model.w.item<double>() == 6.0);
 }
 
+TEST_CASE("a fit after one that threw goes on with the average") {
+  Walk model;
+  model.fail_at = 1;
+  fg::Trainer trainer{model, fg::ExponentialAverage{.decay = 0.5}, fg::MaxEpochs{1}};
+  CHECK_THROWS_AS(trainer.fit(steps(3), once), std::runtime_error);
+  trainer.fit(steps(3), once);
+  // The weight is 1, 3, 6 and then 7, 9, 12.
+  const double before = 0.5 * (0.5 * 1 + 0.5 * 3) + 0.5 * 6;
+  check_close(model.w.item<double>(), 0.5 * (0.5 * (0.5 * before + 0.5 * 7) + 0.5 * 9) + 0.5 * 12);
+}
+
 TEST_CASE("in a loop of one's own, validation sees the average and the model keeps its weights") {
   Walk model;
   fg::Trainer trainer{model, fg::ExponentialAverage{.decay = 0.5}};

@@ -13,6 +13,7 @@
 
 #include <cmath>
 #include <cstddef>
+#include <cstdint>
 #include <filesystem>
 #include <fstream>
 #include <optional>
@@ -118,6 +119,82 @@ TEST_CASE("after a fit in which it saved at validations, a validation alone save
   auto loop = trainer.loop();
   loop.step(two_batches.front(), fg::last);
   CHECK(support::names_in(folder.path) == Names{"epoch=0-step=2.ckpt", "epoch=1-step=4.ckpt"});
+}
+
+/// Throws once, in the hook of a batch that comes after the callbacks', or when a fit starts.
+struct FailingOnce : Validated {
+  std::int64_t fails_at = 1;
+  bool fails_at_start = false;
+
+  void on_fit_start(auto&) {
+    if (std::exchange(fails_at_start, false)) throw std::runtime_error("once");
+  }
+  void on_train_batch_end(const auto&, const auto&, auto& step) {
+    if (step.global_step() == std::exchange(fails_at, step.global_step() == fails_at ? 0 : fails_at)) {
+      throw std::runtime_error("once");
+    }
+  }
+};
+/// The last of all.
+struct FailingLast {
+  using slot = fg::slots::Callback;
+  static constexpr bool follows_metrics = true;
+  std::int64_t fails_at;
+
+  void on_train_batch_end(const auto&, const auto&, auto& step) {
+    if (step.global_step() == fails_at) throw std::runtime_error("each time");
+  }
+};
+
+TEST_CASE("after a fit that threw it decides anew when it saves: in a validation and in a loop of the program's own") {
+  const support::TemporaryFolder folder;
+  FailingOnce model;
+  fg::Trainer trainer{model, fg::ModelCheckpoint<>{.folder = folder.path, .save_top_k = -1}, fg::MaxEpochs{1},
+                      fg::ValidateEvery{.interval = fg::Batches{2}}};
+  CHECK_THROWS_WITH(trainer.fit(two_batches, two_batches), "once");
+  trainer.validate(two_batches, "test_");
+  CHECK(support::names_in(folder.path) == Names{});
+  trainer.loop().step(two_batches.front(), fg::last);
+  CHECK(support::names_in(folder.path) == Names{"epoch=0-step=2.ckpt"});
+}
+
+TEST_CASE("what it was to save when the fit threw is not saved by a fit that goes on, from a file either") {
+  const support::TemporaryFolder folder;
+  const auto trainer_of = [&](Scored& model, std::int64_t fails_at) {
+    return fg::Trainer{model,
+                       fg::ModelCheckpoint<>{.folder = folder.path / "kept", .save_top_k = -1, .every = fg::EveryStep{1}},
+                       FailingLast{fails_at}, fg::MaxSteps{2}};
+  };
+  Scored model, other;
+  auto trainer = trainer_of(model, 1);
+  CHECK_THROWS_WITH(trainer.fit(two_batches), "each time");
+  fg::save_checkpoint(trainer, folder.path / "after.ckpt");
+  auto resumed = trainer_of(other, 0);
+  fg::load_checkpoint(resumed, folder.path / "after.ckpt");
+  resumed.fit(two_batches);
+  CHECK(support::names_in(folder.path / "kept") == Names{"epoch=0-step=2.ckpt"});
+  CHECK(resumed.template callback<fg::ModelCheckpoint<>>().saved.size() == 1);
+}
+
+TEST_CASE("what a loaded file has still to be saved is saved by the first fit that gets so far") {
+  const support::TemporaryFolder folder, other_folder;
+  const auto trainer_of = [&](FailingOnce& model, std::int64_t epochs) {
+    model.scores = {1.0, 2.0};
+    model.fails_at = 0;
+    return fg::Trainer{model, fg::ModelCheckpoint<>{.folder = folder.path, .save_last = true},
+                       OnScore{.folder = other_folder.path}, fg::MaxEpochs{epochs}};
+  };
+  FailingOnce model, other;
+  auto trainer = trainer_of(model, 1);
+  trainer.fit(two_batches);
+  std::filesystem::remove_all(other_folder.path);  // as a kill before it
+  auto resumed = trainer_of(other, 2);
+  fg::load_checkpoint(resumed, folder.path / "last.ckpt");
+  other.fails_at_start = true;
+  CHECK_THROWS_WITH(resumed.fit(two_batches), "once");
+  CHECK(support::names_in(other_folder.path) == Names{});
+  resumed.fit(two_batches);
+  CHECK(support::names_in(other_folder.path) == Names{"epoch=0-step=2.ckpt"});
 }
 
 TEST_CASE("a metric that nobody logs is an error, unless it isn't strict") {

@@ -50,6 +50,7 @@ struct Model {
     static_cast<void>(step.optimizer(fg::optimizer_index<0>));
     step.logging_due();
     step.log_step();
+    static_cast<void>(step.in_fit());
     step.write_row({});
     step.log("plain", 2.0, fg::on_epoch);
     step.log("weighted", 3.0, fg::on_epoch, fg::Weight{4.0});
@@ -69,8 +70,9 @@ TEST_CASE("a watcher is told of each call on the step, under its name, and nothi
                                    {StepNumber::epoch, 0}});  // the last one is write_row's
   const std::vector<std::string> expected{"step.batch_index()", "step.global_step()",   "step.progress()",
                                           "step.metrics()",     "step.optimizers()",    "step.optimizer()",
-                                          "step.logging_due()", "step.log_step()",      "step.write_row()"};
-  std::vector<std::string> first_calls(model.notes.refused.begin(), model.notes.refused.begin() + 9);
+                                          "step.logging_due()", "step.log_step()",      "step.in_fit()",
+                                          "step.write_row()"};
+  std::vector<std::string> first_calls(model.notes.refused.begin(), model.notes.refused.begin() + 10);
   CHECK(first_calls == expected);
   CHECK(model.notes.logs == std::vector<std::pair<std::string, std::optional<double>>>{{"plain", std::nullopt}, {"weighted", 4.0}});
   CHECK(trainer.metric("plain") == 2.0);

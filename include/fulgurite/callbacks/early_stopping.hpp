@@ -58,6 +58,7 @@ struct EarlyStopping {
   std::optional<std::int64_t> stopped_epoch = std::nullopt;  ///< epoch in which it asked to stop
   StopReason reason = StopReason::none;                      ///< why it did
   std::int64_t seen_call = 0;  ///< the call of step.log that gave the last value
+  /// Where it looks in the fit that runs; outside of one at epoch ends.
   enum class Looks { at_epoch_end, at_validation_end, never } looks = Looks::at_epoch_end;
 
   static constexpr std::string_view monitor() { return Metric.view(); }
@@ -67,6 +68,7 @@ struct EarlyStopping {
     return min_delta >= 0.0 ? nullptr : "EarlyStopping.min_delta must be 0 or more";
   }
 
+  void on_fit_start(auto& /*run*/) { looks = Looks::at_epoch_end; }  // an exception may have ended the fit before
   void on_train_start(auto& run) {
     looks = run.is_rehearsal()               ? Looks::never
             : run.metrics_come_with_epochs() ? Looks::at_epoch_end
@@ -75,10 +77,10 @@ struct EarlyStopping {
   void on_train_end(auto& /*run*/) { looks = Looks::at_epoch_end; }
 
   void on_train_epoch_end(auto& step) {
-    if (looks == Looks::at_epoch_end) look(step);
+    if (looks == Looks::at_epoch_end || !step.in_fit()) look(step);
   }
   void on_validation_end(auto& step) {
-    if (looks == Looks::at_validation_end) look(step);
+    if (looks == Looks::at_validation_end && step.in_fit()) look(step);
   }
 
   void on_save_checkpoint(auto& checkpoint) {

@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <limits>
+#include <memory>
 #include <optional>
 #include <stdexcept>
 #include <string>
@@ -63,7 +64,9 @@ struct ModelCheckpoint {
   std::vector<SavedCheckpoint> saved{};             ///< state, as the next ones: what is kept, the oldest first
   std::optional<std::int64_t> saved_step = std::nullopt;  ///< global_step when it saved last
   std::vector<SavedCheckpoint> due{};  ///< to be saved when the training rests: at most one, the file's stem for its path
-  bool owes = false;                   ///< that was in a checkpoint that was loaded
+  std::weak_ptr<const int> request{};  ///< to save that; expired if an exception has ended the fit or batch meanwhile
+  bool owes = false;                   ///< `due` was in a checkpoint that was loaded
+  /// Where it saves in the fit that runs; outside of one at epoch ends.
   enum class Saves { at_epoch_end, at_validation_end, never } saves = Saves::at_epoch_end;
 
   static constexpr std::string_view monitor() { return Metric.view(); }
@@ -86,14 +89,14 @@ struct ModelCheckpoint {
 
   /// Throws std::runtime_error if the folder cannot be made or written into, before anything is trained.
   void on_fit_start(auto& run) {
+    saves = Saves::at_epoch_end;  // an exception may have ended the fit before
     if (run.is_rehearsal() || (save_top_k == 0 && !save_last)) return;
     without_file_errors([&] {
       detail::make_folders(folder.string());
       detail::NewFile(free_path("probe").string());  // is removed again
     });
-    if (std::exchange(owes, false) && !due.empty() && due.front().path.ends_with(step_text(run.global_step()))) {
-      run.when_at_rest([this](auto& engine) { this->save_due(engine); });
-    }
+    owes = owes && !due.empty() && due.front().path.ends_with(step_text(run.global_step()));
+    if (owes) ask_to_save_due(run);
   }
   void on_train_start(auto& run) {
     saves = run.is_rehearsal()               ? Saves::never
@@ -104,19 +107,21 @@ struct ModelCheckpoint {
 
   void on_train_batch_end(const auto& result, const auto& /*batch*/, auto& step) {
     const auto* steps = std::get_if<EveryStep>(&every);
-    if (steps && saves != Saves::never && result.stepped && step.global_step() % steps->frequency == 0) save(step);
+    const bool may_save = saves != Saves::never || !step.in_fit();
+    if (steps && may_save && result.stepped && step.global_step() % steps->frequency == 0) save(step);
   }
   void on_validation_end(auto& step) {
-    if (saves == Saves::at_validation_end && step.progress().batches > 0) {
+    if (saves == Saves::at_validation_end && step.in_fit() && step.progress().batches > 0) {
       save_in_epoch(step);  // else it is the sanity check
     }
   }
   void on_train_epoch_end(auto& step) {
-    if (saves == Saves::at_epoch_end) save_in_epoch(step);
+    if (saves == Saves::at_epoch_end || !step.in_fit()) save_in_epoch(step);
   }
 
   void on_save_checkpoint(auto& checkpoint) {
     keep(checkpoint);
+    if (!owes && request.expired()) due.clear();
     checkpoint("due", due);
   }
   void on_load_checkpoint(auto& checkpoint) {
@@ -158,12 +163,21 @@ struct ModelCheckpoint {
     if (has_monitor && !candidate.score) return;
     candidate.path = "epoch=" + std::to_string(step.epoch()) + step_text(step.global_step());
     due = {candidate};
-    step.when_at_rest([this](auto& engine) { this->save_due(engine); });
+    owes = false;
+    ask_to_save_due(step);
+  }
+
+  /// `host`: a step or run.
+  void ask_to_save_due(auto& host) {
+    const auto lives = std::make_shared<const int>();
+    request = lives;
+    host.when_at_rest([this, lives](auto& engine) { this->save_due(engine); });
   }
 
   static std::string step_text(std::int64_t global_step) { return "-step=" + std::to_string(global_step); }
 
   void save_due(auto& engine) {
+    owes = false;
     for (const SavedCheckpoint& asked : std::exchange(due, {})) write(engine, {{}, asked.score}, asked.path);
   }
 

@@ -104,6 +104,12 @@ class EngineStep : public Step<Model> {
   /// model advances its schedules itself.)
   void suspend_schedules() const { engine_->suspend_schedules(); }
 
+  /// A fit calls this hook; else a loop of the program's own does, or a validation outside of both.
+  bool in_fit() const {
+    watch("step.in_fit()");
+    return engine_->fits();
+  }
+
   /// The trainer has a logger.
   static constexpr bool has_logger = Engine::has_logger;
   /// Loggers get what this batch of training logs, if it steps the optimizers. The same in all of its hooks.
