@@ -52,10 +52,16 @@ TEST_CASE("weights of another shape are refused by name, and change nothing") {
   CHECK(other.weight.equal(before));
 }
 
-TEST_CASE("a folder that does not exist is named before anything is written") {
-  torch::nn::LinearImpl model(3, 2);
-  CHECK_THROWS_WITH(fg::save_weights(model, "/no/such/folder/weights.pt"),
-                    ContainsSubstring("there is no folder /no/such/folder"));
+TEST_CASE("folders that are not there are made, and one that cannot be made is named") {
+  const support::TemporaryFolder folder;
+  const auto path = folder.path / "new" / "folder" / "weights.pt";
+  torch::nn::LinearImpl saved(3, 2), loaded(3, 2);
+  fg::save_weights(saved, path);
+  fg::load_weights(loaded, path);
+  CHECK(loaded.weight.equal(saved.weight));
+  CHECK_THROWS_WITH(fg::save_weights(saved, path / "within"),
+                    "fulgurite: cannot save weights to " + (path / "within").string() + ": cannot make the folder " +
+                        path.string() + ": File exists");
 }
 
 namespace {

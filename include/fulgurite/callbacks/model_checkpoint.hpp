@@ -13,6 +13,7 @@
 #include <stdexcept>
 #include <string>
 #include <string_view>
+#include <system_error>
 #include <utility>
 #include <variant>
 #include <vector>
@@ -91,10 +92,7 @@ struct ModelCheckpoint {
   void on_fit_start(auto& run) {
     saves = Saves::at_epoch_end;  // an exception may have ended the fit before
     if (run.is_rehearsal() || (save_top_k == 0 && !save_last)) return;
-    without_file_errors([&] {
-      detail::make_folders(folder.string());
-      detail::NewFile(free_path("probe").string());  // is removed again
-    });
+    without_file_errors([&] { detail::NewFile(free_path("probe").string()); });  // is removed again; its folder stays
     owes = owes && !due.empty() && due.front().path.ends_with(step_text(run.global_step()));
     if (owes) ask_to_save_due(run);
   }
@@ -183,7 +181,6 @@ struct ModelCheckpoint {
 
   /// Only now, when the files of others that save here are there too.
   void write(auto& engine, SavedCheckpoint candidate, const std::string& stem) {
-    without_file_errors([&] { detail::make_folders(folder.string()); });
     // The file holds what is kept, itself included; what is not there in the end is not kept.
     auto saved_before = saved;
     auto step_before = std::exchange(saved_step, engine.progress().global_step);
@@ -219,7 +216,8 @@ struct ModelCheckpoint {
 
   std::filesystem::path free_path(const std::string& stem) const {
     auto path = folder / (stem + ".ckpt");
-    for (int version = 1; std::filesystem::exists(path); ++version) {
+    std::error_code error;  // if it cannot be told, writing will say why
+    for (int version = 1; std::filesystem::exists(path, error); ++version) {
       path = folder / (stem + "-v" + std::to_string(version) + ".ckpt");
     }
     return path;

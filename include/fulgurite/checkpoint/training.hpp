@@ -453,8 +453,8 @@ consteval bool can_be_saved() {
 }  // namespace detail
 
 /// Writes a training: parameters, buffers, optimizers, schedules, loss scale, counters, metrics, an open window with its
-/// gradients, random streams, callbacks and hyper-parameters. The file appears whole or not at all, even if
-/// the process is killed or the power is cut meanwhile; it is on the disk when this returns.
+/// gradients, random streams, callbacks and hyper-parameters. Folders are made. The file appears whole or not at all, even
+/// if the process is killed or the power is cut meanwhile; it is on the disk when this returns.
 ///
 /// Given a trainer, it is called between two batches of the program's own loop, or after a fit. Given the `step` of a hook,
 /// it is written as soon as the training rests: after the batch with the hooks of all others and the validation that follows

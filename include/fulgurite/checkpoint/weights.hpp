@@ -147,8 +147,8 @@ inline IncompatibleKeys load_weights_into(const std::vector<NamedWeight>& weight
 }  // namespace detail
 
 /// Writes parameters and buffers as `torch.save(model.state_dict(), path)` does: `torch.load(path)` reads them in Python.
-/// The file appears whole or not at all, even if the process is killed or the power is cut meanwhile; it is on the disk when
-/// this returns. Throws std::runtime_error that names the file.
+/// Folders are made. The file appears whole or not at all, even if the process is killed or the power is cut meanwhile; it is
+/// on the disk when this returns. Throws std::runtime_error that names the file.
 template <class Model>
 void save_weights(const Model& model, const std::filesystem::path& path) {
   detail::write_whole(path, "weights", [&](detail::NewFile& file) {

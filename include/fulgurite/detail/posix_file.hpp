@@ -125,9 +125,8 @@ inline std::string folder_of(const std::string& path) {
 
 inline Descriptor opened_folder(const std::string& folder) {
   Descriptor opened_one = opened(folder, O_RDONLY | O_DIRECTORY);
-  if (opened_one) return opened_one;
-  if (errno == ENOENT || errno == ENOTDIR) throw FileError("there is no folder " + folder);
-  throw_file_error(errno, "cannot open the folder ", folder);
+  if (!opened_one) throw_file_error(errno, "cannot open the folder ", folder);
+  return opened_one;
 }
 
 inline bool is_folder(const std::string& path) {
@@ -155,8 +154,14 @@ inline void remove_file(const std::string& path) {
   throw_file_error(errno, "cannot remove ", path);
 }
 
+/// The same for the folder of a file, which is opened.
+inline Descriptor made_folder_of(const std::string& file) {
+  make_folders(folder_of(file));
+  return opened_folder(folder_of(file));
+}
+
 /// A file that appears whole or not at all, even if the process is killed or the power is cut meanwhile: it is written
-/// beside its place under a name of its own, brought to the disk and then renamed. If threads or processes write to one
+/// beside its place under a name of its own, brought to the disk and then renamed. Its folder is made if there is none. If threads or processes write to one
 /// place at the same time, the file that is renamed last stays.
 ///
 /// A path that is a symbolic link stays one: the file that it leads to is replaced. The permissions of a replaced file are
@@ -164,7 +169,7 @@ inline void remove_file(const std::string& path) {
 /// place.
 class NewFile {
  public:
-  explicit NewFile(const std::string& path) : place_(link_end(path)), folder_(opened_folder(folder_of(place_))) {
+  explicit NewFile(const std::string& path) : place_(link_end(path)), folder_(made_folder_of(place_)) {
     const mode_t permissions = permissions_of(path);
     remove_abandoned();
     while (!make_beside(permissions)) continue;
