@@ -22,6 +22,7 @@
 
 namespace fg = fulgurite;
 using Catch::Matchers::ContainsSubstring;
+using Catch::Matchers::EndsWith;
 
 TEST_CASE("weights come back as they were saved, and strangers are refused by name") {
   const support::TemporaryFolder folder;
@@ -195,7 +196,7 @@ TEST_CASE("a load that is not strict lists what it left out; one that would load
   const auto head = wider.head->weight.detach().clone();
   CHECK_THROWS_WITH(fg::load_weights(wider, data("state_dict")),
                     ContainsSubstring("it has no weight head.weight, which the model has") &&
-                        ContainsSubstring(". With {.strict = false} the other weights are loaded"));
+                        ContainsSubstring(". With {.strict = false} the model finds 7 of its 9 weights"));
   const auto left_out = fg::load_weights(wider, data("state_dict"), {.strict = false});
   require_values_of_python(wider);
   CHECK(left_out.missing_keys == Names{"head.weight", "head.bias"});
@@ -204,7 +205,7 @@ TEST_CASE("a load that is not strict lists what it left out; one that would load
   torch::nn::LinearImpl line(4, 2);
   CHECK_THROWS_WITH(fg::load_weights(line, data("state_dict"), {.strict = false}),
                     ContainsSubstring("none of its weights has the name of one of the model's. "
-                                      "With {.rename = {{\"layer.\", \"\"}}} the model finds its weights"));
+                                      "With {.strict = false, .rename = {{\"layer.\", \"\"}}} the model finds its weights"));
   CHECK(fg::load_weights(line, data("state_dict"), {.strict = false, .rename = {{"layer.", ""}}}).unexpected_keys.size() == 5);
   CHECK(line.bias.equal(torch::arange(10.0F, 12.0F)));
 }
@@ -226,6 +227,151 @@ TEST_CASE("names are changed by prefixes or by a function, and the prefix that i
   CHECK(fg::load_weights(outer, data("state_dict"), {.rename = {{"", "net."}}}).empty());
   CHECK_THROWS_WITH(fg::load_weights(net, data("state_dict"), {.rename = [](const std::string&) { return std::string("layer.bias"); }}),
                     ContainsSubstring("it has two weights called layer.bias"));
+}
+
+/// A body, and a head with a class of its own for each output.
+struct Classifier : torch::nn::Module {
+  explicit Classifier(std::int64_t classes)
+      : body(register_module("body", torch::nn::Linear(4, 8))), head(register_module("head", torch::nn::Linear(8, classes))) {}
+  torch::nn::Linear body, head;
+};
+template <class Inner>
+struct Within : torch::nn::Module {
+  explicit Within(const std::string& name, std::shared_ptr<Inner> inner) { register_module(name, std::move(inner)); }
+};
+
+TEST_CASE("weights of another number of classes: the message says how to leave them out, and that works") {
+  const support::TemporaryFolder folder;
+  const auto path = folder.path / "weights";
+  const Classifier ten(10);
+  fg::save_weights(ten, path);
+  Classifier three(3);
+  const auto head = three.head->weight.detach().clone();
+  const std::string beginning = "fulgurite: cannot load the weights file " + path.string() +
+                                ": head.weight is [10, 8] there and [3, 8] in the model; head.bias is [10] there and [3] in "
+                                "the model. Make the model with the shapes that were saved";
+  const std::string leave_out =
+      ", or leave out what differs: with {.strict = false, .rename = {{\"head.\", \"left_out.head.\"}}} the model finds 2 of "
+      "its 4 weights";
+  CHECK_THROWS_WITH(fg::load_weights(three, path), beginning + leave_out);
+  CHECK_THROWS_WITH(fg::load_weights(three, path, {.strict = false}), beginning + leave_out);
+  const auto left_out = fg::load_weights(three, path, {.strict = false, .rename = {{"head.", "left_out.head."}}});
+  CHECK(left_out.missing_keys == Names{"head.weight", "head.bias"});
+  CHECK(three.body->weight.equal(ten.body->weight));
+  CHECK(three.head->weight.equal(head));
+
+  // With a prefix too.
+  fg::save_weights(Within("model", std::make_shared<Classifier>(10)), path);
+  CHECK_THROWS_WITH(fg::load_weights(three, path),
+                    ContainsSubstring(". With {.strict = false, .rename = {{\"model.head.\", \"left_out.model.head.\"}, "
+                                      "{\"model.\", \"\"}}} the model finds 2 of its 4 weights"));
+  const fg::WeightNames both{{"model.head.", "left_out.model.head."}, {"model.", ""}};
+  CHECK(fg::load_weights(three, path, {.strict = false, .rename = both}).missing_keys.size() == 2);
+  CHECK(three.head->weight.equal(head));
+
+  // Where each module differs, leaving out is no way; nor is it where a function renames what prefixes don't.
+  struct Wide : torch::nn::Module {
+    Wide() {
+      for (const char* name : {"a", "b", "c", "d"}) register_module(name, torch::nn::Linear(4, 9));
+      register_module("head", torch::nn::Linear(8, 3));
+    }
+  } wide;
+  struct Narrow : torch::nn::Module {
+    Narrow() {
+      for (const char* name : {"a", "b", "c", "d"}) register_module(name, torch::nn::Linear(4, 8));
+      register_module("head", torch::nn::Linear(8, 3));
+    }
+  } narrow;
+  fg::save_weights(narrow, path);
+  CHECK_THROWS_WITH(fg::load_weights(wide, path), EndsWith("d.bias is [8] there and [9] in the model. Make the model with the "
+                                                           "shapes that were saved"));
+}
+
+TEST_CASE("names that differ by a prefix on both sides, or in part only, are pointed out, and what is advised works") {
+  const support::TemporaryFolder folder;
+  const auto path = folder.path / "weights";
+  const auto saved = std::make_shared<Classifier>(3);
+  fg::save_weights(Within("module", saved), path);
+  const auto inner = std::make_shared<Classifier>(3);
+  Within model("model", inner);
+  CHECK_THROWS_WITH(fg::load_weights(model, path),
+                    ContainsSubstring(". With {.rename = {{\"module.\", \"model.\"}}} the model finds its weights"));
+  CHECK(fg::load_weights(model, path, {.rename = {{"module.", "model."}}}).empty());
+  CHECK(inner->head->weight.equal(saved->head->weight));
+
+  // The file has no weights for the head.
+  Wider wider;
+  for (const bool strict : {true, false}) {
+    CHECK_THROWS_WITH(fg::load_weights(wider, data("lightning"), {.strict = strict}),
+                      ContainsSubstring(". With {.strict = false, .rename = {{\"model.\", \"\"}}} the model finds 7 of its 9 "
+                                        "weights"));
+  }
+  CHECK(fg::load_weights(wider, data("lightning"), {.strict = false, .rename = {{"model.", ""}}}).missing_keys ==
+        Names{"head.weight", "head.bias"});
+  // A renaming that is not needed, one that leaves some names as they are, and one that no pair of prefixes replaces.
+  Net net;
+  CHECK_THROWS_WITH(fg::load_weights(net, data("state_dict"), {.rename = {{"layer.", "net.layer."}}}),
+                    ContainsSubstring(". Without .rename the model finds its weights"));
+  CHECK_THROWS_WITH(fg::load_weights(net, data("lightning"), {.rename = {{"model.layer.", "layer."}}}),
+                    ContainsSubstring(". With {.rename = {{\"model.\", \"\"}}} the model finds its weights"));
+  fg::save_weights(Buffers({{"first", torch::ones({2})}, {"second", torch::ones({3})}}), path);
+  const auto german = [](const std::string& name) { return name == "first" ? "eins" : "zwei"; };
+  Buffers three({{"eins", torch::zeros({2})}, {"zwei", torch::zeros({3})}, {"drei", torch::zeros({1})}});
+  CHECK_THROWS_WITH(fg::load_weights(three, path, {.rename = german}),
+                    ContainsSubstring(". With .strict = false the model finds 2 of its 3 weights"));
+  CHECK(fg::load_weights(three, path, {.strict = false, .rename = german}).missing_keys == Names{"drei"});
+  Buffers bent({{"eins", torch::zeros({2})}, {"zwei", torch::zeros({4})}});
+  CHECK_THROWS_WITH(fg::load_weights(bent, path, {.rename = german}),
+                    ContainsSubstring(". Make the model with the shapes that were saved, or leave out what differs: with .strict "
+                                      "= false, and a .rename that gives it names that the model lacks"));
+  const auto lacking = [](const std::string& name) { return name == "first" ? "eins" : "left_out"; };
+  CHECK(fg::load_weights(bent, path, {.strict = false, .rename = lacking}).missing_keys == Names{"zwei"});
+  CHECK_THROWS_WITH(fg::load_weights(net, data("state_dict"), {.rename = [](const std::string&) { return "layer.bias"; }}),
+                    ContainsSubstring(". Let .rename give each weight a name of its own"));
+
+  // A prefix that would spoil other names is not advised: the longer one is.
+  struct Half : torch::nn::Module {
+    torch::nn::Linear body = register_module("body", torch::nn::Linear(4, 8));
+    std::shared_ptr<Within<torch::nn::LinearImpl>> net =
+        register_module("net", std::make_shared<Within<torch::nn::LinearImpl>>("head", torch::nn::Linear(8, 3).ptr()));
+  } half;
+  fg::save_weights(*saved, path);
+  CHECK_THROWS_WITH(fg::load_weights(half, path),
+                    ContainsSubstring(". With {.rename = {{\"head.\", \"net.head.\"}}} the model finds its weights"));
+  CHECK(fg::load_weights(half, path, {.rename = {{"head.", "net.head."}}}).empty());
+}
+
+TEST_CASE("a module of the file that has the shape of one that the model misses is not taken for it") {
+  const support::TemporaryFolder folder;
+  const auto path = folder.path / "weights";
+  struct Decoder : torch::nn::Module {
+    torch::nn::Linear body = register_module("body", torch::nn::Linear(4, 8)), decoder = register_module("decoder", torch::nn::Linear(8, 3));
+  } decoder;
+  fg::save_weights(decoder, path);
+  Classifier model(3);
+  CHECK_THROWS_WITH(fg::load_weights(model, path), EndsWith(". With {.strict = false} the model finds 2 of its 4 weights"));
+  CHECK(fg::load_weights(model, path, {.strict = false}).missing_keys == Names{"head.weight", "head.bias"});
+}
+
+TEST_CASE("where no name or format fits, the message says what to do, and that works") {
+  const support::TemporaryFolder folder;
+  const auto path = folder.path / "weights";
+  fg::save_weights(Buffers({{"first", torch::ones({2})}, {"second", torch::ones({3})}}), path);
+  Buffers other({{"eins", torch::zeros({2})}, {"zwei", torch::zeros({3})}});
+  for (const bool strict : {true, false}) {
+    CHECK_THROWS_WITH(fg::load_weights(other, path, {.strict = strict}),
+                      EndsWith(". Register the model's modules under the names in the file, or give .rename a function from "
+                               "those to the model's"));
+  }
+  const auto german = [](const std::string& name) { return name == "first" ? "eins" : "zwei"; };
+  CHECK(fg::load_weights(other, path, {.rename = german}).empty());
+  Buffers numbers({{"first", torch::zeros({2}, torch::kLong)}, {"second", torch::zeros({4})}});
+  CHECK_THROWS_WITH(fg::load_weights(numbers, path), EndsWith(". Make the model with the shapes and number formats that were saved"));
+  Buffers longs({{"first", torch::zeros({2}, torch::kLong)}, {"second", torch::zeros({3})}});
+  CHECK_THROWS_WITH(fg::load_weights(longs, path),
+                    EndsWith(". Make the model with the number formats that were saved, or leave out what differs: with {.strict "
+                             "= false, .rename = {{\"first\", \"left_out.first\"}}} the model finds 1 of its 2 weights"));
+  CHECK(fg::load_weights(longs, path, {.strict = false, .rename = {{"first", "left_out.first"}}}).missing_keys == Names{"first"});
 }
 
 TEST_CASE("what holds no weights by name is refused by what it is") {

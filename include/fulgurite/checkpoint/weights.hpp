@@ -17,6 +17,8 @@
 #include <filesystem>
 #include <functional>
 #include <initializer_list>
+#include <optional>
+#include <set>
 #include <stdexcept>
 #include <string>
 #include <type_traits>
@@ -53,6 +55,8 @@ class WeightNames {
   WeightNames(Rename&& rename) : rename_(std::forward<Rename>(rename)) {}
 
   std::string operator()(const std::string& name) const { return rename_ ? rename_(name) : name; }
+  /// It leaves names as they are, since it was given nothing.
+  bool empty() const { return !rename_; }
 
  private:
   std::function<std::string(const std::string&)> rename_;
@@ -74,58 +78,149 @@ struct IncompatibleKeys {
 
 namespace detail {
 
-/// The advice to rename, if each weight that the model misses has its name in the file behind, or without, one prefix.
-inline std::string prefix_hint(const std::vector<std::string>& missing, const std::vector<std::string>& unexpected) {
-  const auto dotted_end_of = [](const std::string& whole, const std::string& end) {
-    return whole.size() > end.size() && whole.ends_with(end) && whole[whole.size() - end.size() - 1] == '.';
-  };
-  const auto has_all = [&](const auto& in_file) {
-    for (const auto& name : missing) {
-      if (std::find(unexpected.begin(), unexpected.end(), in_file(name)) == unexpected.end()) return false;
+using Prefixes = std::vector<std::pair<std::string, std::string>>;
+
+/// As load_weights compares: number formats that can be converted will do.
+inline WeightComparison compare_castable(const std::vector<NamedWeight>& weights, const std::vector<SavedWeight>& saved) {
+  return compare_weights(weights, saved, [](const SavedWeight& one, const at::Tensor& weight) {
+    return c10::canCast(one.type, weight.scalar_type()) ? "" : format_misfit(one, weight);
+  });
+}
+
+/// The weights under the names that `names` gives them.
+inline std::vector<SavedWeight> renamed(std::vector<SavedWeight> saved, const WeightNames& names) {
+  for (SavedWeight& weight : saved) weight.name = names(weight.name);
+  return saved;
+}
+
+/// The weights that fit.
+inline std::size_t count_fitting(const WeightComparison& comparison) {
+  return comparison.places.size() - comparison.missing.size() - comparison.unfit.size();
+}
+
+/// How load_weights takes what fits.
+struct FittingLoad {
+  Prefixes rename;
+  bool strict = true;
+  std::size_t found = 0;  ///< of the model's weights
+
+  /// `{.strict = false, .rename = {{"model.", ""}}}`; nothing if the defaults do.
+  std::string options() const {
+    std::string text = strict ? "" : ".strict = false";
+    for (const auto& [from, to] : rename) {
+      text += &from == &rename.front().first ? (strict ? ".rename = {" : ", .rename = {") : ", ";
+      text += "{\"" + from + "\", \"" + to + "\"}";
     }
-    return true;
-  };
-  if (missing.empty()) return "";
-  for (const std::string& name : unexpected) {
-    std::string from, to;
-    if (dotted_end_of(name, missing.front())) {
-      from = name.substr(0, name.size() - missing.front().size());
-      if (!has_all([&](const std::string& wanted) { return from + wanted; })) continue;
-    } else if (dotted_end_of(missing.front(), name)) {
-      to = missing.front().substr(0, missing.front().size() - name.size());
-      const auto without_prefix = [&](const std::string& wanted) {
-        return wanted.starts_with(to) ? wanted.substr(to.size()) : std::string();
-      };
-      if (!has_all(without_prefix)) continue;
-    } else {
-      continue;
-    }
-    return ". With {.rename = {{\"" + from + "\", \"" + to + "\"}}} the model finds its weights";
+    if (!rename.empty()) text += "}";
+    return text.empty() ? text : "{" + text + "}";
   }
-  return "";
+};
+
+/// The pair of prefixes with which most weights of a file fit, if more do than without; else nothing. Names get a prefix or
+/// lose one, or all of the file have one that is another in the model; a module is not taken for another one.
+inline Prefixes best_prefixes(const std::vector<NamedWeight>& weights, const std::vector<SavedWeight>& saved,
+                              const WeightComparison& as_it_is) {
+  constexpr std::size_t examples = 8;  // of weights that are missing: each pair is tried with all
+  const auto is_welcome = [&](const std::string& from, const std::string& to) {
+    return to.ends_with(from) || from.ends_with(to) ||
+           std::all_of(saved.begin(), saved.end(), [&](const SavedWeight& one) { return one.name.starts_with(from); });
+  };
+  std::set<std::pair<std::string, std::string>> pairs;  // from names that end in the same way
+  const std::size_t stride = as_it_is.missing.size() / examples + 1;
+  for (std::size_t i = 0, missing = 0; i < weights.size(); ++i) {
+    if (as_it_is.places[i] != WeightComparison::absent || missing++ % stride != 0) continue;
+    const auto& [name, weight] = weights[i];
+    for (const SavedWeight& one : saved) {
+      if (!one.is_tensor || !weight.sizes().equals(one.sizes)) continue;
+      for (std::size_t end = 1; end <= std::min(name.size(), one.name.size()); ++end) {
+        const std::size_t from = one.name.size() - end, to = name.size() - end;
+        if (one.name[from] != name[to]) break;
+        if ((from == 0 || one.name[from - 1] == '.') && (to == 0 || name[to - 1] == '.')) {
+          pairs.emplace(one.name.substr(0, from), name.substr(0, to));
+        }
+      }
+    }
+  }
+  std::erase_if(pairs, [&](const auto& pair) { return !is_welcome(pair.first, pair.second); });
+  Prefixes best;
+  std::size_t most = count_fitting(as_it_is);
+  for (const auto& pair : pairs) {
+    const WeightComparison comparison = compare_castable(weights, renamed(saved, Prefixes{pair}));
+    if (comparison.names_collide || count_fitting(comparison) <= most) continue;
+    most = count_fitting(comparison);
+    best = {pair};
+  }
+  return best;
+}
+
+/// How as many weights of a file as possible can be loaded into the model; nothing if none can, or if too many modules would
+/// have to be left out one by one.
+inline std::optional<FittingLoad> fitting_load(const std::vector<NamedWeight>& weights, const std::vector<SavedWeight>& saved) {
+  constexpr std::size_t most_left_out = 3;
+  const WeightComparison as_it_is = compare_castable(weights, saved);
+  FittingLoad load{.rename = best_prefixes(weights, saved, as_it_is)};
+  Prefixes left_out;  // modules whose weights do not fit get names that the model lacks
+  for (const std::size_t place : compare_castable(weights, renamed(saved, load.rename)).unfit) {
+    const std::string& name = saved[place].name;
+    const std::string module = name.substr(0, name.rfind('.') == std::string::npos ? name.size() : name.rfind('.') + 1);
+    const std::pair<std::string, std::string> pair{module, "left_out." + module};
+    if (std::find(left_out.begin(), left_out.end(), pair) == left_out.end()) left_out.push_back(pair);
+  }
+  if (left_out.size() > most_left_out) return std::nullopt;
+  load.rename.insert(load.rename.begin(), left_out.begin(), left_out.end());  // the first pair that fits counts
+  const WeightComparison comparison = compare_castable(weights, renamed(saved, load.rename));
+  load.found = count_fitting(comparison);
+  load.strict = comparison.missing.empty() && comparison.unexpected.empty();
+  if (load.found == 0 || !comparison.misfits.empty()) return std::nullopt;
+  return load;
+}
+
+/// "Make the model with the shapes that were saved", where these or number formats are not the model's.
+inline std::string advice_on_misfits(const WeightComparison& comparison) {
+  if (!comparison.shapes_differ && !comparison.formats_differ) return "";
+  return std::string("Make the model with the ") +
+         (!comparison.formats_differ ? "shapes"
+          : comparison.shapes_differ ? "shapes and number formats"
+                                     : "number formats") +
+         " that were saved";
+}
+
+/// What to do about weights that do not fit. `in_file` has the names in the file, `comparison` is that after `rename`.
+inline std::string advice_on_loading(const std::vector<NamedWeight>& weights, const std::vector<SavedWeight>& in_file,
+                                     const WeightNames& rename, const WeightComparison& comparison) {
+  if (comparison.names_collide) return ". Let .rename give each weight a name of its own";
+  const std::string remake = advice_on_misfits(comparison);
+  const auto finds = [&](std::size_t count) {
+    return " the model finds " + (count == weights.size()
+                                      ? "its weights"
+                                      : std::to_string(count) + " of its " + std::to_string(weights.size()) + " weights");
+  };
+  const auto load = fitting_load(weights, in_file);
+  const std::size_t fitting = count_fitting(comparison);
+  if (!rename.empty() && fitting > (load ? load->found : 0)) {  // it does what no pair of prefixes does
+    if (comparison.misfits.empty()) return ". With .strict = false" + finds(fitting);
+    return ". " + (remake.empty() ? "L" : remake + ", or l") +
+           "eave out what differs: with .strict = false, and a .rename that gives it names that the model lacks";
+  }
+  if (!load && !remake.empty()) return ". " + remake;
+  if (!load) {
+    return ". Register the model's modules under the names in the file, or give .rename a function from those to the model's";
+  }
+  const std::string options = load->options();
+  const std::string with = options.empty() ? "out .rename" : " " + options;
+  return ". " + (remake.empty() ? "With" : remake + ", or leave out what differs: with") + with + finds(load->found);
 }
 
 /// Throws UnreadableFile, or std::runtime_error for weights that do not fit, before any weight is changed.
 inline IncompatibleKeys load_weights_into(const std::vector<NamedWeight>& weights, const std::string& path,
                                           const LoadWeightsOptions& options) {
   const TorchFile file(InputBytes::of_file(path));
-  std::vector<SavedWeight> saved = weights_in(file);
-  for (SavedWeight& weight : saved) weight.name = options.rename(weight.name);
-  WeightComparison comparison = compare_weights(weights, saved, [](const SavedWeight& one, const at::Tensor& weight) {
-    return c10::canCast(one.type, weight.scalar_type()) ? "" : format_misfit(one, weight);
-  });
-  IncompatibleKeys left_out;
-  if (!options.strict) {
-    left_out = {std::move(comparison.missing), std::move(comparison.unexpected)};
-    comparison.missing = {};
-    comparison.unexpected = {};
-  }
-  if (std::string differs = comparison.text(); !differs.empty()) {
-    const std::string hint = prefix_hint(comparison.missing, comparison.unexpected);
-    if (hint.empty() && comparison.misfits.empty() && comparison.missing.size() < weights.size()) {
-      differs += ". With {.strict = false} the other weights are loaded";
-    }
-    throw std::runtime_error(differs + hint);
+  const std::vector<SavedWeight> in_file = weights_in(file);
+  const std::vector<SavedWeight> saved = renamed(in_file, options.rename);
+  const WeightComparison comparison = compare_castable(weights, saved);
+  const bool names_differ = !comparison.missing.empty() || !comparison.unexpected.empty();
+  if (!comparison.misfits.empty() || (options.strict && names_differ)) {
+    throw std::runtime_error(comparison.text(options.strict) + advice_on_loading(weights, in_file, options.rename, comparison));
   }
   std::vector<const SavedTensor*> wanted;
   std::vector<std::size_t> into;
@@ -136,12 +231,12 @@ inline IncompatibleKeys load_weights_into(const std::vector<NamedWeight>& weight
   }
   if (wanted.empty() && !weights.empty()) {
     throw std::runtime_error("none of its weights has the name of one of the model's" +
-                             prefix_hint(left_out.missing_keys, left_out.unexpected_keys));
+                             advice_on_loading(weights, in_file, options.rename, comparison));
   }
   const auto tensors = file.tensors(wanted);
   const c10::NoGradGuard no_grad;
   for (std::size_t i = 0; i < into.size(); ++i) weights[into[i]].tensor.copy_(tensors[i]);
-  return left_out;
+  return {comparison.missing, comparison.unexpected};
 }
 
 }  // namespace detail

@@ -47,13 +47,19 @@ struct WeightComparison {
   std::vector<std::string> missing;     ///< in the file
   std::vector<std::string> unexpected;  ///< in the file, and not in the model
   std::vector<std::string> misfits;     ///< sentences
+  std::vector<std::size_t> unfit;       ///< places of weights whose kind, shape or number format is not the model's
+  bool shapes_differ = false;
+  bool formats_differ = false;
+  bool names_collide = false;  ///< two weights of the file have one name
 
-  /// All that differs, in sentences.
-  std::string text() const {
+  /// All that differs, in sentences; names that only one side has if these are asked for.
+  std::string text(bool with_names = true) const {
     std::string all;
     const auto add = [&](const std::string& one) { all += (all.empty() ? "" : "; ") + one; };
-    for (const auto& name : missing) add("it has no weight " + name + ", which the model has");
-    for (const auto& name : unexpected) add("it has a weight " + name + ", and the model has none of that name");
+    if (with_names) {
+      for (const auto& name : missing) add("it has no weight " + name + ", which the model has");
+      for (const auto& name : unexpected) add("it has a weight " + name + ", and the model has none of that name");
+    }
     for (const auto& misfit : misfits) add(misfit);
     return all;
   }
@@ -66,7 +72,9 @@ WeightComparison compare_weights(const std::vector<NamedWeight>& weights, const 
   std::unordered_map<std::string_view, std::size_t> places;
   WeightComparison comparison;
   for (std::size_t i = 0; i < saved.size(); ++i) {
-    if (!places.emplace(saved[i].name, i).second) comparison.misfits.push_back("it has two weights called " + saved[i].name);
+    if (places.emplace(saved[i].name, i).second) continue;
+    comparison.names_collide = true;
+    comparison.misfits.push_back("it has two weights called " + saved[i].name);
   }
   for (const auto& [name, weight] : weights) {
     const auto found = places.find(name);
@@ -82,9 +90,14 @@ WeightComparison compare_weights(const std::vector<NamedWeight>& weights, const 
       comparison.misfits.push_back(name + " is not a tensor there");
     } else if (!weight.sizes().equals(one.sizes)) {
       comparison.misfits.push_back(name + " is " + shape_of(one.sizes) + " there and " + shape_of(weight) + " in the model");
+      comparison.shapes_differ = true;
     } else if (std::string wrong = misfit(one, weight); !wrong.empty()) {
       comparison.misfits.push_back(std::move(wrong));
+      comparison.formats_differ = true;
+    } else {
+      continue;
     }
+    comparison.unfit.push_back(comparison.places.back());
   }
   for (const SavedWeight& one : saved) {
     if (places.contains(one.name)) comparison.unexpected.push_back(one.name);
