@@ -209,20 +209,51 @@ struct Wider : Plain {
 struct OtherShape : Plain {
   OtherShape() { layer = replace_module("layer", torch::nn::Linear(4, 3)); }
 };
+/// Its optimizer trains a tensor that the model does not register.
+struct Beside : Plain {
+  torch::Tensor more = torch::zeros({2}, torch::requires_grad());
+  auto configure_optimizers() {
+    auto all = parameters();
+    all.push_back(more);
+    return fg::optimizer(fg::AdamW(all, {.lr = 0.01})).with(fg::StepDecay{.step_size = 1});
+  }
+};
 struct Bare : resume::Host {
   torch::nn::Linear stratum = register_module("stratum", torch::nn::Linear(4, 2));
   torch::Tensor training_step(const fg::Example& batch, auto&) { return stratum->forward(batch.data).sum(); }
   auto configure_optimizers() { return fg::SGD(parameters(), {.lr = 0.1}); }
 };
 
-TEST_CASE("a model of another shape is refused by its weights") {
-  require_refused_by<Wider>("it has no weight more.weight, which the model has");
-  require_refused_by<OtherShape>("layer.weight is [2, 4] there and [3, 4] in the model");
-  require_refused_by<Bare>("it has no weight stratum.weight");
+TEST_CASE("a model of another shape is refused by its weights, and the message says what to do") {
+  const std::string advice =
+      ". Make the model and its optimizers with the parameters that they had when it was saved: the same names and shapes";
+  const std::string weights_alone = advice + ". For the weights alone: with fg::load_weights(model, path";
+  require_refused_by<Wider>("it has no weight more.weight, which the model has; it has no weight more.bias, which the model has" +
+                            weights_alone + ", {.strict = false}) the model finds 2 of its 4 weights");
+  require_refused_by<OtherShape>("layer.weight is [2, 4] there and [3, 4] in the model; layer.bias is [2] there and [3] in the "
+                                 "model" + advice);
+  require_refused_by<Bare>("it has a weight layer.bias, and the model has none of that name" + weights_alone +
+                           ", {.rename = {{\"layer.\", \"stratum.\"}}}) the model finds its weights");
+  require_refused_by<Beside>("it has no weight optimizer_0.parameter_2, which the model has" + weights_alone +
+                             ") the model finds its weights");
   require_refused_by<Plain>(
       "layer.weight is Float there and Double in the model: give the model the number format and the "
       "trainer the precision with which it was saved",
       fg::Float64{});
+
+  const Scratch file;
+  Plain saved;
+  fg::Trainer trainer{saved};
+  fg::save_checkpoint(trainer, file.path);
+  Wider wider;
+  fg::load_weights(wider, file.path, {.strict = false});
+  CHECK(at::equal(wider.layer->weight, saved.layer->weight));
+  Bare bare;
+  fg::load_weights(bare, file.path, {.rename = {{"layer.", "stratum."}}});
+  CHECK(at::equal(bare.stratum->weight, saved.layer->weight));
+  Beside beside;
+  fg::load_weights(beside, file.path);
+  CHECK(at::equal(beside.layer->weight, saved.layer->weight));
 }
 
 TEST_CASE("a model of another number format is loaded when it has the one that was saved") {
@@ -543,8 +574,26 @@ struct Curious : Plain {
   void on_load_checkpoint(auto& checkpoint) { checkpoint("number", number); }
 };
 
+struct Asking : Plain {
+  std::int64_t number = 5;
+  void on_save_checkpoint(auto&) {}
+  void on_load_checkpoint(auto& checkpoint) {
+    if (checkpoint.has("number")) checkpoint("number", number);
+  }
+};
+
 TEST_CASE("a model that asks for what was not saved refuses, and everything is as before") {
-  require_refused_by<Curious>("its model.number is missing: it was saved by another kind of trainer, model or callback");
+  require_refused_by<Curious>(
+      "its model.number is missing: it was saved by another kind of trainer, model or callback. Load it into that kind; a hook of "
+      "yours may ask checkpoint.has(\"number\") first");
+  const Scratch file;
+  Plain saved;
+  fg::Trainer trainer{saved};
+  fg::save_checkpoint(trainer, file.path);
+  Asking asking;
+  fg::Trainer loads{asking};
+  fg::load_checkpoint(loads, file.path);
+  CHECK(at::equal(asking.layer->weight, saved.layer->weight));
 }
 
 struct Hookless : torch::nn::Module {

@@ -270,14 +270,17 @@ class CheckpointReader {
  private:
   c10::IValue entry(const std::string& name) const {
     auto found = detail::find(entries_, name);
-    if (!found) refuse(place_ + name, "is missing: it was saved by another kind of trainer, model or callback");
+    if (!found) {
+      refuse(place_ + name, "is missing: it was saved by another kind of trainer, model or callback. Load it into that kind; a "
+                            "hook of yours may ask checkpoint.has(\"" + name + "\") first");
+    }
     return *std::move(found);
   }
 
   template <class T>
   void take(const c10::IValue& from, T& value, const std::string& place) const {
     const auto require = [&](bool fits) {
-      if (!fits) refuse(place, "is of another kind");
+      if (!fits) refuse(place, "is of another kind than what it is read into: read it into the type that was saved");
     };
     if constexpr (std::same_as<T, at::Tensor>) {
       require(from.isTensor() || from.isNone());

@@ -86,6 +86,19 @@ std::vector<NamedWeight> all_weights(Engine& engine) {
   return all;
 }
 
+/// What to do with a checkpoint of other parameters: go on with them, or take the weights alone.
+inline std::string advice_on_parameters(std::vector<NamedWeight> weights, std::vector<SavedWeight> saved) {
+  std::erase_if(weights, [](const NamedWeight& weight) { return is_of_optimizer(weight.name); });
+  std::erase_if(saved, [](const SavedWeight& weight) { return is_of_optimizer(weight.name); });
+  const std::string advice =
+      ". Make the model and its optimizers with the parameters that they had when it was saved: the same names and shapes";
+  const auto load = fitting_load(weights, saved);
+  if (!load) return advice;
+  const std::string options = load->options();
+  return advice + ". For the weights alone: with fg::load_weights(model, path" + (options.empty() ? "" : ", " + options) + ")" +
+         the_model_finds(load->found, weights.size());
+}
+
 /// The tensors of a checkpoint in the order of the model's weights. Throws std::runtime_error unless the file has these
 /// weights in their number formats, and no others.
 inline std::vector<at::Tensor> loaded_weights(const std::vector<NamedWeight>& weights, const c10::IValue& state_dict) {
@@ -106,7 +119,10 @@ inline std::vector<at::Tensor> loaded_weights(const std::vector<NamedWeight>& we
     return format_misfit(one, weight) +
            ": give the model the number format and the trainer the precision with which it was saved";
   });
-  if (const std::string differs = comparison.text(); !differs.empty()) throw std::runtime_error(differs);
+  if (const std::string differs = comparison.text(); !differs.empty()) {
+    const bool others = !comparison.missing.empty() || !comparison.unexpected.empty() || comparison.shapes_differ;
+    throw std::runtime_error(differs + (others ? advice_on_parameters(weights, saved) : ""));
+  }
   std::vector<at::Tensor> loaded;
   for (const std::size_t place : comparison.places) loaded.push_back(tensors[place]);
   return loaded;

@@ -185,16 +185,17 @@ inline std::string advice_on_misfits(const WeightComparison& comparison) {
          " that were saved";
 }
 
+inline std::string the_model_finds(std::size_t count, std::size_t of) {
+  return " the model finds " +
+         (count == of ? "its weights" : std::to_string(count) + " of its " + std::to_string(of) + " weights");
+}
+
 /// What to do about weights that do not fit. `in_file` has the names in the file, `comparison` is that after `rename`.
 inline std::string advice_on_loading(const std::vector<NamedWeight>& weights, const std::vector<SavedWeight>& in_file,
                                      const WeightNames& rename, const WeightComparison& comparison) {
   if (comparison.names_collide) return ". Let .rename give each weight a name of its own";
   const std::string remake = advice_on_misfits(comparison);
-  const auto finds = [&](std::size_t count) {
-    return " the model finds " + (count == weights.size()
-                                      ? "its weights"
-                                      : std::to_string(count) + " of its " + std::to_string(weights.size()) + " weights");
-  };
+  const auto finds = [&](std::size_t count) { return the_model_finds(count, weights.size()); };
   const auto load = fitting_load(weights, in_file);
   const std::size_t fitting = count_fitting(comparison);
   if (!rename.empty() && fitting > (load ? load->found : 0)) {  // it does what no pair of prefixes does

@@ -136,6 +136,11 @@ inline void add_weights_of_module(const Unpickler& values, const PickledValue& m
   }
 }
 
+/// The name of what an optimizer trains beside the model, in a checkpoint of ours.
+inline bool is_of_optimizer(std::string_view name) {
+  return name.starts_with("optimizer_") && name.find(".parameter_") != std::string_view::npos;
+}
+
 /// An archive as torch::save(model, path) and torch.jit.save write it.
 inline bool is_module_archive(const PickledValue& root) {
   return root.kind == PickledValue::Kind::object && root.text.starts_with("__torch__");
@@ -179,10 +184,7 @@ inline std::vector<SavedWeight> weights_in(const TorchFile& file) {
   for (std::size_t i = 0; i < root->items.size(); i += 2) {
     const PickledValue &name = values[root->items[i]], &value = values[root->items[i + 1]];
     if (name.kind != Kind::text) throw UnreadableFile("its weights are not called by names");
-    // What an optimizer trains beside the model.
-    if (is_checkpoint_of_ours && name.text.starts_with("optimizer_") && name.text.find(".parameter_") != std::string::npos) {
-      continue;
-    }
+    if (is_checkpoint_of_ours && is_of_optimizer(name.text)) continue;
     SavedWeight weight{.name = name.text};
     if (value.kind == Kind::tensor) {
       const SavedTensor& tensor = values.tensor(value);
