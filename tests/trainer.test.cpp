@@ -491,12 +491,131 @@ TEST_CASE("so is one in a hook around it, before the first epoch") {
   CHECK(trainer.progress() == fg::Progress{});
 }
 
-TEST_CASE("a fit in a hook of the program's own loop names that loop") {
+TEST_CASE("a fit in a hook of the program's own loop is refused, and works when its epoch has ended") {
+  const support::Notices quiet;
   ActsInHook model;
-  fg::Trainer trainer{model, fg::MaxEpochs{1}};
+  fg::Trainer trainer{model, fg::MaxEpochs{2}};
   model.act = [&] { trainer.fit(counting(1)); };
   auto loop = trainer.loop();
-  CHECK_THROWS_WITH(loop.step(1.0), ContainsSubstring("in the middle of an epoch of the program's own loop"));
+  CHECK_THROWS_WITH(loop.step(1.0),
+                    "fulgurite: fit was called in a hook of loop.step of the same trainer, which still runs: call it when that "
+                    "one has returned, and the epoch of the program's own loop has ended");
+  model.act = nullptr;
+  loop.end_epoch();
+  trainer.fit(counting(1));
+  CHECK(trainer.progress().epoch == 2);
+}
+
+TEST_CASE("a fit in the middle of an epoch of the program's own loop names that loop") {
+  toy::Model model;
+  fg::Trainer trainer{model, fg::MaxEpochs{2}};
+  auto loop = trainer.loop();
+  const support::Notices quiet;
+  loop.step(1.0);
+  CHECK_THROWS_WITH(trainer.fit(counting(1)),
+                    "fulgurite: fit was called in the middle of an epoch of the program's own loop: end it first, "
+                    "loop.end_epoch()");
+  loop.end_epoch();  // what the message advises
+  trainer.fit(counting(1));
+  CHECK(trainer.progress().batches == 2);
+}
+
+namespace {
+/// Acts once in one of its hooks.
+struct ActsOnce : toy::Model {
+  std::string hook;
+  std::function<void()> act;
+
+  void in(const std::string& name) {
+    if (hook == name && act) std::exchange(act, nullptr)();
+  }
+  auto training_step(double batch, auto&) {
+    in("training_step");
+    return toy::Loss{&weight, batch};
+  }
+  void on_train_epoch_start(auto&) { in("on_train_epoch_start"); }
+  void on_train_batch_start(double, auto&) { in("on_train_batch_start"); }
+  void on_before_optimizer_step(auto&, auto&) { in("on_before_optimizer_step"); }
+  void on_train_batch_end(const auto&, double, auto&) { in("on_train_batch_end"); }
+  void on_train_epoch_end(auto&) { in("on_train_epoch_end"); }
+  void validation_step(double, auto&) { in("validation_step"); }
+  void on_validation_end(auto&) { in("on_validation_end"); }
+};
+}  // namespace
+
+TEST_CASE("a call of the program's own loop or a fit in a hook of such a call is refused, and nothing is changed by it") {
+  const support::Notices quiet;
+  const std::string end = " of the same trainer, which still runs: call it when that one has returned";
+  const auto step = [](auto& loop) { loop.step(2.0); };
+  const auto last = [](auto& loop) { loop.step(2.0, fg::last); };
+  const auto end_epoch = [](auto& loop) { loop.end_epoch(); };
+  const auto validate = [](auto& loop) { loop.validate(counting(1)); };
+  const auto check = [&](const char* hook, const char* running, auto run, bool in_step = true) {
+    INFO(hook << " of " << running);
+    ActsOnce model, expected;
+    fg::Trainer trainer{model, fg::MaxEpochs{9}, fg::Accumulate<2>{}}, same{expected, fg::MaxEpochs{9}, fg::Accumulate<2>{}};
+    auto loop = trainer.loop(), same_loop = same.loop();
+    if (std::string(hook) != "on_train_epoch_start") {
+      loop.step(1.0);
+      same_loop.step(1.0);
+    }
+    int refused = 0;
+    model.hook = hook;
+    model.act = [&] {
+      const auto before = trainer.progress();
+      const double weight = model.weight.value, gradient = model.weight.gradient;
+      const std::string of_hook = " was called in a hook of " + std::string(running) + end;
+      CHECK_THROWS_WITH(loop.step(5.0), "fulgurite: loop.step" + of_hook);
+      CHECK_THROWS_WITH(trainer.loop().step(5.0, fg::last), "fulgurite: loop.step" + of_hook);
+      CHECK_THROWS_WITH(loop.end_epoch(), "fulgurite: loop.end_epoch" + of_hook);
+      CHECK_THROWS_WITH(trainer.fit(counting(1)),
+                        "fulgurite: fit" + of_hook + ", and the epoch of the program's own loop has ended");
+      if (in_step) trainer.validate(counting(2));  // is allowed, and leaves the rest refused
+      CHECK_THROWS_WITH(loop.step(5.0), "fulgurite: loop.step" + of_hook);
+      CHECK(trainer.progress() == before);
+      CHECK(model.weight.value == weight);
+      CHECK(model.weight.gradient == gradient);
+      ++refused;
+    };
+    run(loop);
+    run(same_loop);
+    CHECK(refused == 1);
+    for (auto* each : {&loop, &same_loop}) {  // what the messages advise
+      each->step(3.0);
+      each->step(4.0, fg::last);
+    }
+    CHECK(trainer.progress() == same.progress());
+    CHECK(model.weight.value == expected.weight.value);
+    trainer.fit(counting(1));
+    CHECK(trainer.progress().epoch == 9);
+  };
+  for (const char* hook :
+       {"training_step", "on_train_batch_start", "on_before_optimizer_step", "on_train_batch_end", "on_train_epoch_start"}) {
+    check(hook, "loop.step", step);
+    check(hook, "loop.step", last);
+  }
+  check("on_train_epoch_end", "loop.step", last);
+  check("on_train_epoch_end", "loop.end_epoch", end_epoch);
+  check("validation_step", "a validation", validate, false);
+  check("on_validation_end", "a validation", validate, false);
+}
+
+TEST_CASE("after an exception in a call of the program's own loop, its calls are no longer those of a hook") {
+  const support::Notices quiet;
+  for (const char* hook :
+       {"training_step", "on_train_batch_end", "on_train_epoch_start", "on_train_epoch_end", "validation_step"}) {
+    INFO(hook);
+    ActsOnce model;
+    model.hook = hook;
+    model.act = [] { throw std::runtime_error("once"); };
+    fg::Trainer trainer{model};
+    auto loop = trainer.loop();
+    CHECK_THROWS_WITH((loop.step(1.0), loop.validate(counting(1)), loop.end_epoch()), "once");
+    loop.step(2.0);
+    loop.step(3.0, fg::last);
+    trainer.set_limit(fg::MaxEpochs{trainer.progress().epoch + 1});
+    trainer.fit(counting(1));
+  }
 }
 
 TEST_CASE("a validation may be made in a hook of a fit") {

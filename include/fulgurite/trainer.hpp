@@ -93,10 +93,12 @@ class Loop {
   FULGURITE_INLINE auto step(const Batch& batch) {
     if constexpr (accepts<Batch>()) {
       [[maybe_unused]] auto gradients = engine_->backend().training_guard();
-      if (!engine_->own_epoch_open()) [[unlikely]] enter_epoch();
+      if (!engine_->may_begin_own_batch()) [[unlikely]] enter_epoch();
+      engine_->begin_own_batch();
       bool asked = false;
       auto result = or_drop([&]() FULGURITE_INLINE { return train(batch, false, asked); });
-      if (asked) [[unlikely]] engine_->rest();
+      engine_->end_own_batch();
+      if (asked) [[unlikely]] rest();
       return result;
     }
   }
@@ -106,10 +108,12 @@ class Loop {
   auto step(const Batch& batch, Last) {
     if constexpr (accepts<Batch>()) {
       [[maybe_unused]] auto gradients = engine_->backend().training_guard();
-      if (!engine_->own_epoch_open()) [[unlikely]] enter_epoch();
+      if (!engine_->may_begin_own_batch()) [[unlikely]] enter_epoch();
+      engine_->begin_own_batch();
       bool asked = false;  // end_epoch rests
       auto result = or_drop([&]() FULGURITE_INLINE { return train(batch, true, asked); });
-      end_epoch();
+      engine_->end_own_batch();
+      end_own_epoch("loop.step");
       return result;
     }
   }
@@ -117,9 +121,8 @@ class Loop {
   /// Ends the epoch after the batches that have come: closes an open window, steps epoch schedules. Does nothing if none
   /// has come.
   void end_epoch() {
-    if (engine_->fits()) refuse_in_fit("end_epoch");
-    or_drop([&] { end_epoch(true); });
-    engine_->rest();
+    refuse_in_hook("loop.end_epoch");
+    end_own_epoch("loop.end_epoch");
   }
 
   /// One pass over `validation` between two batches, in evaluation mode: no gradient, no open window and no random stream of
@@ -129,6 +132,7 @@ class Loop {
   template <class Validation>
   void validate(Validation&& validation, std::string_view prefix = {}) {
     if constexpr (detail::validation_works<Model, Validation>()) {
+      const typename Engine::OwnCall call(*engine_, "a validation");
       or_forget([&] { run_validation(validation, prefix); });
       if (!engine_->fits()) engine_->rest();  // else the caller is a hook, and the training does not rest
     }
@@ -146,7 +150,7 @@ class Loop {
   /// An epoch of the program's own loop begins, or one that was loaded goes on in it. What holds for all of them is looked
   /// at before the first that begins.
   __attribute__((noinline, cold)) void enter_epoch() {
-    if (engine_->fits()) refuse_in_fit("step");
+    refuse_in_hook("loop.step");
     if (!engine_->epoch_open() && engine_->begins_own_loop()) {
       engine_->require_trainable();
       if (const std::string idle = limits_->idle_in_own_loop(); !idle.empty()) {
@@ -155,14 +159,33 @@ class Loop {
       }
       engine_->mention_modes();
     }
+    const typename Engine::OwnCall call(*engine_, "loop.step");
     or_forget([&] { engine_->begin_own_epoch(); });
   }
 
-  [[noreturn]] static void refuse_in_fit(const char* call) {
-    throw std::logic_error(std::string("fulgurite: loop.") + call +
-                           " was called in a hook of a fit of the same trainer, which "
-                           "still runs: call it when that one has returned. A program that trains batch by batch calls "
-                           "loop.step instead of fit");
+  /// Throws std::logic_error if a fit or another call of the program's runs, so that this one comes from one of its hooks.
+  void refuse_in_hook(const char* call) {
+    if (engine_->fits()) {
+      throw std::logic_error(std::string("fulgurite: ") + call +
+                             " was called in a hook of a fit of the same trainer, which "
+                             "still runs: call it when that one has returned. A program that trains batch by batch calls "
+                             "loop.step instead of fit");
+    }
+    if (const char* running = engine_->own_call()) {
+      throw std::logic_error(std::string("fulgurite: ") + call + " was called in a hook of " + running +
+                             " of the same trainer, which still runs: call it when that one has returned");
+    }
+  }
+
+  __attribute__((noinline, cold)) void rest() {
+    const typename Engine::OwnCall call(*engine_, "loop.step");
+    engine_->rest();
+  }
+
+  void end_own_epoch(const char* name) {
+    const typename Engine::OwnCall call(*engine_, name);
+    or_drop([&] { end_epoch(true); });
+    engine_->rest();
   }
 
   /// Begins an epoch of `size` batches, if that is known.
@@ -203,6 +226,7 @@ class Loop {
     } catch (...) {
       engine_->forget_errands();
       engine_->drop_stepped_windows();
+      engine_->leave_own_batch();
       throw;
     }
   }
@@ -444,6 +468,11 @@ class Trainer {
           "fulgurite: fit was called in a hook of a fit of the same trainer, which still runs: call it when "
           "that one has returned. To train longer from within a hook, raise the limit, "
           "trainer.set_limit(fg::MaxEpochs{...})");
+    }
+    if (const char* running = engine_.own_call()) {
+      throw std::logic_error(std::string("fulgurite: fit was called in a hook of ") + running +
+                             " of the same trainer, which still runs: call it when that one has returned, and the epoch of "
+                             "the program's own loop has ended");
     }
     if (engine_.epoch_open() && !engine_.epoch_resumed()) {
       throw std::logic_error("fulgurite: fit was called in the middle of an epoch of the program's own loop: end it first, "

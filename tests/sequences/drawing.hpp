@@ -62,7 +62,7 @@ inline Act draw_act(Drawing& draw, const Kind& kind) {
   } while (!has(kind, static_cast<Hook>(act.hook)));
   act.call = draw.one_in(2) ? draw.between(1, 3) : draw.between(1, 12);
   Deed deed = draw.one_of({Deed::fail, Deed::fail, Deed::save, Deed::save, Deed::save, Deed::stop, Deed::stop,
-                           Deed::lengthen, Deed::validate, Deed::fit, Deed::toggle});
+                           Deed::lengthen, Deed::validate, Deed::fit, Deed::step, Deed::finish, Deed::toggle});
   const bool special = draw.one_in(2);
   if (special) {
     switch (static_cast<Hook>(act.hook)) {

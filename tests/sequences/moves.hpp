@@ -94,7 +94,9 @@ enum class Deed : int {
   save,             ///< asks for a checkpoint
   lengthen,         ///< raises MaxEpochs by one
   validate,         ///< validates within the hook
-  fit,              ///< calls fit within a fit
+  fit,              ///< calls fit within a fit, a step, an epoch's end or a validation, as the next two
+  step,             ///< calls loop.step
+  finish,           ///< calls loop.end_epoch
   toggle,           ///< turns requires_grad of the first parameter over
   end_epoch,        ///< of on_train_batch_start
   skip,             ///< of training_step, optimizer_zero_grad and lr_scheduler_step: they do nothing
@@ -106,8 +108,8 @@ enum class Deed : int {
   count
 };
 inline constexpr const char* deed_names[static_cast<int>(Deed::count)] = {
-    "nothing", "fail", "stop",     "save",         "lengthen",   "validate",       "fit", "toggle", "end epoch",
-    "skip",    "nan",  "infinity", "closure only", "step twice", "without closure"};
+    "nothing", "fail",      "stop", "save", "lengthen", "validate",     "fit",        "step", "finish",
+    "toggle",  "end epoch", "skip", "nan",  "infinity", "closure only", "step twice", "without closure"};
 
 /// In a move, the `call`-th call of a hook (from 1, of all hosts together) does this.
 struct Act {

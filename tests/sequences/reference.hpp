@@ -151,7 +151,7 @@ class Reference {
     if (deed == Deed::save) asked_.push_back(act.file);
     if (deed == Deed::lengthen) ++limits_.max_epochs;
     if (deed == Deed::toggle) state_.parameters[0].requires_grad = !state_.parameters[0].requires_grad;
-    if (deed == Deed::fit && fitting_) throw std::logic_error("a fit within a fit");
+    if (deed == Deed::fit || deed == Deed::step || deed == Deed::finish) throw std::logic_error("it runs already");
     if (deed == Deed::validate && step && step->training && fitting_) validate(validation_batches(2));
     return deed;
   }

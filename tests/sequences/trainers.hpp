@@ -147,7 +147,7 @@ struct Program {
   std::optional<toy::Checkpoint> files[file_count];
   bool evaluates = false;
   bool fits = false;
-  std::function<void()> lengthen, validate, fit;
+  std::function<void()> lengthen, validate, fit, step, finish;
 
   /// One host's call of a hook; `at` is its step or run, if it has one.
   template <class At>
@@ -181,7 +181,9 @@ struct Program {
       if (deed == Deed::stop) at->stop();
       if (deed == Deed::save) at->when_at_rest([this, file = act.file](auto& engine) { this->save(engine, file); });
       if (deed == Deed::lengthen) lengthen();
-      if (deed == Deed::fit && fits) fit();
+      if (deed == Deed::fit) fit();
+      if (deed == Deed::step) step();
+      if (deed == Deed::finish) finish();
       if (deed == Deed::toggle) parameters[0].requires_grad = !parameters[0].requires_grad;
       if constexpr (in_step) {
         if (deed == Deed::validate && at->is_training() && fits) validate();
@@ -536,6 +538,8 @@ class Library {
     max_epochs_ = 1000;
     program_.lengthen = [this] { trainer_->set_limit(fg::MaxEpochs{++max_epochs_}); };
     program_.fit = [this] { trainer_->fit(Sized{{data_, 1}}); };
+    program_.step = [this] { trainer_->loop().step(batch_value(data_, 0, 0)); };
+    program_.finish = [this] { trainer_->loop().end_epoch(); };
     program_.validate = [this] { trainer_->loop().validate(Sized{{data_ + 7, 2}}); };
   }
 

@@ -65,6 +65,9 @@ struct training_step_result<Model, Batch, Step, I, true> {
                                                              std::declval<OptimizerIndex<I>&>()));
 };
 
+/// Where a training is that the program's own loop makes.
+enum class OwnPlace { elsewhere, between_batches, in_batch };
+
 template <class Model, class Policies, class... Callbacks>
 class Engine {
  public:
@@ -339,17 +342,49 @@ class Engine {
     forget_epoch();
   }
 
-  /// begin_epoch for the program's own loop, which goes on in an epoch that was loaded.
+  bool epoch_open() const { return epoch_open_; }
+  /// The running epoch was begun before a checkpoint that has been loaded since.
+  bool epoch_resumed() const { return epoch_resumed_; }
+
+  // --- calls of the program's own loop -------------------------------------------------------------------------------
+
+  /// An epoch of the program's own loop is open, and no call of the program's runs (of which the caller would be a hook).
+  FULGURITE_INLINE bool may_begin_own_batch() const { return own_place_ == OwnPlace::between_batches; }
+  FULGURITE_INLINE void begin_own_batch() { own_place_ = OwnPlace::in_batch; }
+  FULGURITE_INLINE void end_own_batch() { own_place_ = OwnPlace::between_batches; }
+
+  /// A call of the program's that runs: "loop.step", "loop.end_epoch" or "a validation"; else nullptr. The caller is one of
+  /// its hooks then.
+  const char* own_call() const { return own_place_ == OwnPlace::in_batch ? "loop.step" : own_call_; }
+  /// While it lives, a call of this name runs that is not the training of a batch.
+  class OwnCall {
+   public:
+    OwnCall(Engine& engine, const char* name)
+        : engine_(&engine),
+          call_(std::exchange(engine.own_call_, name)),
+          place_(std::exchange(engine.own_place_, OwnPlace::elsewhere)) {}
+    OwnCall(const OwnCall&) = delete;
+    OwnCall& operator=(const OwnCall&) = delete;
+    ~OwnCall() {
+      engine_->own_call_ = call_;
+      engine_->own_place_ = place_;
+      if (engine_->own_call() == nullptr) engine_->leave_own_batch();  // the call may have begun or ended an epoch
+    }
+
+   private:
+    Engine* engine_;
+    const char* call_;
+    OwnPlace place_;
+  };
+  /// An epoch begins in the program's own loop, or goes on in it if it was loaded.
   void begin_own_epoch() {
     begin_epoch();
     own_epoch_open_ = true;
   }
-
-  bool epoch_open() const { return epoch_open_; }
-  /// An epoch has begun in the program's own loop, or goes on in it.
-  FULGURITE_INLINE bool own_epoch_open() const { return own_epoch_open_; }
-  /// The running epoch was begun before a checkpoint that has been loaded since.
-  bool epoch_resumed() const { return epoch_resumed_; }
+  /// No batch runs any more, also if an exception has ended it.
+  __attribute__((noinline, cold)) void leave_own_batch() {
+    own_place_ = own_epoch_open_ ? OwnPlace::between_batches : OwnPlace::elsewhere;
+  }
 
   // --- between two batches -------------------------------------------------------------------------------------------
 
@@ -418,7 +453,7 @@ class Engine {
     forget_tapes();
     errands_.clear();
     loss_scale_due_ = false;
-    own_epoch_open_ = false;
+    close_own_epoch();
     epoch_resumed_ = epoch_open_;
     resumed_ = true;
   }
@@ -539,7 +574,7 @@ class Engine {
   /// A fit runs while what this returns lives, and `end` says when it ends.
   [[nodiscard]] auto run_fit(const FitEnd& end) {
     end_ = &end;
-    own_epoch_open_ = false;
+    close_own_epoch();
     struct Running {
       Engine* engine;
       decltype(std::declval<FitClock&>().run()) clock;
@@ -860,6 +895,11 @@ class Engine {
     if constexpr (accumulates) for_each_optimizer([&](auto index) { running(index).window().close(); });
   }
 
+  void close_own_epoch() {
+    own_epoch_open_ = false;
+    own_place_ = OwnPlace::elsewhere;
+  }
+
   /// For schedules that follow a metric, which come later.
   void note_steps([[maybe_unused]] const Step& step) {
     if constexpr (follows_metrics) {
@@ -870,10 +910,10 @@ class Engine {
   }
 
   void forget_epoch() {
+    close_own_epoch();
     for_each_optimizer([&](auto index) { running(index).begin_epoch(); });
     progress_.batch = 0;
     epoch_open_ = false;
-    own_epoch_open_ = false;
     epoch_resumed_ = false;
   }
 
@@ -979,6 +1019,8 @@ class Engine {
   std::optional<std::int64_t> epoch_size_;  // batches in the running epoch, if known
   bool epoch_open_ = false;
   bool own_epoch_open_ = false;  // which no fit has begun or goes on with
+  OwnPlace own_place_ = OwnPlace::elsewhere;
+  const char* own_call_ = nullptr;  // that runs, other than the training of a batch
   bool epoch_schedules_done_ = false;
   bool loss_scale_due_ = false;  // gradients were unscaled since the loss scale was last updated
   bool stop_requested_ = false;
