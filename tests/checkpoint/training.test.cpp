@@ -864,6 +864,28 @@ TEST_CASE("a trainer that fits is not saved or loaded from outside of its hooks'
   CHECK(!std::filesystem::exists("never.ckpt"));
 }
 
+TEST_CASE("a trainer is not saved or loaded in a hook of a call of the program's own loop, but by its step") {
+  const Scratch file;
+  Meddles model;
+  fg::Trainer trainer{model};
+  train(trainer, 2);
+  fg::save_checkpoint(trainer, file.path);
+  trainer.loop().end_epoch();
+  model.act = [&] {
+    CHECK_THROWS_WITH(fg::save_checkpoint(trainer, file.path),
+                      "fulgurite: fg::save_checkpoint(trainer, …) was called in a hook of loop.step of the same trainer, which "
+                      "still runs: in a hook call fg::save_checkpoint(step, …)");
+    CHECK_THROWS_WITH(fg::load_checkpoint(trainer, file.path),
+                      "fulgurite: fg::load_checkpoint was called in a hook of loop.step of the same trainer, which still runs: "
+                      "call it when that one has returned");
+    CHECK(trainer.progress().epoch == 1);
+  };
+  train(trainer, 1);
+  CHECK(trainer.progress().batches == 3);
+  fg::load_checkpoint(trainer, file.path);  // what the second message advises
+  CHECK(trainer.progress().batches == 2);
+}
+
 struct SavesInside : Plain {
   std::int64_t save_in = -1;
   bool at_start = false;

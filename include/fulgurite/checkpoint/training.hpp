@@ -480,7 +480,8 @@ consteval bool can_be_saved() {
 /// A request to stop that ends this fit is not in the file, whether it came before or after: resumed, the training goes on
 /// as if it had never been stopped.
 ///
-/// Throws std::runtime_error that names the file, and std::logic_error for a trainer that fits.
+/// Throws std::runtime_error that names the file, and std::logic_error for a trainer that fits, or of whose own loop a call
+/// runs.
 template <class Host>
 void save_checkpoint(Host& host, const std::filesystem::path& path) {
   if constexpr (detail::can_be_saved<Host>()) {
@@ -494,6 +495,10 @@ void save_checkpoint(Host& host, const std::filesystem::path& path) {
             "fulgurite: fg::save_checkpoint(trainer, …) was called while the trainer fits: in a hook call "
             "fg::save_checkpoint(step, …), around a fit fg::save_checkpoint(run, …)");
       }
+      if (const char* running = engine.own_call()) {
+        throw std::logic_error(std::string("fulgurite: fg::save_checkpoint(trainer, …) was called in a hook of ") + running +
+                               " of the same trainer, which still runs: in a hook call fg::save_checkpoint(step, …)");
+      }
       detail::write_checkpoint(engine, path);
     }
   }
@@ -505,7 +510,8 @@ void save_checkpoint(Host& host, const std::filesystem::path& path) {
 ///
 /// `schedules`: what becomes of a schedule that was made with other values than the one that was saved.
 ///
-/// Throws std::runtime_error that names the file and what does not fit; nothing is changed then.
+/// Throws std::runtime_error that names the file and what does not fit, and std::logic_error in a hook; nothing is changed
+/// then.
 template <class Trainer>
 void load_checkpoint(Trainer& trainer, const std::filesystem::path& path,
                      ScheduleValues schedules = ScheduleValues::must_match) {
@@ -513,6 +519,10 @@ void load_checkpoint(Trainer& trainer, const std::filesystem::path& path,
     auto& engine = detail::EngineAccess::of(trainer);
     if (engine.clock().runs()) {
       throw std::logic_error("fulgurite: fg::load_checkpoint was called while the trainer fits: call it before fit");
+    }
+    if (const char* running = engine.own_call()) {
+      throw std::logic_error(std::string("fulgurite: fg::load_checkpoint was called in a hook of ") + running +
+                             " of the same trainer, which still runs: call it when that one has returned");
     }
     std::string problem;
     try {
