@@ -75,6 +75,39 @@ TEST_CASE("frozen steps leave a clipping out of their tape only if it decides on
   CHECK_FALSE(fg::detail::decides_on_host(fg::ClipValue{}));
 }
 
+namespace {
+struct SaysNothing {};
+struct Repeats {
+  static constexpr bool repeats = false;
+};
+struct DecidesOnHost : Repeats {
+  bool host = true;
+  const bool& decides_on_host() const { return host; }
+};
+struct Sealed final : Repeats {};
+struct RepeatsByChance {
+  const bool repeats = true;
+};
+struct RepeatsAsNumber {
+  static constexpr int repeats = 1;
+};
+class Hidden {
+  static constexpr bool repeats = true;
+};
+}  // namespace
+
+TEST_CASE("what a clipping policy says to frozen steps is a constant and a function, or nothing") {
+  using fg::detail::AnswersFrozen;
+  STATIC_CHECK(AnswersFrozen<SaysNothing>);
+  STATIC_CHECK(AnswersFrozen<Repeats>);
+  STATIC_CHECK(AnswersFrozen<DecidesOnHost>);
+  STATIC_CHECK(AnswersFrozen<Sealed>);
+  STATIC_CHECK(AnswersFrozen<fg::ClipNorm>);
+  STATIC_CHECK(!AnswersFrozen<RepeatsByChance>);
+  STATIC_CHECK(!AnswersFrozen<RepeatsAsNumber>);
+  STATIC_CHECK(!AnswersFrozen<Hidden>);
+}
+
 TEST_CASE("gradients are clipped before the update") {
   toy::Model model;
   fg::Trainer trainer{model, fg::ClipNorm{.max = 2.0}, fg::MaxEpochs{1}};

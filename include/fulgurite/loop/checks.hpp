@@ -105,6 +105,9 @@ concept ClipsByPolicy = for_all_optimizers<E>([](auto index) {
   return ClippedBy<typename E::template OptimizerAt<index>, typename E::template ClippingAt<index>>;
 });
 template <class E>
+concept ClippingAnswersFrozen =
+    for_all_optimizers<E>([](auto index) { return AnswersFrozen<typename E::template ClippingAt<index>>; });
+template <class E>
 concept AccumulatesByPolicy = !E::accumulates || for_all_optimizers<E>([](auto index) {
   return ScalesGradients<typename E::template OptimizerAt<index>>;
 });
@@ -169,7 +172,7 @@ concept FreezesOptimizers = !(E::freezes && E::Facts::reevaluate);
 template <class E>
 inline constexpr bool engine_works =
     FreezesHere<E> && FreezesModel<E> && FreezesHooks<E> && FreezesOptimizers<E> &&
-    OneWorld<E> && ClipsByPolicy<E> && AccumulatesByPolicy<E> && ClosureFitsWindow<E> && ClosureFitsNonFinite<E> &&
+    OneWorld<E> && ClipsByPolicy<E> && ClippingAnswersFrozen<E> && AccumulatesByPolicy<E> && ClosureFitsWindow<E> && ClosureFitsNonFinite<E> &&
     PrecisionOfBackend<E> && LossScaleFits<E> && TogglesFit<E> && TurnsAreComplete<E> && TurnsAmongSeveral<E> &&
     TurnsWithoutWindows<E> && ManualWithoutOwnClipping<E> && ManualWithoutOwnIntervals<E> && ManualWithoutReplacingHooks<E>;
 
@@ -222,6 +225,10 @@ consteval void require_engine() {
   static_assert(ClipsByPolicy<E>,
                 "the clipping policy cannot clip this optimizer: it needs optimizer.gradients() with what the policy "
                 "calls (clip_norm, clip_value). See docs/errors/clipping-policy.md");
+  static_assert(ClippingAnswersFrozen<E>,
+                "the clipping policy has a member `repeats` or `decides_on_host` that fg::Frozen would overlook: write "
+                "`static constexpr bool repeats = true;` and `bool decides_on_host() const`. "
+                "See docs/errors/clipping-policy.md");
   static_assert(AccumulatesByPolicy<E>,
                 "accumulation needs an optimizer whose gradients can be scaled: optimizer.gradients().scale(factor). "
                 "See docs/errors/accumulate.md");

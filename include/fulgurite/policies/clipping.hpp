@@ -2,9 +2,11 @@
 // Slot: what is done to the gradients of an optimizer between backward and the update.
 #pragma once
 
+#include <concepts>
 #include <ostream>
 #include <stdexcept>
 #include <string>
+#include <type_traits>
 
 #include <fulgurite/detail/print.hpp>
 
@@ -100,6 +102,31 @@ template <class P>
 concept RepeatsClipping = requires { requires P::repeats; };
 
 namespace detail {
+struct NameRepeats {
+  void repeats();
+};
+struct NameDecidesOnHost {
+  void decides_on_host();
+};
+template <class P, class Name>
+struct ClippingProbe : P, Name {};
+
+/// The policy has a member of that name, in whatever shape, since it is ambiguous beside another. (Final ones are not looked
+/// into: they cannot be inherited.)
+template <class P>
+concept NamesRepeats = !std::is_final_v<P> && !requires { &ClippingProbe<P, NameRepeats>::repeats; };
+template <class P>
+concept NamesDecidesOnHost = !std::is_final_v<P> && !requires { &ClippingProbe<P, NameDecidesOnHost>::decides_on_host; };
+
+/// `repeats` and `decides_on_host` are what they must be, or absent.
+template <class P>
+concept AnswersFrozen = (!NamesRepeats<P> || requires {
+                          requires std::same_as<decltype(P::repeats), const bool>;
+                          typename std::bool_constant<P::repeats>;
+                        }) && (!NamesDecidesOnHost<P> || requires(const P& policy) {
+                          requires std::same_as<std::remove_cvref_t<decltype(policy.decides_on_host())>, bool>;
+                        });
+
 template <class P>
 constexpr bool decides_on_host(const P& policy) {
   if constexpr (requires { policy.decides_on_host(); }) {
