@@ -574,6 +574,11 @@ struct Curious : Plain {
   void on_load_checkpoint(auto& checkpoint) { checkpoint("number", number); }
 };
 
+struct Mute : Plain {
+  void on_load_checkpoint(auto&) { throw std::runtime_error(""); }
+  void on_save_checkpoint(auto& checkpoint) { checkpoint("number", std::int64_t{1}); }
+};
+
 struct Asking : Plain {
   std::int64_t number = 5;
   void on_save_checkpoint(auto&) {}
@@ -581,6 +586,14 @@ struct Asking : Plain {
     if (checkpoint.has("number")) checkpoint("number", number);
   }
 };
+
+TEST_CASE("an exception without words from a hook is one too") {
+  const Scratch file;
+  Mute model;
+  fg::Trainer trainer{model};
+  fg::save_checkpoint(trainer, file.path);
+  require_refused(trainer, file.path, "");
+}
 
 TEST_CASE("a model that asks for what was not saved refuses, and everything is as before") {
   require_refused_by<Curious>(
@@ -640,6 +653,31 @@ TEST_CASE("the state of a callback that the trainer does not have is mentioned")
   CHECK(notices.all.empty());
   fg::load_checkpoint(without, file.path);
   CHECK(notices.text() == "fulgurite: the checkpoint has the state of a callback Counts#2, which this trainer does not have\n");
+}
+
+TEST_CASE("that is mentioned when the checkpoint is loaded, and not if a later part of it is refused") {
+  const Scratch file;
+  Plain saved, other;
+  fg::Trainer trainer{saved, Counts<int>{}, Counts<char>{}};
+  train(trainer, 2);
+  fg::save_checkpoint(trainer, file.path);
+  fg::Trainer without{other, Counts<int>{}};
+  {
+    const support::Notices notices;
+    Curious curious;
+    fg::Trainer refuses{curious, Counts<int>{}};
+    CHECK_THROWS_WITH(fg::load_checkpoint(refuses, file.path), ContainsSubstring("its model.number is missing"));
+    const auto broken = fg::detail::read_pickle(file.path);
+    broken.toGenericDict().insert_or_assign("random", std::int64_t{1});
+    const Scratch broken_file;
+    write_value(broken_file.path, broken);
+    CHECK_THROWS_WITH(fg::load_checkpoint(without, broken_file.path), ContainsSubstring("its random states are of another kind"));
+    CHECK(notices.all.empty());
+  }
+  const auto before = fg::set_notice_handler([](std::string_view) { throw std::runtime_error("no notices here"); });
+  CHECK_THROWS_WITH(fg::load_checkpoint(without, file.path), "no notices here");
+  fg::set_notice_handler(before);
+  CHECK(without.progress().batches == 2);
 }
 
 TEST_CASE("what a hook throws while loading is told, and everything that was loaded before it is taken back") {

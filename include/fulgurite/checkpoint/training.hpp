@@ -294,13 +294,15 @@ c10::IValue training_state(Engine& engine) {
   return whole.ivalue();
 }
 
+/// Returns the names of callbacks that have a state there, and are not here.
 template <class Engine>
-void load_training_state(Engine& engine, const c10::IValue& saved, ScheduleValues schedules) {
+std::vector<std::string> load_training_state(Engine& engine, const c10::IValue& saved, ScheduleValues schedules) {
   using Model = std::remove_cvref_t<decltype(engine.model())>;
   const CheckpointReader whole(saved, "", schedules);
   whole.part("training", [&](auto& training) { engine.state(training); });
+  std::vector<std::string> left;
   whole.part("callbacks", [&](auto& callbacks) {
-    std::vector<std::string> left = callbacks.names();
+    left = callbacks.names();
     for_each_keeper(engine, [&](const std::string& name, auto& callback) {
       if (std::erase(left, name) == 0) return;  // it was not there: it keeps what it has
       callbacks.part(name, [&](auto& part) {
@@ -308,9 +310,6 @@ void load_training_state(Engine& engine, const c10::IValue& saved, ScheduleValue
         hooks::call<hooks::on_load_checkpoint_hook>(callback, archive);
       });
     });
-    for (const std::string& name : left) {
-      notice("fulgurite: the checkpoint has the state of a callback " + name + ", which this trainer does not have");
-    }
   });
   if constexpr (has_checkpoint_hooks<Model>()) {
     if (!whole.has("model")) {
@@ -321,6 +320,7 @@ void load_training_state(Engine& engine, const c10::IValue& saved, ScheduleValue
       hooks::call<hooks::on_load_checkpoint_hook>(engine.model(), archive);
     });
   }
+  return left;
 }
 
 // --- the file ------------------------------------------------------------------------------------------------------
@@ -403,8 +403,9 @@ inline c10::IValue read_checkpoint(const std::filesystem::path& path) {
   }
 }
 
+/// Returns the names of callbacks that have a state in the file, and are not here.
 template <class Engine>
-void load_checkpoint_of(Engine& engine, const c10::IValue& file, ScheduleValues schedules) {
+std::vector<std::string> load_checkpoint_of(Engine& engine, const c10::IValue& file, ScheduleValues schedules) {
   const c10::NoGradGuard no_grad;
   const CheckpointReader reader(file);
   const auto entry = [&](const char* name) {
@@ -425,8 +426,9 @@ void load_checkpoint_of(Engine& engine, const c10::IValue& file, ScheduleValues 
   const bool stop_before = engine.stop_requested();
   const auto generators = engine.backend().generators();
   const c10::IValue random_before = random_states(generators);
+  std::vector<std::string> left;
   try {
-    load_training_state(engine, file, schedules);
+    left = load_training_state(engine, file, schedules);
     set_random_states(generators, random);
   } catch (...) {
     try {
@@ -445,6 +447,7 @@ void load_checkpoint_of(Engine& engine, const c10::IValue& file, ScheduleValues 
     if (had || gradients[i].defined()) weights[i].tensor.mutable_grad() = gradients[i];
   }
   engine.begin_resumed();
+  return left;
 }
 
 /// Whether this is the step or run of a hook, and no trainer.
@@ -524,16 +527,21 @@ void load_checkpoint(Trainer& trainer, const std::filesystem::path& path,
       throw std::logic_error(std::string("fulgurite: fg::load_checkpoint was called in a hook of ") + running +
                              " of the same trainer, which still runs: call it when that one has returned");
     }
-    std::string problem;
+    std::optional<std::string> problem;
+    std::vector<std::string> left;
     try {
-      return detail::load_checkpoint_of(engine, detail::read_checkpoint(path), schedules);
+      left = detail::load_checkpoint_of(engine, detail::read_checkpoint(path), schedules);
     } catch (const c10::Error& error) {
       problem = error.what_without_backtrace();
     } catch (const std::exception& error) {
       problem = error.what();
     }
-    if (constexpr std::string_view speaker = "fulgurite: "; problem.starts_with(speaker)) problem.erase(0, speaker.size());
-    throw std::runtime_error("fulgurite: cannot load the checkpoint " + path.string() + ": " + problem);
+    for (const std::string& name : left) {
+      detail::notice("fulgurite: the checkpoint has the state of a callback " + name + ", which this trainer does not have");
+    }
+    if (!problem) return;
+    if (constexpr std::string_view speaker = "fulgurite: "; problem->starts_with(speaker)) problem->erase(0, speaker.size());
+    throw std::runtime_error("fulgurite: cannot load the checkpoint " + path.string() + ": " + *problem);
   }
 }
 
