@@ -266,7 +266,13 @@ TEST_CASE("the state of a loss scale is saved and loaded, in Python's layout") {
   CHECK(other.scale() == 8.0);
   CHECK(other.growth_tracker() == 1);
   CHECK_THROWS_WITH(other.load_state_dict(optimizer.state_dict()),
-                    "fulgurite: this is not the state of a loss scale: it has no number `scale`");
+                    "fulgurite: this is not the state of a loss scale: it has no `scale`");
+  const auto wrong = scale.state_dict();
+  wrong.toGenericDict().insert_or_assign("growth_factor", "fast");
+  CHECK_THROWS_WITH(other.load_state_dict(wrong),
+                    "fulgurite: this is not the state of a loss scale: its `growth_factor` is not a number");
+  CHECK_THROWS_WITH(other.load_state_dict(c10::IValue("scale")),
+                    "fulgurite: this is not the state of a loss scale: it has no `scale`");
   CHECK(other.scale() == 8.0);
 }
 

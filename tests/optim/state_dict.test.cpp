@@ -81,6 +81,9 @@ TEST_CASE("what does not fit is refused with its place") {
   group.insert_or_assign("params", c10::ivalue::Tuple::create(c10::IValue("weight")));
   CHECK_THROWS_WITH(sgd.load_state_dict(dict),
                     "fulgurite: SGD cannot load this state: its group 0 lists \"params\" that are not numbers");
+  group.insert_or_assign("params", std::int64_t{0});
+  CHECK_THROWS_WITH(sgd.load_state_dict(dict),
+                    "fulgurite: SGD cannot load this state: \"params\" of its group 0 is not a list");
   CHECK(group.erase("params") == 1);
   CHECK_THROWS_WITH(sgd.load_state_dict(dict), "fulgurite: SGD cannot load this state: its group 0 lists no \"params\"");
   CHECK(sgd.lr(0) == 1e-3);

@@ -20,7 +20,7 @@ TEST_CASE("a state holds named numbers, and says what it lacks") {
   CHECK(state.list("base_lrs", 2) == std::vector<double>{0.1, 0.2});
   CHECK_THROWS_WITH(state.number("best"),
                     "fulgurite: this schedule state has no \"best\": it was saved by another kind of schedule");
-  CHECK_THROWS_WITH(state.number("base_lrs"), "fulgurite: \"base_lrs\" in this schedule state is no single number");
+  CHECK_THROWS_WITH(state.number("base_lrs"), "fulgurite: \"base_lrs\" in this schedule state is not a single number");
   CHECK_THROWS_WITH(state.list("base_lrs", 3),
                     "fulgurite: this schedule state is of an optimizer with 2 parameter groups, but this one has 3");
 }

@@ -223,7 +223,7 @@ struct ModelCheckpoint {
     return path;
   }
 
-  /// The metric's value; one that is no number is worse than any.
+  /// The metric's value; one that is not a number is worse than any.
   std::optional<double> score(auto& step) const {
     if constexpr (has_monitor) {
       const std::optional<double> value = step.metrics().value(monitor());

@@ -178,6 +178,7 @@ inline at::Tensor loaded_gradient(const c10::IValue& saved, const at::Tensor& we
 inline std::vector<at::Tensor> gradients_in(const c10::IValue& saved, const std::vector<NamedWeight>& weights) {
   std::vector<at::Tensor> gradients(weights.size());
   if (saved.isNone()) return gradients;
+  if (!saved.isList() && !saved.isTuple()) throw std::runtime_error("its gradients are not a list");
   const auto values = elements(saved);
   if (values.size() != weights.size()) throw std::runtime_error("it has gradients for another number of weights");
   for (std::size_t i = 0; i < values.size(); ++i) {

@@ -161,15 +161,11 @@ class LossScale {
       throw std::invalid_argument(
           "fulgurite: this state of a loss scale is empty: it was saved by one that was not enabled");
     }
-    const auto number = [&](const char* key) {
-      if (state_dict.isGenericDict()) {
-        const auto dict = state_dict.toGenericDict();
-        if (const auto found = dict.find(key); found != dict.end() && found->value().isScalar()) {
-          return found->value().toScalar().toDouble();
-        }
-      }
-      throw std::invalid_argument(std::string("fulgurite: this is not the state of a loss scale: it has no number `") + key +
-                                  "`");
+    const auto number = [&](const std::string& key) {
+      const auto found = detail::find(state_dict, key);
+      if (found && found->isScalar()) return found->toScalar().toDouble();
+      throw std::invalid_argument("fulgurite: this is not the state of a loss scale: " +
+                                  (found ? "its `" + key + "` is not a number" : "it has no `" + key + "`"));
     };
     const LossScaleOptions options{.initial_scale = number("scale"),
                                    .growth_factor = number("growth_factor"),

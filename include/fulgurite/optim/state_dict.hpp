@@ -146,6 +146,9 @@ class SavedState {
     const c10::IValue& group = groups_[index];
     const auto numbers = find(group, "params");
     if (!numbers) refuse("its group " + std::to_string(index) + " lists no \"params\"");
+    if (!numbers->isList() && !numbers->isTuple()) {
+      refuse("\"params\" of its group " + std::to_string(index) + " is not a list");
+    }
     std::vector<std::int64_t> keys;
     for (const c10::IValue& key : elements(*numbers)) {
       if (!key.isInt()) refuse("its group " + std::to_string(index) + " lists \"params\" that are not numbers");

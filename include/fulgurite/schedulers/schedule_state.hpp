@@ -52,7 +52,7 @@ class ScheduleState {
   double number(std::string_view name) const {
     const auto& values = list(name);
     if (values.size() == 1) return values[0];
-    throw std::invalid_argument("fulgurite: \"" + std::string(name) + "\" in this schedule state is no single number");
+    throw std::invalid_argument("fulgurite: \"" + std::string(name) + "\" in this schedule state is not a single number");
   }
 
   /// Throws std::invalid_argument unless there is a list with one number a parameter group.
