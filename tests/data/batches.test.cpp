@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// What counts as a range of batches, and the walk over it, without tensors except for LibTorch's own loader.
+// What counts as a range of batches, and the walk over it. LibTorch's own loaders: batches_of_loaders.test.cpp.
 #include <fulgurite/data/batches.hpp>
 
 #include <algorithm>
@@ -10,10 +10,10 @@
 #include <memory>
 #include <optional>
 #include <ostream>
+#include <stdexcept>
 #include <utility>
 #include <vector>
 
-#include <torch/data.h>
 #include <catch2/catch_test_macros.hpp>
 #include <range/v3/view/cycle.hpp>
 #include <range/v3/view/drop_while.hpp>
@@ -51,6 +51,47 @@ struct Countdown {
   constexpr int end() { return 0; }
 };
 
+// Of two batches, which only the distance between its ends says.
+struct Two {
+  const int* first;
+  const int* begin() const { return first; }
+  const int* end() const { return first + 2; }
+};
+
+// Shorter than it says.
+struct Boastful : std::vector<std::int64_t> {
+  using std::vector<std::int64_t>::vector;
+  std::size_t size() const { return 9; }
+};
+
+// Of known size; counts its steps, and at `throws_at` it throws.
+struct Stepping {
+  std::int64_t count;
+  std::int64_t throws_at = -1;
+  std::int64_t steps = 0;
+
+  struct Iterator {
+    Stepping* range;
+    std::int64_t at;
+    std::int64_t operator*() const { return at; }
+    void operator++() {
+      ++at;
+      ++range->steps;
+      if (at == range->throws_at) throw std::runtime_error("the range ends here");
+    }
+    bool operator!=(const Iterator& end) const { return at != end.at; }
+  };
+  Iterator begin() { return {this, 0}; }
+  Iterator end() { return {this, count}; }
+  std::int64_t size() const { return count; }
+};
+
+struct Unsized {
+  Stepping* range;
+  Stepping::Iterator begin() { return range->begin(); }
+  Stepping::Iterator end() { return range->end(); }
+};
+
 struct Visit {
   std::int64_t batch;
   bool is_last;
@@ -71,15 +112,6 @@ std::vector<Visit> visits(Range&& range, std::int64_t limit = data::no_limit) {
   return seen;
 }
 
-auto stacked_loader(std::int64_t examples, std::size_t batch_size, std::size_t workers = 0) {
-  auto dataset = torch::data::datasets::TensorDataset(at::arange(examples).to(at::kFloat).unsqueeze(1))
-                     .map(torch::data::transforms::Stack<torch::data::TensorExample>());
-  return torch::data::make_data_loader<torch::data::samplers::SequentialSampler>(
-      std::move(dataset), torch::data::DataLoaderOptions(batch_size).workers(workers));
-}
-
-using Loader = std::remove_reference_t<decltype(*stacked_loader(1, 1))>;
-
 constexpr auto is_even = [](std::int64_t number) { return number % 2 == 0; };
 using Evens = decltype(std::declval<std::vector<std::int64_t>&>() | rv::filter(is_even));
 
@@ -93,13 +125,10 @@ static_assert(data::Batches<std::forward_list<int>> && !data::SizedBatches<std::
 static_assert(data::Batches<Evens> && data::MultiPassBatches<Evens> && !data::SizedBatches<Evens>);
 static_assert(data::Batches<Countdown> && !data::MultiPassBatches<Countdown> &&
               !data::SizedBatches<Countdown>);
-static_assert(data::Batches<Loader> && !data::MultiPassBatches<Loader> && !data::SizedBatches<Loader>);
 static_assert(!data::Batches<int> && !data::Batches<int*> && !data::Batches<std::optional<int>>);
-static_assert(!data::Batches<std::unique_ptr<Loader>>);  // `*loader` is the range, `loader` is not
 
 static_assert(std::same_as<data::BatchReference<const std::vector<int>&>, const int&>);
 static_assert(std::same_as<data::BatchOf<const std::vector<int>&>, int>);
-static_assert(std::same_as<data::BatchReference<Loader>, torch::data::TensorExample&>);
 static_assert(data::batch_count(std::array{1, 2, 3}) == 3);
 static_assert(!data::batch_count(Countdown{3}).has_value());
 
@@ -112,6 +141,7 @@ TEST_CASE("the size of a range is known without consuming it, or not known") {
   CHECK(data::batch_count(std::as_const(numbers)) == 3);
   CHECK(data::batch_count(numbers | rv::transform([](int n) { return 2 * n; })) == 3);
   CHECK(data::batch_count(rv::iota(std::int64_t{2}, std::int64_t{7})) == 5);
+  CHECK(data::batch_count(Two{plain + 1}) == 2);
   CHECK_FALSE(data::batch_count(rv::iota(2)).has_value());
   CHECK_FALSE(data::batch_count(numbers | rv::cycle).has_value());
   CHECK_FALSE(data::batch_count(countdown).has_value());
@@ -153,6 +183,24 @@ TEST_CASE("a limit makes its own last batch and pulls none beyond it") {
   CHECK(visits(countdown, 2) == expected);
   CHECK(countdown.pulls == 2);
   CHECK(countdown.left == 2);  // not even stepped past the second
+}
+
+TEST_CASE("a range of known size is not stepped beyond its last batch, nor beyond the limit") {
+  for (const std::int64_t limit : {std::int64_t{2}, data::no_limit}) {
+    Stepping range{limit == 2 ? 3 : 2};
+    CHECK(visits(range, limit) == std::vector<Visit>{{0, false}, {1, true}});
+    CHECK(range.steps == 1);
+  }
+}
+
+TEST_CASE("what a step throws is thrown after the batch before it, unless the range is looked into one batch ahead") {
+  std::vector<std::int64_t> seen;
+  const auto note = [&](std::int64_t batch, bool) { return seen.push_back(batch), true; };
+  CHECK_THROWS_AS(data::for_each_batch(Stepping{.count = 3, .throws_at = 1}, note), std::runtime_error);
+  CHECK(seen == std::vector<std::int64_t>{0});
+  Stepping unsized{.count = 3, .throws_at = 1};
+  CHECK_THROWS_AS(data::for_each_batch(Unsized{&unsized}, note), std::runtime_error);
+  CHECK(seen == std::vector<std::int64_t>{0});
 }
 
 TEST_CASE("a limit makes an endless range finite") {
@@ -212,10 +260,6 @@ TEST_CASE("looking ahead in a single-pass range leaves what it refers to intact"
 }
 
 TEST_CASE("a range that is shorter than its size ends where it ends") {
-  struct Boastful : std::vector<std::int64_t> {
-    using std::vector<std::int64_t>::vector;
-    std::size_t size() const { return 9; }
-  };
   CHECK(visits(Boastful{2, 1}) == std::vector<Visit>{{2, false}, {1, false}});
 }
 
@@ -265,6 +309,7 @@ TEST_CASE("batches that were visited before are walked over, and what that draws
   CHECK(rest(sized, 2) == std::pair(std::int64_t{4}, std::vector<Visit>{{7, false}, {8, true}}));
   CHECK(rest(sized, 2, 3) == std::pair(std::int64_t{3}, std::vector<Visit>{{7, true}}));
   CHECK(rest(sized, 4).first == 0);
+  CHECK(rest(Boastful{2, 1}, 5).first == 0);
   const std::forward_list<std::int64_t> multi_pass{5, 6, 7};
   CHECK(rest(multi_pass, 1) == std::pair(std::int64_t{3}, std::vector<Visit>{{6, false}, {7, true}}));
   CHECK(rest(multi_pass, 2, 2).first == 0);  // a limit that they have reached
@@ -282,24 +327,6 @@ TEST_CASE("batches that were visited before are walked over, and what that draws
   CHECK(std::count(steps.begin(), steps.end(), true) == 3);  // the first of them for the begin
 }
 
-TEST_CASE("a LibTorch loader is a range of batches") {
-  for (std::size_t workers : {0U, 2U}) {
-    auto loader = stacked_loader(5, 2, workers);
-    for (int epoch = 0; epoch < 2; ++epoch) {
-      std::vector<std::int64_t> lengths;
-      std::vector<bool> lasts;
-      const auto visited = data::for_each_batch(*loader, [&](auto& batch, bool is_last) {
-        lengths.push_back(batch.data.size(0));
-        lasts.push_back(is_last);
-        return true;
-      });
-      CHECK(visited == 3);
-      CHECK(lengths == std::vector<std::int64_t>{2, 2, 1});
-      CHECK(lasts == std::vector<bool>{false, false, true});
-    }
-  }
-}
-
 TEST_CASE("the epoch reaches the range that asks for it, through the views around it") {
   struct Epochs : std::vector<int> {
     using std::vector<int>::vector;
@@ -307,14 +334,27 @@ TEST_CASE("the epoch reaches the range that asks for it, through the views aroun
     void set_epoch(std::int64_t number) { epoch = number; }
   };
   Epochs range{1, 2, 3};
-  data::begin_epoch(range, 4);
+  CHECK(data::begin_epoch(range, 4));
   CHECK(range.epoch == 4);
   auto view = range | rv::transform([](int n) { return n; }) | rv::filter([](int) { return true; }) |
               rv::drop_while([](int n) { return n < 2; });
-  data::begin_epoch(view, 5);
+  CHECK(data::begin_epoch(view, 5));
   CHECK(range.epoch == 5);
 
   std::vector<int> indifferent{1};
-  data::begin_epoch(indifferent, 6);  // nothing to tell it
-  data::begin_epoch(*stacked_loader(1, 1), 6);
+  CHECK_FALSE(data::begin_epoch(indifferent, 6));  // nothing to tell it
+  auto indifferent_view = indifferent | rv::transform([](int n) { return n; });
+  CHECK_FALSE(data::begin_epoch(indifferent_view, 6));
+}
+
+TEST_CASE("a view that remembers where its first element is looks for it anew in each epoch") {
+  struct Reversing : std::vector<std::int64_t> {
+    using std::vector<std::int64_t>::vector;
+    void set_epoch(std::int64_t) { std::reverse(begin(), end()); }
+  };
+  Reversing range{1, 2, 3, 4};
+  auto view = range | rv::filter(is_even);
+  CHECK(visits(view) == std::vector<Visit>{{2, false}, {4, true}});
+  CHECK(data::begin_epoch(view, 1));
+  CHECK(visits(view) == std::vector<Visit>{{4, false}, {2, true}});
 }

@@ -226,7 +226,6 @@ FULGURITE_INLINE constexpr std::int64_t for_each_batch(Range&& range, std::int64
   std::int64_t end_at = limit > 0 ? limit : std::numeric_limits<std::int64_t>::max();
   if constexpr (SizedBatches<Range>) {
     if (const std::int64_t count = *batch_count(range); count < end_at) end_at = count;
-    if (end_at <= 0) return 0;
   }
 
   const std::int64_t before = visited_before.batches;
