@@ -73,6 +73,7 @@ constexpr double infinity = std::numeric_limits<double>::infinity();
 
 TEST_CASE("it stops after as many values in a row as its patience, none of them strictly better") {
   CHECK(values_until_stop({.patience = 2}, {3.0, 2.0, 2.0, 1.0, 1.0, 1.0, 0.0}) == 6);
+  CHECK(values_until_stop({}, {3.0, 3.0, 3.0, 3.0, 3.0}) == 4);  // the best, and three
   CHECK(values_until_stop({.patience = 1}, {3.0, 3.0}) == 2);
   CHECK(values_until_stop({.patience = 0}, {3.0, 2.0, 2.0, 1.0}) == 3);
   CHECK(values_until_stop({.mode = fg::MetricMode::max, .patience = 1}, {1.0, 2.0, 2.0}) == 3);
@@ -94,6 +95,7 @@ TEST_CASE("it says why, in the order not finite, threshold, diverged, patience")
   stopping = {.mode = fg::MetricMode::max, .stopping_threshold = 0.9, .divergence_threshold = 0.1};
   CHECK(values_until_stop(stopping, {0.5, 0.05}) == 2);
   CHECK(stopping.reason == fg::StopReason::diverged);
+  CHECK(values_until_stop({.mode = fg::MetricMode::max, .stopping_threshold = 0.9}, {0.9}) == -1);
   stopping = {.stopping_threshold = 0.0};
   CHECK(values_until_stop(stopping, {-infinity}) == 1);
   CHECK(stopping.reason == fg::StopReason::not_finite);
@@ -101,6 +103,10 @@ TEST_CASE("it says why, in the order not finite, threshold, diverged, patience")
   CHECK(values_until_stop(stopping, {not_a_number, not_a_number}) == 2);
   CHECK(stopping.reason == fg::StopReason::patience);
   CHECK(stopping.best_score == std::nullopt);
+  stopping = {.patience = 1};
+  CHECK(values_until_stop(stopping, {3.0, 3.0}) == 2);
+  CHECK_FALSE(stopping.judge(2.0));
+  CHECK(stopping.reason == fg::StopReason::patience);  // still: where minima kept it waiting, this ended the fit
 }
 
 TEST_CASE("a fit ends when the validations of its epochs no longer get better") {
@@ -321,6 +327,40 @@ TEST_CASE("a value that was judged before a checkpoint is not judged again after
   };
   train(model, [](auto&) {});
   train(other, [&](auto& trainer) { toy::load(trainer, model.file); });
+}
+
+TEST_CASE("a checkpoint holds what it has seen, and its options decide whether that is reason to stop") {
+  Validated model = with_values({3.0, 4.0, 5.0});
+  fg::Trainer trainer{model, OnLoss{.patience = 2}};
+  trainer.fit(counting(1), counting(1));
+  const toy::Checkpoint file = toy::saved(trainer);
+
+  const support::Notices quiet;  // a fit of a training that was asked to stop says so
+  for (const std::int64_t patience : {2, 3}) {
+    Validated more = with_values({6.0});
+    fg::Trainer resumed{more, OnLoss{.patience = patience}};
+    toy::load(resumed, file);
+    const auto& seen = resumed.callback<OnLoss>();
+    CHECK(seen.wait_count == 2);
+    CHECK(seen.best_score == 3.0);
+    CHECK(seen.last_score == 5.0);
+    CHECK(seen.stopped_epoch == 2);
+    CHECK(seen.reason == fg::StopReason::patience);
+    CHECK(seen.seen_call == trainer.callback<OnLoss>().seen_call);
+    resumed.fit(counting(1), counting(1));
+    CHECK(resumed.progress().epoch == (patience == 2 ? 3 : 4));
+  }
+
+  toy::Checkpoint old = file;  // of a version that did not save these
+  old.entries.erase("callback_0.last_score");
+  old.entries.erase("callback_0.seen_call");
+  Validated other;
+  fg::Trainer replaced{other, OnLoss{.patience = 3, .last_score = not_a_number, .seen_call = 7}};
+  toy::load(replaced, old);
+  CHECK(replaced.callback<OnLoss>().wait_count == 2);
+  CHECK(replaced.callback<OnLoss>().last_score == std::nullopt);
+  CHECK(replaced.callback<OnLoss>().seen_call == 0);
+  CHECK_FALSE(replaced.loop().stop_requested());
 }
 
 TEST_CASE("minima keep its request waiting") {

@@ -24,6 +24,9 @@ TEST_CASE("a limit takes batches or a fraction") {
   CHECK_THROWS_MATCHES(fg::BatchLimit{fg::Fraction{0.1}}.of(7, "training"), std::invalid_argument,
                        Message("fulgurite: LimitBatches takes 0.1 of the training range, which is less than one of its 7 "
                                "batches: take more"));
+  CHECK_THROWS_MATCHES(fg::BatchLimit{fg::Fraction{0.5}}.of(1, "training"), std::invalid_argument,
+                       Message("fulgurite: LimitBatches takes 0.5 of the training range, which is less than one of its 1 "
+                               "batches: take more"));
   CHECK(fg::BatchLimit{fg::Fraction{0.5}}.of(0, "validation") == 0);  // that it is empty is said elsewhere
   CHECK(fg::BatchLimit{fg::Fraction{0.0}}.of(7, "training") == 0);
   CHECK(fg::BatchLimit{fg::Fraction{}}.of(std::nullopt, "training") == std::nullopt);

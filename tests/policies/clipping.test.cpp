@@ -31,6 +31,7 @@ TEST_CASE("clipping policies print and know their problems") {
   CHECK(fg::ClipValue{}.problem() == nullptr);
   CHECK(support::problem_of(fg::ClipValue{.max = 0.0}) == "ClipValue.max must be above 0; to clip nothing, use fg::NoClipping");
   CHECK(fg::ClipNorm{.max = 0.5, .norm_type = 0.5}.problem() == nullptr);
+  CHECK(fg::ClipNorm{} == fg::ClipNorm{.max = 1.0, .norm_type = 2.0});
   out.str("");
   out << fg::ClipNorm{.max = 0.5, .error_if_nonfinite = true} << ' ' << fg::NoClipping{} << ' ' << fg::ClipValue{};
   CHECK(out.str() == "ClipNorm{.max = 0.5, .norm_type = 2, .error_if_nonfinite = 1} NoClipping ClipValue{.max = 1}");

@@ -80,12 +80,14 @@ TEST_CASE("the limits that a loop of the program's own does not look at are name
   limits.set(fg::MaxEpochs{1});
   limits.set(fg::ValidateEvery{.epochs = 2});
   CHECK(limits.idle_in_own_loop() == "fg::MaxEpochs, the training part of fg::LimitBatches and fg::ValidateEvery do");
+  limits.set(fg::SanityCheck{1});
+  CHECK(limits.idle_in_own_loop() ==
+        "fg::MaxEpochs, the training part of fg::LimitBatches, fg::ValidateEvery and fg::SanityCheck do");
   limits.set(fg::MaxSteps{1});
   limits.set(fg::MaxTime{std::chrono::hours{1}});
   limits.set(fg::MinEpochs{1});
   limits.set(fg::MinSteps{1});
   limits.set(fg::ValidateAcrossEpochs{2});
-  limits.set(fg::SanityCheck{1});
   CHECK(limits.idle_in_own_loop() ==
         "fg::MaxEpochs, fg::MaxSteps, fg::MaxTime, fg::MinEpochs, fg::MinSteps, the training part of fg::LimitBatches, "
         "fg::ValidateAcrossEpochs and fg::SanityCheck do");

@@ -47,6 +47,13 @@ TEST_CASE("the policy of each slot is asked whether its values make sense") {
   CHECK_THROWS_WITH(make(Indifferent{}), "fulgurite: Indifferent does not care");
 }
 
+TEST_CASE("the interval of schedules may be replaced") {
+  auto policies = fg::detail::policies_of<fg::EveryStep>(fg::EveryStep{2});
+  CHECK(policies.scheduler_interval() == fg::EveryStep{2});
+  policies.set_scheduler_interval(fg::EveryStep{3});
+  CHECK(policies.scheduler_interval() == fg::EveryStep{3});
+}
+
 TEST_CASE("of several wrong values the first is named, in the order of the slots") {
   CHECK_THROWS_WITH(make(Indifferent{}, fg::Frozen{.tapes = 0}), "fulgurite: Frozen.tapes must be 1 or more");
   CHECK_THROWS_WITH(make(fg::Frozen{.tapes = 0}, NoDevice{}), "fulgurite: NoDevice is nowhere");

@@ -74,7 +74,6 @@ struct EarlyStopping {
             : run.metrics_come_with_epochs() ? Looks::at_epoch_end
                                              : Looks::at_validation_end;
   }
-  void on_train_end(auto& /*run*/) { looks = Looks::at_epoch_end; }
 
   void on_train_epoch_end(auto& step) {
     if (looks == Looks::at_epoch_end || !step.in_fit()) look(step);

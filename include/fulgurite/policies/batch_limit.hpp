@@ -66,7 +66,7 @@ class BatchLimit {
   constexpr bool takes_none() const { return batches_ == 0 || fraction_ == 0.0; }
 
   constexpr bool makes_sense() const {
-    return (!batches_ || *batches_ >= 0) && (!fraction_ || (*fraction_ >= 0.0 && *fraction_ <= 1.0));
+    return (!batches_ || batches_ >= 0) && (!fraction_ || (fraction_ >= 0.0 && fraction_ <= 1.0));
   }
 
   friend constexpr bool operator==(const BatchLimit&, const BatchLimit&) = default;
