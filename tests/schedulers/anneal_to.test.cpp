@@ -27,6 +27,7 @@ TEST_CASE("each parameter group has a target of its own") {
   auto schedule = fg::schedule(optimizer, fg::AnnealTo{.target = {0.5, 1.0}, .period = 2, .anneal = fg::Anneal::linear});
   schedule.step();
   toy::check_same(optimizer.lrs, {0.75, 1.5});
+  CHECK(fg::AnnealTo{.target = {0.5, 1.0}, .period = 0}.lr({.step = 1, .base = 1.0, .current = 1.0}) == 0.5);  // the first
 }
 
 TEST_CASE("a target that is no rate and a negative period are refused") {

@@ -19,7 +19,7 @@ TEST_CASE("the rate returns to its base, each time later") {
 
 TEST_CASE("a period of its own length restarts where any multiple of it begins") {
   const fg::CosineWarmRestarts schedule{.period = 7};
-  CHECK(schedule.lr({.step = 7'000'000'000, .base = 1.0, .current = 0.0}) == 1.0);
+  CHECK(schedule.lr({.step = 7'000'000'000'000'000'000, .base = 1.0, .current = 0.0}) == 1.0);
 }
 
 TEST_CASE("restarts without period or with a shrinking one are refused") {

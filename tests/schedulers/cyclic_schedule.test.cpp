@@ -60,6 +60,13 @@ TEST_CASE("a scale function of one's own, by step or by cycle") {
   CHECK(text == plain + '|' + plain + " scaled by cycle|" + plain + " scaled by step");
 }
 
+TEST_CASE("cycles are printed as they are written") {
+  std::ostringstream out;
+  out << fg::CyclicSchedule{.max_lr = 1.0} << ' ' << fg::CycleMode::triangular2 << ' ' << fg::CycleMode::exp_range;
+  CHECK(out.str() == "CyclicSchedule{.base_lr = 0, .max_lr = 1, .steps_up = 2000, .steps_down = 2000, .mode = triangular, "
+                     ".gamma = 1} triangular2 exp_range");
+}
+
 TEST_CASE("rates of groups, and no momentum") {
   toy::Rates optimizer{{1.0, 1.0}};
   auto schedule = fg::schedule(
@@ -78,6 +85,9 @@ TEST_CASE("cycles that make no sense are refused") {
         "CyclicSchedule.steps_down must be 0 or more");
   CHECK(support::problem_of(fg::CyclicSchedule{.max_lr = 1.0, .gamma = -1.0}) == "CyclicSchedule.gamma must be 0 or more");
   CHECK(fg::CyclicSchedule{.max_lr = 1.0, .steps_up = 1, .steps_down = 0, .gamma = 0.0}.problem() == nullptr);
+  fg::CyclicSchedule taken_back{.max_lr = 1.0, .steps_down = -1};
+  taken_back.steps_down.reset();
+  CHECK(taken_back.problem() == nullptr);
 }
 
 TEST_CASE("in a chain, step 0 has the optimizer's initial rate, as in PyTorch; all others are the cycle's") {

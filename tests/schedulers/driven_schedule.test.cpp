@@ -2,6 +2,7 @@
 #include <fulgurite/schedulers/driven_schedule.hpp>
 
 #include <catch2/catch_test_macros.hpp>
+#include <catch2/matchers/catch_matchers.hpp>
 
 #include <cstdint>
 #include <memory>
@@ -76,6 +77,67 @@ TEST_CASE("one that follows a metric is stepped with its value, others without")
   CHECK(plateau.steps() == 2);
 }
 
+namespace {
+
+/// Counts how often a rate is written.
+struct CountingRates : toy::Rates {
+  int writes = 0;
+
+  void set_lr(std::int64_t group, double lr) {
+    ++writes;
+    Rates::set_lr(group, lr);
+  }
+};
+
+/// The metric over the step.
+struct OverStep {
+  struct State {
+    double metric = 0.0;
+  };
+  State start() const { return {}; }
+  const char* monitor() const { return "loss"; }
+  void advance(State& state, double metric) const { state.metric = metric; }
+  double lr(const State& state, const fg::RatePoint& point) const { return state.metric / static_cast<double>(point.step); }
+  void save(const State&, fg::ScheduleState&) const {}
+  void load(State&, const fg::ScheduleState&) const {}
+};
+
+/// Drives a momentum that is there.
+struct Halving {
+  double lr(const fg::RatePoint& point) const { return point.current; }
+  std::optional<double> momentum(const fg::RatePoint& point) const {
+    return point.base > 0.0 || point.current > 0.0 ? std::optional(point.base / 2.0) : std::nullopt;
+  }
+};
+
+}  // namespace
+
+TEST_CASE("one that follows a metric is told the step, writes only what changes, and its values are checked") {
+  CountingRates optimizer;
+  auto over_step = fg::schedule(optimizer, OverStep{});
+  over_step.step(6.0);
+  CHECK(optimizer.lrs[0] == 6.0);
+  over_step.step(6.0);
+  CHECK(optimizer.lrs[0] == 3.0);
+
+  optimizer.writes = 0;
+  auto plateau = fg::schedule(optimizer, fg::Plateau<"loss">{.patience = 0});
+  plateau.step(1.0);
+  CHECK(optimizer.writes == 0);
+  plateau.step(1.0);
+  CHECK(optimizer.writes == 1);
+  CHECK_THROWS_WITH(fg::schedule(optimizer, fg::Plateau<"loss">{.factor = 2.0}),
+                    "fulgurite: Plateau.factor must be 0 or more and below 1");
+}
+
+TEST_CASE("to a schedule of the program's own, an optimizer without momentum has one of 0") {
+  toy::Rates without;
+  toy::MomentumRates with;
+  CHECK_NOTHROW(fg::schedule(without, Halving{}));
+  fg::schedule(with, Halving{});
+  CHECK(with.momenta == std::vector<double>{0.45});
+}
+
 TEST_CASE("a rate that the optimizer refuses leaves all rates, and the schedule's count, as they were") {
   StrictRates optimizer{{{2.0, 1.0}}};
   auto falls = fg::schedule(optimizer, fg::LambdaSchedule{[](std::int64_t step) { return 1.0 - 0.25 * static_cast<double>(step); },
@@ -125,6 +187,8 @@ TEST_CASE("a rate that the optimizer refuses of a later part of a chain leaves a
   stays_as_it_was(chain, 1);
   stays_as_it_was(fg::ChainedSchedules{fg::OneCycle{.max_lr = 1.0, .total_steps = 8}, fg::LambdaSchedule{falls}}, 1);
   stays_as_it_was(fg::ChainedSchedules{fg::StepDecay{}, chain}, 1);
+  const fg::ChainedSchedules first{fg::ExponentialDecay{.gamma = 0.5}};  // has gone its step then
+  stays_as_it_was(fg::ChainedSchedules{first, fg::LambdaSchedule{falls}}, 1);
   // as a sequence reaches the chain: its first part sets its first rate, the second refuses its own
   StrictMomentumRates optimizer{{{{2.0, 1.0}}}};
   auto reached = std::make_shared<bool>(false);

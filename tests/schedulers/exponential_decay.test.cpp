@@ -14,6 +14,7 @@ TEST_CASE("each step has the same factor") {
   toy::check_same(toy::rates(schedule, 5),
       {1.0, 0.9, 0.81, 0.7290000000000001, 0.6561000000000001, 0.5904900000000002});
   toy::check_resumes(schedule);
+  CHECK(schedule.lr({.step = 1, .base = 1.0, .current = 0.5}) == 0.45);  // a point beyond step 0 is one step on
 }
 
 TEST_CASE("the factor has to be given") {

@@ -17,9 +17,18 @@ TEST_CASE("the factor goes along a line and stays at its end") {
   toy::check_resumes(schedule);
 }
 
+TEST_CASE("a line starts from what another schedule wrote, and from the base where a sequence restarts it") {
+  const fg::LinearSchedule schedule{.start_factor = 0.5};
+  CHECK(schedule.lr({.step = 0, .base = 1.0, .current = 0.25}) == 0.125);
+  CHECK(schedule.lr({.step = 0, .base = 1.0, .current = 0.25, .arrival = fg::Arrival::restarted}) == 0.5);
+}
+
 TEST_CASE("factors outside their range are refused") {
   CHECK(support::problem_of(fg::LinearSchedule{.start_factor = 0.0}) ==
         "LinearSchedule.start_factor must be above 0 and at most 1");
+  CHECK(support::problem_of(fg::LinearSchedule{.start_factor = 1.1}) ==
+        "LinearSchedule.start_factor must be above 0 and at most 1");
+  CHECK(support::problem_of(fg::LinearSchedule{.end_factor = -0.1}) == "LinearSchedule.end_factor must be in [0, 1]");
   CHECK(support::problem_of(fg::LinearSchedule{.end_factor = 1.1}) == "LinearSchedule.end_factor must be in [0, 1]");
   CHECK(support::problem_of(fg::LinearSchedule{.steps = 0}) == "LinearSchedule.steps must be 1 or more");
   CHECK(fg::LinearSchedule{.start_factor = 1.0, .end_factor = 0.0, .steps = 1}.problem() == nullptr);

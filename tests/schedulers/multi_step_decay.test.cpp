@@ -16,6 +16,7 @@ TEST_CASE("the rate drops at each milestone, and by the power where one stands t
   toy::check_same(toy::rates(schedule, 5),
       {1.0, 1.0, 0.3, 0.027, 0.027, 0.027});
   toy::check_resumes(schedule);
+  CHECK(schedule.lr({.step = 2, .base = 1.0, .current = 0.5}) == 0.5 * 0.3);  // from what another schedule wrote
 }
 
 TEST_CASE("a milestone at 0 counts when the schedule is attached") {
@@ -34,4 +35,5 @@ TEST_CASE("milestones that do not ascend or are negative are refused") {
   CHECK(support::problem_of(fg::MultiStepDecay{.milestones = {-1, 2}}) == "MultiStepDecay.milestones must be 0 or more");
   CHECK(support::problem_of(fg::MultiStepDecay{.milestones = {2}, .gamma = -1.0}) == "MultiStepDecay.gamma must be 0 or more");
   CHECK(fg::MultiStepDecay{.milestones = {0, 2}, .gamma = 0.0}.problem() == nullptr);
+  CHECK(fg::MultiStepDecay{}.problem() == nullptr);
 }

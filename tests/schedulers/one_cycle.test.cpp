@@ -8,6 +8,7 @@
 #include <cmath>
 #include <cstdint>
 #include <optional>
+#include <sstream>
 #include <stdexcept>
 #include <vector>
 
@@ -68,9 +69,17 @@ TEST_CASE("its length may be epochs times steps, its values may differ by group,
   auto schedule = fg::schedule(
       optimizer, fg::OneCycle{.max_lr = {1.0, 2.0}, .epochs = 5, .steps_per_epoch = 2, .momentum_range = std::nullopt});
   toy::check_same(optimizer.lrs, {0.04, 0.08});
+  toy::check_same(schedule.state().list("base_lrs"), {0.04, 0.08});
   for (int step = 0; step < 9; ++step) schedule.step();
   CHECK(optimizer.lrs[1] == Catch::Approx(8e-6));
   CHECK(optimizer.momenta == std::vector<double>{0.9, 0.9});
+}
+
+TEST_CASE("a cycle is printed as it is written") {
+  std::ostringstream out;
+  out << fg::OneCycle{.max_lr = 1.0, .total_steps = 5} << ' ' << fg::Anneal::linear;
+  CHECK(out.str() == "OneCycle{.max_lr = 1, .total_steps = 5, .rising = 0.3, .div_factor = 25, .final_div_factor = 10000, "
+                     ".anneal = cosine, .three_phase = 0} linear");
 }
 
 TEST_CASE("a leg without length is over at once") {
@@ -85,14 +94,19 @@ TEST_CASE("a cycle without length, peak or momentum to drive is refused") {
                     "or epochs and steps_per_epoch");
   CHECK(fg::OneCycle{.max_lr = 1.0, .epochs = 5}.problem() != nullptr);
   CHECK(fg::OneCycle{.max_lr = 1.0, .total_steps = -5}.problem() != nullptr);
+  CHECK(fg::OneCycle{.max_lr = 1.0, .total_steps = 5, .epochs = -1}.problem() != nullptr);
+  CHECK(fg::OneCycle{.max_lr = 1.0, .total_steps = 5, .steps_per_epoch = -1}.problem() != nullptr);
   CHECK(support::problem_of(fg::OneCycle{.total_steps = 5}) == "OneCycle.max_lr must be above 0");
   CHECK(support::problem_of(fg::OneCycle{.max_lr = 1.0, .total_steps = 5, .rising = 1.1}) ==
+        "OneCycle.rising must be in [0, 1]: the part of the cycle that rises");
+  CHECK(support::problem_of(fg::OneCycle{.max_lr = 1.0, .total_steps = 5, .rising = -0.1}) ==
         "OneCycle.rising must be in [0, 1]: the part of the cycle that rises");
   CHECK(support::problem_of(fg::OneCycle{.max_lr = 1.0, .total_steps = 5, .div_factor = 0.0}) ==
         "OneCycle.div_factor and final_div_factor must be above 0");
   CHECK(support::problem_of(fg::OneCycle{.max_lr = 1.0, .total_steps = 5, .final_div_factor = 0.0}) ==
         "OneCycle.div_factor and final_div_factor must be above 0");
   CHECK(fg::OneCycle{.max_lr = 1.0, .total_steps = 5, .rising = 1.0}.problem() == nullptr);
+  CHECK(fg::OneCycle{.max_lr = 1.0, .total_steps = 5, .div_factor = 0.5, .final_div_factor = 0.5}.problem() == nullptr);
   CHECK(fg::OneCycle{.max_lr = 1.0, .epochs = 5, .steps_per_epoch = 1}.problem() == nullptr);
   toy::Rates without_momentum;
   CHECK_THROWS_WITH(fg::schedule(without_momentum, fg::OneCycle{.max_lr = 1.0, .total_steps = 5}),

@@ -4,6 +4,11 @@
 #include <catch2/catch_test_macros.hpp>
 #include <catch2/matchers/catch_matchers.hpp>
 
+#include <cstdint>
+#include <sstream>
+#include <string>
+#include <vector>
+
 #include "support/rates.hpp"
 
 namespace fg = fulgurite;
@@ -20,4 +25,41 @@ TEST_CASE("one number for all groups, or one for each") {
   CHECK_THROWS_WITH(each.require_groups("OneCycle.max_lr", 3),
                     "fulgurite: OneCycle.max_lr has 2 values, but the optimizer has 3 parameter groups: give one number "
                     "for all, or one for each");
+}
+
+TEST_CASE("numbers of groups are printed as they are written") {
+  std::ostringstream out;
+  out << fg::PerGroup(0.5) << ' ' << fg::PerGroup{0.5, 0.25} << ' ' << fg::PerGroup(std::vector<double>{});
+  CHECK(out.str() == "0.5 {0.5, 0.25} {}");
+}
+
+TEST_CASE("values for another number of groups are refused by name when a schedule is attached, the first one of several") {
+  toy::MomentumRates optimizer{{{1.0, 1.0}}};
+  const auto refused = [&](const auto& schedule, const std::string& what) {
+    CHECK_THROWS_WITH(fg::schedule(optimizer, schedule),
+                      "fulgurite: " + what + ", but the optimizer has 2 parameter groups: give one " +
+                          (what.ends_with("values") ? "number" : "function") + " for all, or one for each");
+    CHECK(optimizer.lrs == std::vector<double>{1.0, 1.0});
+  };
+  const fg::PerGroup three{0.5, 0.5, 0.5}, four{0.5, 0.5, 0.5, 0.5};
+  refused(fg::AnnealTo{.target = three}, "AnnealTo.target has 3 values");
+  refused(fg::Plateau<"loss">{.min_lr = three}, "Plateau.min_lr has 3 values");
+
+  refused(fg::CyclicSchedule{.base_lr = three, .max_lr = four}, "CyclicSchedule.base_lr has 3 values");
+  refused(fg::CyclicSchedule{.max_lr = three, .momentum_range = fg::MomentumRange{.base = four}},
+          "CyclicSchedule.max_lr has 3 values");
+  refused(fg::CyclicSchedule{.max_lr = 1.0, .momentum_range = fg::MomentumRange{.base = three, .max = four}},
+          "CyclicSchedule.momentum_range has 3 values");
+  const fg::CyclicSchedule cycle{.max_lr = 1.0, .momentum_range = fg::MomentumRange{.max = three}};
+  refused(cycle, "CyclicSchedule.momentum_range has 3 values");
+  refused(cycle.scaled_by([](std::int64_t) { return 1.0; }), "CyclicSchedule.momentum_range has 3 values");
+
+  refused(fg::OneCycle{.max_lr = three, .total_steps = 9, .momentum_range = fg::MomentumRange{.base = four}},
+          "OneCycle.max_lr has 3 values");
+  refused(fg::OneCycle{.max_lr = 1.0, .total_steps = 9, .momentum_range = fg::MomentumRange{.max = three}},
+          "OneCycle.momentum_range has 3 values");
+
+  const auto half = [](std::int64_t) { return 0.5; };
+  refused(fg::MultiplicativeSchedule{half, half, half}, "MultiplicativeSchedule has 3 functions");
+  refused(fg::LambdaSchedule{half, half, half}, "LambdaSchedule has 3 functions");
 }

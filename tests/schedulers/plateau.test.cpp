@@ -4,6 +4,7 @@
 #include <catch2/catch_test_macros.hpp>
 
 #include <limits>
+#include <sstream>
 #include <vector>
 
 #include "support/problems.hpp"
@@ -54,6 +55,54 @@ TEST_CASE("an equal value is not better, also without a threshold and where the 
       CHECK(rates(schedule, {3.0, 3.0}) == std::vector<double>{1.0, 1.0, 0.5});
     }
   }
+}
+
+TEST_CASE("a value is better by a part of the best one, or by a difference") {
+  const auto second_is_better = [](fg::MetricMode mode, fg::ThresholdMode measured, double threshold, double best,
+                                   double value) {
+    const fg::Plateau<"loss"> schedule{
+        .mode = mode, .factor = 0.5, .patience = 0, .threshold = threshold, .threshold_mode = measured};
+    return rates(schedule, {best, value}).back() == 1.0;
+  };
+  using enum fg::ThresholdMode;
+  CHECK_FALSE(second_is_better(fg::MetricMode::min, relative, 0.5, 4.0, 2.0));
+  CHECK(second_is_better(fg::MetricMode::min, relative, 0.5, 4.0, 1.9));
+  CHECK_FALSE(second_is_better(fg::MetricMode::min, absolute, 0.5, 4.0, 3.5));
+  CHECK(second_is_better(fg::MetricMode::min, absolute, 0.5, 4.0, 3.4));
+  CHECK_FALSE(second_is_better(fg::MetricMode::max, relative, 0.5, 2.0, 3.0));
+  CHECK(second_is_better(fg::MetricMode::max, relative, 0.5, 2.0, 3.1));
+  CHECK_FALSE(second_is_better(fg::MetricMode::max, absolute, 0.5, 2.0, 2.5));
+  CHECK(second_is_better(fg::MetricMode::max, absolute, 0.5, 2.0, 2.6));
+}
+
+TEST_CASE("after a drop, as many values pass as the cooldown says") {
+  // ReduceLROnPlateau(optimizer, "min", 0.5, 0, cooldown=2) from 1.0
+  CHECK(rates(fg::Plateau<"loss">{.factor = 0.5, .patience = 0, .cooldown = 2}, {1.0, 1.0, 1.0, 1.0, 1.0}) ==
+        std::vector<double>{1.0, 1.0, 0.5, 0.5, 0.5, 0.25});
+}
+
+TEST_CASE("a state that was loaded has seen no value, and lowers nothing until it does") {
+  const fg::Plateau<"loss"> schedule{.patience = 0};
+  CHECK(fg::PlateauState{} == fg::PlateauState{.best = 0.0, .num_bad_epochs = 0, .cooldown_counter = 0, .lowers = false});
+  auto state = schedule.start();
+  schedule.advance(state, std::numeric_limits<double>::quiet_NaN());
+  CHECK(schedule.lr(state, {1, 1.0, 1.0}) == 0.1);
+  fg::ScheduleState saved;
+  schedule.save(state, saved);
+  schedule.load(state, saved);
+  CHECK(schedule.lr(state, {1, 1.0, 1.0}) == 1.0);
+}
+
+TEST_CASE("a plateau is printed as it is written") {
+  std::ostringstream out;
+  out << fg::Plateau<"loss">{} << ' '
+      << fg::Plateau<"loss">{
+             .mode = fg::MetricMode::max, .threshold_mode = fg::ThresholdMode::absolute, .min_lr = {0.1, 0.2}};
+  CHECK(out.str() ==
+        "Plateau<\"loss\">{.mode = min, .factor = 0.1, .patience = 10, .threshold = 0.0001, .threshold_mode = relative, "
+        ".cooldown = 0, .min_lr = 0, .eps = 1e-08} "
+        "Plateau<\"loss\">{.mode = max, .factor = 0.1, .patience = 10, .threshold = 0.0001, .threshold_mode = absolute, "
+        ".cooldown = 0, .min_lr = {0.1, 0.2}, .eps = 1e-08}");
 }
 
 TEST_CASE("NaN is no better, a drop of no more than eps is left out, and groups have floors of their own") {

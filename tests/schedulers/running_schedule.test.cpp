@@ -39,8 +39,10 @@ TEST_CASE("a schedule that sets the rate before it starts gives it to those afte
     std::vector<double> initial_lrs;
     fg::RunningSchedule<fg::StepDecay> before(fg::StepDecay{});
     if (!is_first) before.attach(optimizer, initial_lrs);
-    fg::RunningSchedule<fg::CyclicSchedule>(cyclic).attach(optimizer, initial_lrs);
+    fg::RunningSchedule<fg::CyclicSchedule> running(cyclic);
+    running.attach(optimizer, initial_lrs);
     CHECK(optimizer.lr(0) == (is_first ? 0.25 : 1.0));
+    CHECK(running.last_lr() == optimizer.lr(0));
     CHECK(initial_lrs[0] == (is_first ? 0.25 : 1.0));
   }
 }
@@ -73,6 +75,63 @@ TEST_CASE("a state of another kind or of other groups is refused and changes not
   CHECK_THROWS_AS(exponential.take_over(decay.state()), std::invalid_argument);
   auto lambda = fg::schedule(optimizer, fg::LambdaSchedule{[](std::int64_t) { return 1.0; }});
   CHECK_THROWS_AS(lambda.load_state(decay.state()), std::invalid_argument);
+  auto with_another_value = plateau.state();
+  with_another_value.set("last_epoch", 5.0);
+  with_another_value.set("StepDecay.gamma", 0.1);
+  CHECK_THROWS_WITH(plateau.load_state(with_another_value),
+                    "fulgurite: this schedule state has \"StepDecay.gamma\", which the schedule has not: it was saved by "
+                    "another kind of schedule");
+  CHECK(plateau.steps() == 0);
+}
+
+TEST_CASE("values for another number of groups are not taken over, and nothing changes then") {
+  toy::MomentumRates optimizer;
+  const auto refused = [](auto& schedule, const std::string& name) {
+    const auto before = schedule.state();
+    auto saved = before;
+    saved.set("last_epoch", 3.0);
+    saved.set(name, {0.25, 0.5});
+    CHECK_THROWS_WITH(schedule.take_over(saved),
+                      "fulgurite: " + name +
+                          " has 2 values, but the optimizer has 1 parameter groups: give one number for all, or one for "
+                          "each");
+    CHECK(schedule.state() == before);
+  };
+  auto cycle = fg::schedule(optimizer, fg::OneCycle{.max_lr = 1.0, .total_steps = 9});
+  refused(cycle, "OneCycle.max_lr");
+  auto plateau = fg::schedule(optimizer, fg::Plateau<"loss">{});
+  refused(plateau, "Plateau.min_lr");
+}
+
+TEST_CASE("a state of an optimizer with other groups is not taken over, and every part keeps its own values") {
+  const auto sequence = [](double factor, std::int64_t period) {
+    return fg::SequentialSchedule(
+        {4}, fg::ChainedSchedules{fg::ConstantSchedule{.factor = factor}, fg::ExponentialDecay{.gamma = factor}},
+        fg::ChainedSchedules{fg::CosineAnnealing{.period = period}});
+  };
+  toy::MomentumRates optimizer, wide{{{1.0, 2.0}}};
+  auto saved = fg::schedule(wide, sequence(0.5, 7));
+  saved.step();
+  auto resumed = fg::schedule(optimizer, sequence(0.25, 8));
+  const auto before = resumed.state();
+  CHECK_THROWS_WITH(resumed.take_over(saved.state()),
+                    "fulgurite: this schedule state is of an optimizer with 2 parameter groups, but this one has 1");
+  CHECK(resumed.state() == before);
+  CHECK(resumed.schedule() == sequence(0.25, 8));
+}
+
+TEST_CASE("a state as PyTorch saves it, without the momenta that it began with and with other numbers, is taken") {
+  toy::MomentumRates optimizer;
+  auto schedule = fg::schedule(optimizer, fg::OneCycle{.max_lr = 1.0, .total_steps = 9});
+  const auto before = schedule.state();
+  schedule.step();
+  fg::ScheduleState saved;
+  for (const auto& entry : before.entries()) {
+    if (entry.name != "base_momenta") saved.set(entry.name, entry.values);
+  }
+  saved.set("_step_count", 1.0);  // and with numbers of PyTorch's
+  schedule.load_state(saved);
+  CHECK(schedule.state() == before);
 }
 
 namespace {
@@ -211,6 +270,8 @@ TEST_CASE("a state of an earlier version, without values, is taken as it is; an 
   auto resumed = fg::schedule(other, fg::ChainedSchedules{fg::StepDecay{.step_size = 3}, fg::CosineAnnealing{.period = 9}});
   resumed.load_state(old);
   CHECK(resumed.steps() == 1);
+  resumed.take_over(old);
+  CHECK(std::get<0>(resumed.schedule().schedules()).step_size == 3);
 
   auto decay = fg::schedule(other, fg::StepDecay{});
   auto broken = decay.state();

@@ -291,6 +291,46 @@ TEST_CASE("two runs of one description know nothing of each other, and a copy of
   }
 }
 
+TEST_CASE("a run has no steps before it is attached, and begins anew when it is attached again") {
+  for (const auto& member : members()) {
+    INFO(member.header);
+    const Walk expected(member.schedule, 3, two_groups());
+    Rates before{{{0.3, 0.2}}}, rates = two_groups();
+    before.momenta = {0.1, 0.2};
+    std::vector<double> of_before, of_rates;
+    fg::RunningSchedule<AnySchedule> running(member.schedule);
+    CHECK(running.steps() == 0);
+    running.attach(before, of_before);
+    for (int step = 0; step < 5; ++step) running.advance(before);
+    running.attach(rates, of_rates);
+    CHECK(running.state() == expected.states[0]);
+    CHECK(same(rates, expected.rates[0]));
+    for (int step = 0; step < 3; ++step) running.advance(rates);
+    CHECK(running.state() == expected.states[3]);
+    CHECK(same(rates, expected.rates[3]));
+  }
+}
+
+TEST_CASE("a part that is restarted runs as it would from its step 0, wherever it was") {
+  for (const auto& member : parts()) {
+    if (member.starts_where_the_rate_is) continue;
+    INFO(member.header);
+    Rates rates = two_groups();
+    std::vector<double> initial_lrs;
+    fg::RunningSchedule<AnySchedule> running(member.schedule);
+    running.attach(rates, initial_lrs);
+    for (int step = 0; step < 5; ++step) running.advance(rates);
+    running.restart(rates);
+    for (int step = 0; step <= 6; ++step) {
+      INFO("step " << step << ": " << rates.lrs[0]);
+      CHECK(running.steps() == step);
+      CHECK(running.last_lr(0) == rates.lrs[0]);
+      CHECK(close(rates.lrs[0], member.lr(0.1, step)));
+      running.advance(rates);
+    }
+  }
+}
+
 TEST_CASE("a state of another kind of schedule is refused by load_state and by take_over, and changes nothing") {
   auto all = members();
   all.push_back({"chain of one", fg::ChainedSchedules{fg::StepDecay{}}});

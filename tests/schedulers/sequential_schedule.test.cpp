@@ -43,6 +43,17 @@ TEST_CASE("a sequence or a chain that takes over starts from the initial rate, w
   CHECK(toy::rates(fg::SequentialSchedule{{2}, halves, fg::ChainedSchedules{keeps, keeps}}, 3) == expected);
 }
 
+TEST_CASE("a chain or a sequence in front of a sequence begins with a step of its own") {
+  const auto falls = [](std::int64_t step) { return 1.0 / static_cast<double>(step + 2); };
+  const fg::StepDecay keeps{.step_size = 100};
+  // SequentialLR(optimizer, [ChainedScheduler([LambdaLR(optimizer, lambda n: 1 / (n + 2))]), StepLR(optimizer, 100)], [9])
+  CHECK(toy::rates(fg::SequentialSchedule{{9}, fg::ChainedSchedules{fg::LambdaSchedule{falls}}, keeps}, 2) ==
+        std::vector<double>{1.0 / 2, 1.0 / 3, 1.0 / 4});
+  // SequentialLR(optimizer, [SequentialLR(optimizer, [LambdaLR(..), StepLR(optimizer, 100)], [3]), StepLR(..)], [9])
+  CHECK(toy::rates(fg::SequentialSchedule{{9}, fg::SequentialSchedule{{3}, fg::LambdaSchedule{falls}, keeps}, keeps}, 2) ==
+        std::vector<double>{1.0 / 2, 1.0 / 3, 1.0});
+}
+
 TEST_CASE("a chain in a sequence counts its own steps") {
   toy::Rates optimizer;
   const fg::StepDecay decay;
@@ -61,6 +72,7 @@ TEST_CASE("milestones that do not ascend or are negative are refused, and so is 
                     "fulgurite: SequentialSchedule's milestones must be 0 or more");
   CHECK_THROWS_WITH(fg::schedule(optimizer, fg::SequentialSchedule({1}, one, fg::StepDecay{.step_size = 0})),
                     "fulgurite: StepDecay.step_size must be 1 or more");
+  CHECK(fg::SequentialSchedule({0, 0}, one, one, one).problem() == nullptr);
 }
 
 TEST_CASE("a sequence is a value with a printed form") {

@@ -18,10 +18,8 @@ struct LinearSchedule {
   std::int64_t steps = 5;           ///< steps from one to the other, at least 1
 
   constexpr double lr(const RatePoint& point) const {
-    if (point.arrival == Arrival::restarted || point.step == 0) {
-      return (point.arrival == Arrival::restarted ? point.base : point.current) * start_factor;
-    }
-    if (point.arrival == Arrival::attached || point.step > steps) return point.current;
+    if (point.step == 0) return (point.arrival == Arrival::restarted ? point.base : point.current) * start_factor;
+    if (point.step > steps) return point.current;
     const double rise = end_factor - start_factor;
     return point.current *
            (1.0 + rise / (static_cast<double>(steps) * start_factor + static_cast<double>(point.step - 1) * rise));

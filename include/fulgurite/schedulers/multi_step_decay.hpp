@@ -24,7 +24,7 @@ struct MultiStepDecay {
     if (point.arrival == Arrival::restarted) {
       return point.base * std::pow(gamma, static_cast<double>(to - milestones.begin()));
     }
-    return from == to ? point.current : point.current * std::pow(gamma, static_cast<double>(to - from));
+    return point.current * std::pow(gamma, static_cast<double>(to - from));
   }
 
   const char* problem() const {

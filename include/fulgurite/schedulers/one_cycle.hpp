@@ -62,7 +62,7 @@ struct OneCycle {
 
   const char* problem() const {
     if (!max_lr.all([](double lr) { return lr > 0.0; })) return "OneCycle.max_lr must be above 0";
-    if (total_steps < 0 || epochs < 0 || steps_per_epoch < 0 || steps() < 1) {
+    if (epochs < 0 || steps_per_epoch < 0 || steps() < 1) {
       return "OneCycle needs its length: set total_steps to the optimizer steps of the whole training, or epochs and "
              "steps_per_epoch";
     }

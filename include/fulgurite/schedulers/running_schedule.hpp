@@ -112,9 +112,8 @@ class RunningPure : public LastRates {
     }
     take_initial_lrs(optimizer, initial_lrs);
     if constexpr (requires { schedule_.initial_lr(groups); }) {  // OneCycle replaces the optimizer's
-      for (std::int64_t group = 0; group < groups; ++group) {
-        initial_lrs[static_cast<std::size_t>(group)] = schedule_.initial_lr(group);
-      }
+      initial_lrs.clear();
+      for (std::int64_t group = 0; group < groups; ++group) initial_lrs.push_back(schedule_.initial_lr(group));
     }
     base_lrs_ = initial_lrs;
     base_momenta_.clear();

@@ -84,7 +84,7 @@ class SequentialSchedule {
       const auto& milestones = schedule_.milestones_;
       const auto passed = std::upper_bound(milestones.begin(), milestones.end(), step) - milestones.begin();
       const auto now = static_cast<std::size_t>(passed);
-      const bool takes_over = now > 0 && milestones[now - 1] == step;
+      const bool takes_over = std::binary_search(milestones.begin(), milestones.end(), step);
       this->move_all_or_none(optimizer, [&] {
         parts_.visit(now, [&](auto& part) { takes_over ? part.restart(optimizer) : part.advance(optimizer); });
         steps_ = step;

@@ -112,6 +112,7 @@ TEST_CASE("numbers that are no such value are not taken") {
   CHECK_FALSE(take_numbers({2, 1, 2}, range));  // none of `max`
   CHECK_FALSE(take_numbers({1}, range));
   CHECK_FALSE(take_numbers({3, 1, 2}, range));
+  CHECK_FALSE(take_numbers({-1, 1, 2}, range));
   CHECK(take_numbers({1, 1, 2}, range));
 }
 

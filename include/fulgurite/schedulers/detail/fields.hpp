@@ -2,6 +2,7 @@
 // The values that a schedule was made with, in its state: a run that goes on with others would be on another curve.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <concepts>
 #include <cstddef>
@@ -58,7 +59,7 @@ std::vector<double> as_numbers(const std::array<T, N>& values) {
 template <OneNumber T, std::size_t N>
 bool take_numbers(const std::vector<double>& numbers, std::array<T, N>& values) {
   if (numbers.size() != N) return false;
-  for (std::size_t i = 0; i < N; ++i) values[i] = static_cast<T>(numbers[i]);
+  std::transform(numbers.begin(), numbers.end(), values.begin(), [](double number) { return static_cast<T>(number); });
   return true;
 }
 
@@ -73,9 +74,12 @@ bool take_numbers(const std::vector<double>& numbers, std::optional<T>& value) {
 }
 
 inline std::vector<double> as_numbers(const PerGroup& value) { return value.values(); }
+inline PerGroup per_group(const std::vector<double>& numbers) {
+  return numbers.size() == 1 ? PerGroup(numbers.front()) : PerGroup(numbers);
+}
 inline bool take_numbers(const std::vector<double>& numbers, PerGroup& value) {
   if (numbers.empty()) return false;
-  value = numbers.size() == 1 ? PerGroup(numbers.front()) : PerGroup(numbers);
+  value = per_group(numbers);
   return true;
 }
 
@@ -94,8 +98,8 @@ inline bool take_numbers(const std::vector<double>& numbers, std::optional<Momen
   const double count = numbers.front();
   if (!(count >= 1.0 && count < static_cast<double>(numbers.size() - 1))) return false;
   const auto middle = numbers.begin() + 1 + static_cast<std::ptrdiff_t>(count);
-  range.emplace();
-  return take_numbers({numbers.begin() + 1, middle}, range->base) && take_numbers({middle, numbers.end()}, range->max);
+  range = MomentumRange{.base = per_group({numbers.begin() + 1, middle}), .max = per_group({middle, numbers.end()})};
+  return true;
 }
 
 /// "0.1", "{10, 20}", "nothing".
