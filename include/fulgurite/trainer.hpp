@@ -491,6 +491,9 @@ class Trainer {
     }
 
     if (goes_on(end)) mention_schedule_lengths(train);
+    if constexpr (Engine::has_logger && data::SizedBatches<Train>) {
+      if (goes_on(end) && !limits_.is_rehearsal) engine_.logbook().mention_short_epochs(engine_, train_limit(train).value_or(0));
+    }
     AbandonOnException abandon{engine_};
     detail::FitRun run(engine_, train, validates<Validation>, limits_);
     engine_.template notify<hooks::on_fit_start_hook>(run);

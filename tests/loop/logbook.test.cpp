@@ -5,6 +5,7 @@
 #include <catch2/catch_test_macros.hpp>
 #include <catch2/matchers/catch_matchers.hpp>
 
+#include <algorithm>
 #include <array>
 #include <cmath>
 #include <cstdint>
@@ -19,6 +20,7 @@
 #include <utility>
 #include <vector>
 
+#include "support/notices.hpp"
 #include "support/toy.hpp"
 
 namespace fg = fulgurite;
@@ -61,6 +63,46 @@ struct Model : toy::Model {
 };
 
 }  // namespace
+
+namespace {
+template <class... Policies>
+std::vector<std::string> said_of_epochs(std::int64_t batches, Policies... policies) {
+  Model model;
+  fg::Trainer trainer{model, fg::MaxEpochs{2}, policies...};
+  const support::Notices notices;
+  trainer.fit(toy::counting(static_cast<int>(batches)));
+  return notices.all;
+}
+using Said = std::vector<std::string>;
+}  // namespace
+
+TEST_CASE("epochs that end before a logger gets a batch's metrics are mentioned when a fit begins, and the advice gives rows") {
+  const Memory<> memory;
+  CHECK(said_of_epochs(49, memory) ==
+        Said{"fulgurite: an epoch has at most 49 batches that step the optimizers, fewer than fg::LogEvery{50}: there are epochs "
+             "in which loggers get no batch's values. For some in each, give the trainer fg::LogEvery{49} or less"});
+  const auto of_batches = [&](std::int64_t epoch) {
+    return std::count_if(memory.rows->begin(), memory.rows->end(),
+                         [&](const Row& row) { return row.epoch == epoch && row.values.contains("batch"); });
+  };
+  CHECK(of_batches(0) == 0);
+  CHECK(of_batches(1) == 1);
+  memory.rows->clear();
+  CHECK(said_of_epochs(49, memory, fg::LogEvery{49}).empty());
+  CHECK(of_batches(0) == 1);
+  CHECK(of_batches(1) == 1);
+
+  CHECK(said_of_epochs(50, memory).empty());
+  CHECK(said_of_epochs(98, memory, fg::Accumulate<2>{}).front().starts_with("fulgurite: an epoch has at most 49 batches that step"));
+  CHECK(said_of_epochs(99, memory, fg::Accumulate<2>{}).empty());  // the last one steps alone
+  CHECK(said_of_epochs(99, memory, fg::LimitBatches{.train = fg::Batches{1}}) ==
+        Said{"fulgurite: an epoch has at most 1 batch that steps the optimizers, fewer than fg::LogEvery{50}: there are epochs "
+             "in which loggers get no batch's values. For some in each, give the trainer fg::LogEvery{1} or less"});
+  // Without a logger, in a rehearsal, and where there is nothing left to train, there is nothing to say.
+  CHECK(said_of_epochs(3).empty());
+  CHECK(said_of_epochs(3, memory, fg::FastDevRun{}).empty());
+  CHECK(said_of_epochs(3, memory, fg::MaxSteps{0}).size() == 1);  // that it trains nothing
+}
 
 TEST_CASE("loggers get every n-th batch, then the validation, then the epoch") {
   Model model;

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <string>
 #include <vector>
 
 #include <fulgurite/hooks/logging.hpp>
@@ -11,6 +12,7 @@
 #include <fulgurite/logging/logger.hpp>
 #include <fulgurite/logging/metric.hpp>
 #include <fulgurite/logging/metrics.hpp>
+#include <fulgurite/logging/notice.hpp>
 #include <fulgurite/policies/limits.hpp>
 
 namespace fulgurite::detail {
@@ -20,6 +22,20 @@ namespace fulgurite::detail {
 class Logbook {
  public:
   void set_interval(LogEvery interval) { interval_ = interval; }
+
+  /// Says before a fit that epochs of so many batches end before loggers get what one of them logs. (Lightning's warning.)
+  template <class Engine>
+  void mention_short_epochs(const Engine& engine, std::int64_t batches) const {
+    if (batches == 0) return;
+    const std::int64_t window = std::max<std::int64_t>(engine.policies().accumulation().window(engine.progress().epoch), 1);
+    const std::int64_t steps = (batches - 1) / window + 1;
+    if (steps >= interval_.steps) return;
+    const std::string count = std::to_string(steps);
+    notice("fulgurite: an epoch has at most " + count + (steps == 1 ? " batch that steps" : " batches that step") +
+           " the optimizers, fewer than fg::LogEvery{" + std::to_string(interval_.steps) +
+           "}: there are epochs in which loggers get no batch's values. For some in each, give the trainer fg::LogEvery{" + count +
+           "} or less");
+  }
 
   /// Whether loggers get what batch number `steps` (from 1) of those that step logs.
   bool due(std::int64_t steps) const { return steps % interval_.steps == 0; }
