@@ -318,6 +318,10 @@ consteval void require_model() {
           // Its body does not compile, or it is private: the compiler says which, and a sentence of ours would hide it.
           static_cast<void>(&call_configure_optimizers<Model>);
         }
+      } else if constexpr (std::is_void_v<returned_configuration<Model>>) {
+        static_assert(!std::is_void_v<returned_configuration<Model>>,
+                      "configure_optimizers returns nothing: end it with `return fg::optimizer(fg::AdamW(parameters(), {.lr = "
+                      "1e-3}));`. See docs/errors/configure-optimizers-result.md");
       } else {
         static_assert(
             OptimizerConfiguration<returned_configuration<Model>> || refused_already<returned_configuration<Model>>,

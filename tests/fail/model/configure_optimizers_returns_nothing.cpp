@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// EXPECT: configure_optimizers must return an optimizer
+// EXPECT: configure_optimizers returns nothing: end it with `return fg::optimizer\(fg::AdamW\(parameters\(\), \{\.lr = 1e-3\}\)\);`
 // EXPECT: See docs/errors/configure-optimizers-result\.md
 #include "support/toy.hpp"
 
