@@ -163,12 +163,26 @@ TEST_CASE("a metric that nobody logged is an error that names the known ones, un
   CHECK_THROWS_MATCHES(
       trainer.fit(counting(2), counting(1)), std::invalid_argument,
       Catch::Matchers::Message(
-          "fulgurite: EarlyStopping follows the metric giraffe, which has not been logged. Known metrics: "
-          "val_loss. Log it with step.log(\"giraffe\", value), or set .strict = false"));
+          "fulgurite: EarlyStopping follows the metric giraffe, which has not been logged yet. Known metrics: "
+          "val_loss. Log it with step.log(\"giraffe\", value), or set .strict = false, which waits for it"));
   Validated other = with_values({3.0, 2.0});
   fg::Trainer lenient{other, fg::EarlyStopping<"giraffe">{.strict = false}, fg::MaxEpochs{2}};
   lenient.fit(counting(2), counting(1));
   CHECK(lenient.progress().epoch == 2);
+}
+
+TEST_CASE("a metric of a validation that is still to come is not called one that nobody logs") {
+  Validated model = with_values({3.0, 2.0});
+  fg::Trainer trainer{model, OnLoss{}, fg::MaxEpochs{2}};
+  CHECK_THROWS_MATCHES(
+      trainer.fit(counting(2)), std::invalid_argument,
+      Catch::Matchers::Message(
+          "fulgurite: EarlyStopping follows the metric val_loss, which has not been logged yet. Known metrics: none. No "
+          "validation has logged anything yet: if one is to log val_loss, it must come first (give fit a validation range; "
+          "fg::ValidateEvery validates within epochs). Else log it with step.log(\"val_loss\", value), or set .strict = "
+          "false, which waits for it"));
+  trainer.fit(counting(2), counting(1));
+  CHECK(trainer.callback<OnLoss>().best_score == 2.0);
 }
 
 TEST_CASE("neither a sanity check nor a rehearsal is judged") {

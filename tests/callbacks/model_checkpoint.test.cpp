@@ -208,6 +208,40 @@ TEST_CASE("a metric that nobody logs is an error, unless it isn't strict") {
   CHECK(support::names_in(folder.path).empty());
 }
 
+/// Logs its score in validations, one each.
+struct ScoredByValidation : Scored {
+  void on_train_epoch_end(auto&) {}
+  void validation_step(const torch::Tensor&, auto& step) { step.log("score", 1.0); }
+};
+
+TEST_CASE("a metric of a validation that comes after the first optimizer steps is said to be early, and what is advised works") {
+  const support::TemporaryFolder folder;
+  const OnScore every_step{.folder = folder.path, .save_top_k = -1, .every = fg::EveryStep{1}};
+  ScoredByValidation model;
+  fg::Trainer trainer{model, every_step, fg::MaxEpochs{2}};
+  CHECK_THROWS_WITH(
+      trainer.fit(two_batches, two_batches),
+      "fulgurite: ModelCheckpoint follows the metric score, which has not been logged yet. Known metrics: none. No validation "
+      "has logged anything yet: if one is to log score, it must come first (give fit a validation range; fg::ValidateEvery "
+      "validates within epochs). Else log it with step.log(\"score\", value), or set .strict = false, which waits for it");
+
+  OnScore waits = every_step;
+  waits.strict = false;
+  ScoredByValidation other;
+  fg::Trainer lenient{other, waits, fg::MaxEpochs{2}};
+  lenient.fit(two_batches, two_batches);
+  CHECK(support::names_in(folder.path) == Names{"epoch=1-step=3.ckpt", "epoch=1-step=4.ckpt"});
+
+  const support::TemporaryFolder second;
+  OnScore later = every_step;
+  later.folder = second.path;
+  later.every = fg::EveryStep{2};
+  ScoredByValidation third;
+  fg::Trainer validates_first{third, later, fg::MaxEpochs{1}, fg::ValidateEvery{.interval = fg::Batches{1}}};
+  validates_first.fit(two_batches, two_batches);
+  CHECK(support::names_in(second.path) == Names{"epoch=0-step=2.ckpt"});
+}
+
 TEST_CASE("two that save into one folder do not touch each other's files") {
   const support::TemporaryFolder folder;
   Scored model;

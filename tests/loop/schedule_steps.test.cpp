@@ -141,8 +141,10 @@ TEST_CASE("a metric that nobody logged is an error that names the known ones, un
   Missing missing;
   fg::Trainer trainer{missing, fg::MaxEpochs{2}};
   CHECK_THROWS_WITH(trainer.fit(two),
-                    "fulgurite: the plateau schedule follows the metric nope, which has not been logged. Known metrics: "
-                    "train_loss. Log it with step.log(\"nope\", value), or set .strict = false");
+                    "fulgurite: the plateau schedule follows the metric nope, which has not been logged yet. Known "
+                    "metrics: train_loss. No validation has logged anything yet: if one is to log nope, it must come first "
+                    "(give fit a validation range; fg::ValidateEvery validates within epochs). Else log it with "
+                    "step.log(\"nope\", value), or set .strict = false, which waits for it");
   MissingButNotStrict lenient;
   fg::Trainer other{lenient, fg::MaxEpochs{2}};
   other.fit(two);

@@ -85,16 +85,23 @@ class Metrics {
     return nullptr;
   }
 
-  /// The message for `who`, which follows a metric that has not been logged.
+  /// The message for `who`, which follows a metric that has not been logged. One of a validation may only be early: before
+  /// the first, the message cannot tell.
   std::string missing(std::string_view who, std::string_view name) const {
     std::string known;
+    bool validated = false;
     for (const Metric& each : all()) {
+      validated |= each.stage == Stage::validation;
       if (&each == last_logged(each.name)) known += (known.empty() ? "" : ", ") + each.name;
     }
     const std::string metric(name);
     return "fulgurite: " + std::string(who) + " follows the metric " + metric +
-           ", which has not been logged. Known metrics: " + (known.empty() ? "none" : known) + ". Log it with step.log(\"" +
-           metric + "\", value), or set .strict = false";
+           ", which has not been logged yet. Known metrics: " + (known.empty() ? "none" : known) + ". " +
+           (validated ? "Log it" :
+                      "No validation has logged anything yet: if one is to log " + metric +
+                          ", it must come first (give fit a validation range; fg::ValidateEvery validates within epochs). "
+                          "Else log it") +
+           " with step.log(\"" + metric + "\", value), or set .strict = false, which waits for it";
   }
 
   /// The epoch's value for what is logged `on_epoch` (the last epoch's until this one has one), else the last
