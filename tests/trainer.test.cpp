@@ -76,7 +76,7 @@ TEST_CASE("a second fit does nothing until its limit is raised") {
   CHECK(trainer.progress().global_step == 9);
 }
 
-TEST_CASE("values without sense are refused") {
+TEST_CASE("invalid values are refused") {
   toy::Model model;
   CHECK_THROWS_AS((fg::Trainer{model, fg::MaxEpochs{-1}}), std::invalid_argument);
   CHECK_THROWS_AS((fg::Trainer{model, fg::ClipNorm{.max = 0.0}}), std::invalid_argument);
@@ -127,7 +127,7 @@ TEST_CASE("a time limit of nothing trains nothing") {
   CHECK(trainer.progress().global_step == 0);
 }
 
-TEST_CASE("only so many batches are taken") {
+TEST_CASE("no more batches are taken than the limit says") {
   Decaying model;
   fg::Trainer trainer{model, fg::LimitBatches{.train = fg::Batches{2}, .validation = fg::Fraction{0.5}},
                       fg::MaxEpochs{1}};
@@ -344,19 +344,19 @@ TEST_CASE("a stop that a hook asks for is followed by a validation") {
   CHECK(model.events == "fit epoch train train validate ");
 }
 
-TEST_CASE("a limit that makes no sense for the ranges is refused before anything is trained") {
+TEST_CASE("a limit that the ranges cannot meet is refused before anything is trained") {
   Diary model;
   fg::Trainer trainer{model, fg::LimitBatches{.validation = fg::Fraction{0.1}}, fg::MaxEpochs{1}};
   CHECK_THROWS_AS(trainer.fit(counting(3), counting(2)), std::invalid_argument);
   CHECK(model.events.empty());
 }
 
-TEST_CASE("a policy whose defaults make no sense needs a value") {
+TEST_CASE("a policy whose defaults are invalid needs a value") {
   toy::Model model;
   CHECK_THROWS_AS((fg::Trainer<toy::Model, fg::AccumulateSchedule>{model}), std::invalid_argument);
 }
 
-TEST_CASE("an empty pointer is no model") {
+TEST_CASE("an empty pointer instead of a model is refused") {
   CHECK_THROWS_MATCHES((fg::Trainer{std::shared_ptr<toy::Model>()}), std::invalid_argument,
                        Message("fulgurite: fg::Trainer was given an empty pointer instead of a model"));
 }
@@ -483,7 +483,7 @@ struct StepsAround : toy::Model {
 };
 }  // namespace
 
-TEST_CASE("so is one in a hook around it, before the first epoch") {
+TEST_CASE("a step of the program's own loop in a hook around a fit, before the first epoch, is refused") {
   StepsAround model;
   fg::Trainer trainer{model, fg::MaxEpochs{1}};
   model.act = [&] { trainer.loop().step(1.0); };
@@ -600,7 +600,7 @@ TEST_CASE("a call of the program's own loop or a fit in a hook of such a call is
   check("on_validation_end", "a validation", validate, false);
 }
 
-TEST_CASE("after an exception in a call of the program's own loop, its calls are no longer those of a hook") {
+TEST_CASE("after an exception in a call of the program's own loop, its next calls are allowed") {
   const support::Notices quiet;
   for (const char* hook :
        {"training_step", "on_train_batch_end", "on_train_epoch_start", "on_train_epoch_end", "validation_step"}) {

@@ -290,7 +290,7 @@ TEST_CASE("an average of another model is refused, and nothing changes") {
   CHECK(average.at("weight")[0].item<double>() == 1.0);
 }
 
-TEST_CASE("a decay that makes no sense and a model without weights are refused") {
+TEST_CASE("an invalid decay and a model without weights are refused") {
   Net net;
   CHECK_THROWS_MATCHES(fg::AveragedWeights(net, fg::ExponentialMean{.decay = 1.5}), std::invalid_argument,
                        MessageMatches(ContainsSubstring("decay must be in [0, 1]")));

@@ -157,7 +157,7 @@ TEST_CASE("a training metric is judged at epoch ends where nothing is validated"
   CHECK(trainer.progress().epoch == 3);
 }
 
-TEST_CASE("a metric that nobody logged is an error that names the known ones, unless it is not strict") {
+TEST_CASE("a metric that was never logged is an error that names the known ones, unless it is not strict") {
   Validated model = with_values({3.0});
   fg::Trainer trainer{model, fg::EarlyStopping<"giraffe">{}};
   CHECK_THROWS_MATCHES(
@@ -384,7 +384,7 @@ TEST_CASE("minima keep its request waiting") {
   CHECK(trainer.progress().epoch == 3);  // although the third validation was better
 }
 
-TEST_CASE("values without sense are refused, and it is printed as it is written") {
+TEST_CASE("invalid values are refused, and it is printed as it is written") {
   toy::Model model;
   const auto refuses = [&](const OnLoss& stopping, const char* sentence) {
     CHECK_THROWS_MATCHES((fg::Trainer{model, stopping}), std::invalid_argument, Catch::Matchers::Message(sentence));

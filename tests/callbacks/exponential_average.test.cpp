@@ -71,7 +71,7 @@ TEST_CASE("without decay the average is the model") {
   CHECK(model.w.item<double>() == 10.0);
 }
 
-TEST_CASE("steps are averaged from `start` on, every so many") {
+TEST_CASE("steps are averaged from `start` on, one out of every n") {
   Walk model;
   fg::Trainer trainer{model, fg::ExponentialAverage{.decay = 0.75, .every = 2, .start = 1}, fg::MaxEpochs{1}};
   trainer.fit(steps(6), once);
@@ -125,7 +125,7 @@ TEST_CASE("in a loop of one's own, validation sees the average and the model kee
   CHECK(model.w.item<double>() == 3.0);
 }
 
-TEST_CASE("values that make no sense are refused by name") {
+TEST_CASE("invalid values are refused by name") {
   Walk model;
   const auto refusal = [&](const fg::ExponentialAverage& average, const char* sentence) {
     CHECK_THROWS_MATCHES((fg::Trainer{model, average}), std::invalid_argument, Message(std::string("fulgurite: ") + sentence));

@@ -197,7 +197,7 @@ TEST_CASE("what a loaded file has still to be saved is saved by the first fit th
   CHECK(support::names_in(other_folder.path) == Names{"epoch=0-step=2.ckpt"});
 }
 
-TEST_CASE("a metric that nobody logs is an error, unless it isn't strict") {
+TEST_CASE("a metric that was never logged is an error, unless it isn't strict") {
   const support::TemporaryFolder folder;
   Scored model;
   fg::Trainer trainer{model, OnScore{.folder = folder.path}, fg::MaxEpochs{1}};
@@ -318,7 +318,7 @@ TEST_CASE("what could not be written is not kept, and saved the next time") {
   CHECK(callback.best()->path == (folder.path / "epoch=1-step=4.ckpt").string());
 }
 
-TEST_CASE("values without sense are refused") {
+TEST_CASE("invalid values are refused") {
   Scored model;
   CHECK_THROWS_WITH((fg::Trainer{model, OnScore{.save_top_k = -2}}),
                     "fulgurite: ModelCheckpoint.save_top_k must be -1 (all), 0 (none) or more");

@@ -77,7 +77,7 @@ TEST_CASE("a metric of batches and epochs is shown by the names that it has ther
   CHECK_THAT(shown, ContainsSubstring("  loss_step 3  loss_epoch 2  rate 7  loss 7  end 9"));
 }
 
-TEST_CASE("a step that takes longer than a second is told in seconds") {
+TEST_CASE("the rate of steps that take longer than a second is in seconds per step") {
   CHECK(fg::detail::rate_text(120, 10.0) == "12 steps/s");
   CHECK(fg::detail::rate_text(15, 10.0) == "1.5 steps/s");
   CHECK(fg::detail::rate_text(1, 1.0) == "1.0 steps/s");

@@ -85,7 +85,7 @@ TEST_CASE("without annealing the rate is the averaging one at once") {
   CHECK(std::abs(model.w.item<double>() - (11.0 + 14.0) / 2) < 1e-13);
 }
 
-TEST_CASE("the average of weights that stand still is those weights") {
+TEST_CASE("the average of weights that do not change is those weights") {
   Still model;
   model.w.set_data(torch::full({1}, 0.1, torch::kDouble));
   fg::Trainer trainer{model, fg::StochasticWeightAverage{.lr = 0.5, .start = fg::EpochNumber{1}}, fg::MaxEpochs{7}};
@@ -210,7 +210,7 @@ TEST_CASE("an epoch's place is a number or a part, never confused") {
   STATIC_CHECK(!std::is_convertible_v<int, fg::EpochPlace> && !std::is_convertible_v<double, fg::EpochPlace>);
 }
 
-TEST_CASE("values that make no sense are refused by name in the trainer") {
+TEST_CASE("invalid values are refused by name in the trainer") {
   Walk model;
   const auto refusal = [&](const fg::StochasticWeightAverage& average, const char* sentence) {
     CHECK_THROWS_MATCHES((fg::Trainer{model, average}), std::invalid_argument, Message(std::string("fulgurite: ") + sentence));

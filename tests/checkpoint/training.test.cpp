@@ -681,7 +681,7 @@ TEST_CASE("that is mentioned when the checkpoint is loaded, and not if a later p
   CHECK(without.progress().batches == 2);
 }
 
-TEST_CASE("what a hook throws while loading is told, and everything that was loaded before it is taken back") {
+TEST_CASE("what a hook throws while loading is in the message, and everything that was loaded before it is taken back") {
   const Scratch file;
   Plain model;
   fg::Trainer trainer{model};

@@ -153,7 +153,7 @@ TEST_CASE("a failure leaves the walk at its end") {
   CHECK_THROWS_WITH(*it, "fulgurite: a prefetched range was read beyond its end");
 }
 
-TEST_CASE("a failure that nobody looked at is not stepped over") {
+TEST_CASE("a failure that was not looked at is not stepped over") {
   Source source{.count = 10, .bad = 0};
   auto batches = source | data::prefetch(2);
   auto it = batches.begin();

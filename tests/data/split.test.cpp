@@ -61,7 +61,7 @@ TEST_CASE("a split is a function of its seed") {
   CHECK(part(1) != part(2));
 }
 
-TEST_CASE("fractions that are none are refused by name") {
+TEST_CASE("invalid fractions are refused by name") {
   CHECK_THROWS_WITH(data::split(dataset_of(4), {0.5, 0.4}, 0), "fulgurite: the fractions of split sum to 0.9 instead of 1");
   CHECK_THROWS_WITH(data::split(dataset_of(4), {1.5, -0.5}, 0), "fulgurite: split cannot take -0.5 of a data set");
   CHECK_THROWS_AS(data::split(dataset_of(4), {0.5, 0.4}, 0), std::invalid_argument);

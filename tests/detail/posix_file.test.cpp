@@ -192,7 +192,7 @@ TEST_CASE("a symbolic link stays one, and the file that it leads to is replaced"
 }
 
 // A pipe, since a test that fails as root would replace a device of the machine.
-TEST_CASE("what is no file is refused and left alone") {
+TEST_CASE("what is not a file is refused and left alone") {
   const support::TemporaryFolder folder;
   const auto pipe = folder.path / "pipe";
   REQUIRE(mkfifo(pipe.c_str(), 0600) == 0);

@@ -341,7 +341,7 @@ TEST_CASE("an update that reads on the host is named after it was made, and made
   CHECK_THROWS_AS(train<Net>(fg::Frozen{.strict = true}, as_it_is, Reading{}), fg::FrozenRefusal);
 }
 
-TEST_CASE("a tape that failed its check is never replayed, whoever catches what it throws") {
+TEST_CASE("a tape that failed its check is never replayed, even if its exception is caught") {
   const auto data = batches();
   Net model;
   model.extra = [&](const torch::Tensor& loss) { loss.detach().add(static_cast<double>(model.calls)); };
@@ -352,7 +352,7 @@ TEST_CASE("a tape that failed its check is never replayed, whoever catches what 
   for (int i = 0; i < 3; ++i) CHECK_THROWS_AS(loop.step(data[2]), fg::FrozenRefusal);
 }
 
-TEST_CASE("an update is recorded anew when the optimizer changes, and left alone when a gradient lies elsewhere") {
+TEST_CASE("an update is recorded anew when the optimizer changes, and not replayed on a gradient in other memory") {
   const auto run = [](auto execution) {
     const auto data = batches();
     torch::manual_seed(11);

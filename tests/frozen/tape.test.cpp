@@ -75,7 +75,7 @@ TEST_CASE("a replay sees the batch that was copied into the inputs") {
   CHECK(tape.result().equal(torch::tensor({3.0f, 5.0f, 7.0f})));
 }
 
-TEST_CASE("views and allocations are no operators of a tape, and constants are made once") {
+TEST_CASE("views and allocations are not operators of a tape, and constants are made once") {
   const auto x = torch::ones({2, 3});
   const auto tape = fg::Tape::record([&] { return x.t().select(0, 1).unsqueeze(0).matmul(torch::ones({2, 2})); }, {x});
   CHECK(tape.size() == 1);
@@ -96,7 +96,7 @@ TEST_CASE("a tape lists its operators") {
   CHECK(names == std::vector<std::string>{"aten::mm.out", "aten::exp.out"});
 }
 
-TEST_CASE("a gradient that autograd would zero and add to is written where it lies") {
+TEST_CASE("a gradient that autograd would zero and add to is written in place") {
   Twins twins;
   const auto x = torch::randn({5, 6}), y = torch::randint(3, {5});
   fg::SGD eager(twins.eager.parameters, {.lr = 0.1}, fg::Contiguous{});

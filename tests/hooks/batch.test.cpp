@@ -81,7 +81,7 @@ TEST_CASE("at a batch's end its index is still its own, and it has been counted"
   CHECK(model.outcomes == std::vector<Place>{{0, 0, 1}, {0, 1, 2}, {1, 0, 3}, {1, 1, 4}});
 }
 
-TEST_CASE("the outcome of a batch says where it stands, also of one that a hook left out") {
+TEST_CASE("the outcome of a batch says which batch it was, also if a hook left it out") {
   Ending model;
   fg::Trainer trainer{model};
   auto loop = trainer.loop();

@@ -179,7 +179,7 @@ TEST_CASE("other flags are refused within a batch also before it has weighed any
   CHECK_THROWS_AS(metrics.log("loss", 1.0, 0.0, fg::on_epoch, fg::Stage::training, place), std::invalid_argument);
 }
 
-TEST_CASE("what an edge of the epoch logged is no part of the mean of its batches") {
+TEST_CASE("what an edge of the epoch logged is not part of the mean of its batches") {
   fg::Metrics metrics;
   metrics.log("loss", 100.0, 1.0, fg::on_epoch, fg::Stage::training, metrics.place(true));
   metrics.log("loss", 2.0, 1.0, fg::on_step | fg::on_epoch, fg::Stage::training, metrics.place(false));
@@ -223,7 +223,7 @@ TEST_CASE("near and far values of one metric are taken in the order in which the
   CHECK(metrics.value("x") == 2.0);
 }
 
-TEST_CASE("only so many values are kept on a device") {
+TEST_CASE("the number of values that are kept on a device is limited") {
   fg::Metrics metrics;
   [[maybe_unused]] fg::LogPlace place;
   Far::transfers = 0;

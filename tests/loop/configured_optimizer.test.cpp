@@ -21,7 +21,7 @@ TEST_CASE("schedules act in order, each on what the one before it wrote, and dri
   static_assert(decltype(configured)::schedule_count == 2);
 }
 
-TEST_CASE("a schedule or interval that makes no sense is refused when it is attached") {
+TEST_CASE("an invalid schedule or interval is refused when it is attached") {
   toy::Weight weight;
   CHECK_THROWS_WITH(fg::optimizer(toy::Sgd{&weight}).with(fg::StepDecay{.step_size = 0}),
                     "fulgurite: StepDecay.step_size must be 1 or more");

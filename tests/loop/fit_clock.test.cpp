@@ -23,7 +23,7 @@ void wait_beyond(const FitClock& clock, double seconds) {
   }
 }
 
-TEST_CASE("a clock stands still but for the fits, and goes on from a checkpoint's time") {
+TEST_CASE("a clock runs only during fits, and goes on from a checkpoint's time") {
   FitClock clock;
   CHECK(!clock.runs());
   CHECK(clock.elapsed().count() == 0.0);

@@ -394,7 +394,7 @@ struct Weighted : toy::Model {
 };
 }  // namespace
 
-TEST_CASE("around an epoch there is no batch to log on_step") {
+TEST_CASE("around an epoch, where there is no batch, nothing is logged on_step") {
   Edges model;
   model.flags = fg::on_step;
   fg::Trainer trainer{model, fg::MaxEpochs{1}};

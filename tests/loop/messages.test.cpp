@@ -58,7 +58,7 @@ Endless endless() { return {}; }
 
 }  // namespace
 
-TEST_CASE("an optimizer_step that forgets its closure is told so; running the closure alone is enough") {
+TEST_CASE("an optimizer_step that forgets its closure is refused; running the closure alone is enough") {
   Forgets model;
   fg::Trainer trainer{model, fg::MaxEpochs{1}};
   CHECK_THROWS_WITH(trainer.fit(counting(2)),

@@ -137,7 +137,7 @@ TEST_CASE("an epoch in whose last batch a limit is reached feeds it") {
   CHECK(trainer.optimizer().lr(0) == 0.5);
 }
 
-TEST_CASE("a metric that nobody logged is an error that names the known ones, unless the schedule is not strict") {
+TEST_CASE("a metric that was never logged is an error that names the known ones, unless the schedule is not strict") {
   Missing missing;
   fg::Trainer trainer{missing, fg::MaxEpochs{2}};
   CHECK_THROWS_WITH(trainer.fit(two),
@@ -202,7 +202,7 @@ struct Suspending : OnTrainLoss {
 };
 }  // namespace
 
-TEST_CASE("schedules that were suspended stand still") {
+TEST_CASE("suspended schedules do not advance") {
   Suspending model;
   fg::Trainer trainer{model, fg::MaxEpochs{2}};
   trainer.fit(toy::counting(3));

@@ -27,7 +27,7 @@ struct Plain {
 };
 }  // namespace
 
-TEST_CASE("a model that is no template trains, logs, and may stop") {
+TEST_CASE("a model that is not a template trains, logs, and may stop") {
   Plain model;
   fg::Trainer trainer{model, fg::MaxEpochs{9}};
   trainer.fit(toy::counting(3), toy::Range{5.0, 7.0});

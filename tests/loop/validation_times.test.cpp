@@ -92,7 +92,7 @@ struct Drawn : std::vector<double> {
 
 }  // namespace
 
-TEST_CASE("every so many batches, and not at the epoch's end if there is a rest") {
+TEST_CASE("validation after every n-th batch, and not at the epoch's end if fewer batches remain") {
   const fg::MaxEpochs two{2};
   CHECK(events_of(fg::MaxEpochs{1}) == "(tttttv)");
   CHECK(events_of(two, fg::ValidateEvery{.interval = fg::Batches{2}}) == "(ttvttvt)(ttvttvt)");
@@ -202,7 +202,7 @@ TEST_CASE("a name that is logged in both keeps two means") {
   CHECK(model.mean == 3.0);
 }
 
-TEST_CASE("a limit of nothing is no validation") {
+TEST_CASE("with a limit of 0 batches there is no validation") {
   CHECK(events_of(fg::MaxEpochs{1}, fg::LimitBatches{.validation = fg::Batches{0}}) == "(ttttt)");
   CHECK(events_of(fg::MaxEpochs{1}, fg::LimitBatches{.validation = fg::Fraction{0.0}}) == "(ttttt)");
   Diary model;
@@ -360,7 +360,7 @@ struct Counting : Sanity {
 };
 }  // namespace
 
-TEST_CASE("loggers are told nothing of a sanity check") {
+TEST_CASE("loggers get nothing of a sanity check") {
   Counting model;
   fg::Trainer trainer{model, Rows{}, fg::SanityCheck{.batches = 1}, fg::MaxEpochs{1}};
   trainer.fit(counting(1), counting(1));

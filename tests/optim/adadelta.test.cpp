@@ -37,7 +37,7 @@ TEST_CASE("Adadelta keeps the laws of optimizers") {
   });
 }
 
-TEST_CASE("Adadelta refuses what makes no sense") {
+TEST_CASE("Adadelta refuses invalid options") {
   const auto p = torch::ones({2, 2}).requires_grad_();
   CHECK_THROWS_WITH(fg::Adadelta({p}, {.lr = -0.1}), "fulgurite: Adadelta needs a learning rate of 0 or more");
   CHECK_THROWS_WITH(fg::Adadelta({p}, {.rho = 1.5}), "fulgurite: Adadelta needs a rho in [0, 1]");

@@ -50,7 +50,7 @@ TEST_CASE("Adafactor keeps the laws of optimizers") {
   });
 }
 
-TEST_CASE("Adafactor refuses what makes no sense") {
+TEST_CASE("Adafactor refuses invalid options") {
   const auto p = torch::ones({2, 2}).requires_grad_();
   CHECK_THROWS_WITH(fg::Adafactor({p}, {.lr = -0.1}), "fulgurite: Adafactor needs a learning rate of 0 or more");
   CHECK_THROWS_WITH(fg::Adafactor({p}, {.d = 0.5}), "fulgurite: Adafactor needs a d of 1 or more");

@@ -39,7 +39,7 @@ TEST_CASE("Adagrad keeps the laws of optimizers") {
   });
 }
 
-TEST_CASE("Adagrad refuses what makes no sense") {
+TEST_CASE("Adagrad refuses invalid options") {
   const auto p = torch::ones({2, 2}).requires_grad_();
   CHECK_THROWS_WITH(fg::Adagrad({p}, {.lr = -0.1}), "fulgurite: Adagrad needs a learning rate of 0 or more");
   CHECK_THROWS_WITH(fg::Adagrad({p}, {.lr_decay = -1.0}), "fulgurite: Adagrad needs an lr_decay of 0 or more");

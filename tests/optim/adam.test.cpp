@@ -45,7 +45,7 @@ TEST_CASE("schedules drive Adam's first beta") {
   CHECK(optimizer.options().betas.first == 0.8);
 }
 
-TEST_CASE("Adam refuses what makes no sense") {
+TEST_CASE("Adam refuses invalid options") {
   const auto p = torch::ones({2, 2}).requires_grad_();
   CHECK_THROWS_WITH(fg::Adam({p}, {.lr = -0.1}), "fulgurite: Adam needs a learning rate of 0 or more");
   CHECK_THROWS_WITH(fg::Adam({p}, {.betas = {1.0, 0.999}}), "fulgurite: Adam needs betas in [0, 1)");

@@ -43,7 +43,7 @@ TEST_CASE("schedules drive Adamax's first beta") {
   CHECK(optimizer.options().betas.first == 0.8);
 }
 
-TEST_CASE("Adamax refuses what makes no sense") {
+TEST_CASE("Adamax refuses invalid options") {
   const auto p = torch::ones({2, 2}).requires_grad_();
   CHECK_THROWS_WITH(fg::Adamax({p}, {.lr = -0.1}), "fulgurite: Adamax needs a learning rate of 0 or more");
   CHECK_THROWS_WITH(fg::Adamax({p}, {.eps = -1.0}), "fulgurite: Adamax needs an eps of 0 or more");

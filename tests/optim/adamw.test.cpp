@@ -45,7 +45,7 @@ TEST_CASE("schedules drive AdamW's first beta") {
   CHECK(optimizer.options().betas.first == 0.8);
 }
 
-TEST_CASE("AdamW refuses what makes no sense") {
+TEST_CASE("AdamW refuses invalid options") {
   const auto p = torch::ones({2, 2}).requires_grad_();
   CHECK_THROWS_WITH(fg::AdamW({p}, {.lr = -0.1}), "fulgurite: AdamW needs a learning rate of 0 or more");
   CHECK_THROWS_WITH(fg::AdamW({p}, {.weight_decay = -1.0}), "fulgurite: AdamW needs a weight_decay of 0 or more");

@@ -39,7 +39,7 @@ TEST_CASE("ASGD keeps the laws of optimizers") {
   });
 }
 
-TEST_CASE("ASGD refuses what makes no sense") {
+TEST_CASE("ASGD refuses invalid options") {
   const auto p = torch::ones({2, 2}).requires_grad_();
   CHECK_THROWS_WITH(fg::ASGD({p}, {.lr = -0.1}), "fulgurite: ASGD needs a learning rate of 0 or more");
   CHECK_THROWS_WITH(fg::ASGD({p}, {.weight_decay = -1.0}), "fulgurite: ASGD needs a weight_decay of 0 or more");

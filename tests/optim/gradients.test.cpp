@@ -101,7 +101,7 @@ TEST_CASE("every way to clip gives the same bits, and the norm those of LibTorch
   }
 }
 
-TEST_CASE("the norm of nothing is 0, and tensors without elements are no error") {
+TEST_CASE("the norm of no gradients is 0, and tensors without elements are allowed") {
   const double p = GENERATE(1.0, 2.0, std::numeric_limits<double>::infinity());
   CHECK(fg::Gradients({}).norm(p).item<double>() == 0.0);
   auto none = torch::zeros({0, 3}).requires_grad_();
@@ -154,7 +154,7 @@ TEST_CASE("a sparse gradient is measured and clipped by its values, entries of o
   }
 }
 
-TEST_CASE("gradients can be scaled, and none at all is no error") {
+TEST_CASE("gradients can be scaled, also if there are none") {
   auto parameters = with_gradients();
   const auto before = parameters[0].grad().clone();
   fg::SGD sgd(parameters, {});

@@ -87,7 +87,7 @@ TEST_CASE("many elements are updated in several lists, which changes no number")
   for (std::size_t i = 0; i < apart.size(); ++i) CHECK(together[i].equal(apart[i]));
 }
 
-TEST_CASE("a frozen parameter may stand in the list") {
+TEST_CASE("a frozen parameter may be in the list") {
   auto frozen = torch::ones({2});
   auto trained = torch::ones({2}).requires_grad_();
   fg::AdamW adamw({frozen, trained}, {});

@@ -176,7 +176,7 @@ TEST_CASE("a closure may return a number, an optional, or nothing to train on") 
       "every time");
 }
 
-TEST_CASE("LBFGS says that it needs a closure, and refuses what makes no sense") {
+TEST_CASE("LBFGS says that it needs a closure, and refuses invalid options") {
   static_assert(fg::NeedsClosure<fg::LBFGS> && fg::Optimizer<fg::LBFGS> && fg::HasLearningRate<fg::LBFGS>);
   auto p = start();
   CHECK(fg::LBFGS({p}, {}).options().max_eval == 25);

@@ -41,7 +41,7 @@ TEST_CASE("schedules drive Lion's first beta") {
   CHECK(optimizer.options().betas.first == 0.8);
 }
 
-TEST_CASE("Lion refuses what makes no sense") {
+TEST_CASE("Lion refuses invalid options") {
   const auto p = torch::ones({2, 2}).requires_grad_();
   CHECK_THROWS_WITH(fg::Lion({p}, {.lr = -0.1}), "fulgurite: Lion needs a learning rate of 0 or more");
   CHECK_THROWS_WITH(fg::Lion({p}, {.betas = {1.0, 0.5}}), "fulgurite: Lion needs betas in [0, 1)");

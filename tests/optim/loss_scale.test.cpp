@@ -325,7 +325,7 @@ TEST_CASE("LibTorch's own optimizers step once between two updates too") {
   CHECK(w.equal(torch::full({3}, 0.5, torch::kDouble)));
 }
 
-TEST_CASE("a step without gradients is no step, and a second one is no error") {
+TEST_CASE("a step without gradients does not count as one, so that a second is allowed") {
   const auto w = weight();
   fg::SGD optimizer({w}, {.lr = 1.0});
   fg::LossScale scale(small);
@@ -453,7 +453,7 @@ TEST_CASE("in manual optimization a second step on the same gradients is refused
   CHECK_THROWS_WITH(trainer.fit(data), ContainsSubstring("SGD has stepped on these gradients already"));
 }
 
-TEST_CASE("a scale that makes no sense is refused") {
+TEST_CASE("an invalid scale is refused") {
   CHECK_THROWS_WITH(fg::LossScale({.initial_scale = 0.0}), "fulgurite: a loss scale needs an initial_scale above 0");
   CHECK_THROWS_WITH(fg::LossScale({.growth_factor = 1.0}), "fulgurite: a loss scale needs a growth_factor above 1");
   CHECK_THROWS_WITH(fg::LossScale({.backoff_factor = 1.0}), "fulgurite: a loss scale needs a backoff_factor between 0 and 1");
@@ -499,7 +499,7 @@ TEST_CASE("an overflow in a fit advances no schedule and no global step, and is 
   CHECK(model.line->weight.equal(before));
 }
 
-TEMPLATE_TEST_CASE("a batch without a step is none without overflow: the scale's growth does not count it", "", Leaving,
+TEMPLATE_TEST_CASE("a batch without a step does not count for the growth of the loss scale", "", Leaving,
                    Waiting) {
   const auto data = batches();
   TestType model;

@@ -59,13 +59,13 @@ TEST_CASE("schedules drive Muon's momentum") {
   CHECK(optimizer.options().momentum == 0.8);
 }
 
-TEST_CASE("Muon refuses what makes no sense") {
+TEST_CASE("Muon refuses invalid options") {
   const auto p = torch::ones({2, 2}).requires_grad_();
   CHECK_THROWS_WITH(fg::Muon({p}, {.lr = -0.1}), "fulgurite: Muon needs a learning rate of 0 or more");
   CHECK_THROWS_WITH(fg::Muon({p}, {.ns_steps = 100}), "fulgurite: Muon needs ns_steps of 0 to 99");
 }
 
-TEST_CASE("Muon refuses what is no matrix by name") {
+TEST_CASE("Muon refuses a parameter that is not a matrix by name") {
   const auto matrix = torch::ones({2, 2}).requires_grad_();
   const auto bias = torch::ones({10}).requires_grad_();
   CHECK_THROWS_WITH(fg::Muon({matrix, bias}, {}),

@@ -55,7 +55,7 @@ TEST_CASE("schedules drive NAdam's first beta") {
   CHECK(optimizer.options().betas.first == 0.8);
 }
 
-TEST_CASE("NAdam refuses what makes no sense") {
+TEST_CASE("NAdam refuses invalid options") {
   const auto p = torch::ones({2, 2}).requires_grad_();
   CHECK_THROWS_WITH(fg::NAdam({p}, {.lr = -0.1}), "fulgurite: NAdam needs a learning rate of 0 or more");
   CHECK_THROWS_WITH(fg::NAdam({p}, {.momentum_decay = -1.0}), "fulgurite: NAdam needs a momentum_decay of 0 or more");

@@ -9,7 +9,7 @@
 
 namespace fg = fulgurite;
 
-TEST_CASE("a parameter may stand in one group only") {
+TEST_CASE("a parameter may be in one group only") {
   auto p = torch::ones({2}).requires_grad_();
   CHECK_THROWS_WITH(fg::Adam({{{p}, {}}, {{p}, {}}}),
                     "fulgurite: Adam was given a parameter twice (numbers 0 and 1): name it once, in one group");

@@ -56,7 +56,7 @@ TEST_CASE("schedules drive RAdam's first beta") {
   CHECK(optimizer.options().betas.first == 0.8);
 }
 
-TEST_CASE("RAdam refuses what makes no sense") {
+TEST_CASE("RAdam refuses invalid options") {
   const auto p = torch::ones({2, 2}).requires_grad_();
   CHECK_THROWS_WITH(fg::RAdam({p}, {.lr = -0.1}), "fulgurite: RAdam needs a learning rate of 0 or more");
   CHECK_THROWS_WITH(fg::RAdam({p}, {.eps = -1.0}), "fulgurite: RAdam needs an eps of 0 or more");

@@ -65,7 +65,7 @@ TEST_CASE("schedules drive RMSprop's momentum") {
   CHECK(optimizer.options().momentum == 0.8);
 }
 
-TEST_CASE("RMSprop refuses what makes no sense") {
+TEST_CASE("RMSprop refuses invalid options") {
   const auto p = torch::ones({2, 2}).requires_grad_();
   CHECK_THROWS_WITH(fg::RMSprop({p}, {.lr = -0.1}), "fulgurite: RMSprop needs a learning rate of 0 or more");
   CHECK_THROWS_WITH(fg::RMSprop({p}, {.momentum = -1.0}), "fulgurite: RMSprop needs a momentum of 0 or more");

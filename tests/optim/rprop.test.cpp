@@ -39,7 +39,7 @@ TEST_CASE("Rprop keeps the laws of optimizers") {
   });
 }
 
-TEST_CASE("Rprop refuses what makes no sense") {
+TEST_CASE("Rprop refuses invalid options") {
   const auto p = torch::ones({2, 2}).requires_grad_();
   CHECK_THROWS_WITH(fg::Rprop({p}, {.lr = -0.1}), "fulgurite: Rprop needs a learning rate of 0 or more");
   CHECK_THROWS_WITH(fg::Rprop({p}, {.etas = {1.5, 1.2}}), "fulgurite: Rprop needs etas in (0, 1) and above 1");

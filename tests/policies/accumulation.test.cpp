@@ -25,7 +25,7 @@ TEST_CASE("a schedule of windows follows its stages") {
   CHECK(policy.problem() == nullptr);
 }
 
-TEST_CASE("stages without sense have a problem") {
+TEST_CASE("invalid stages say what is wrong") {
   using Schedule = fg::AccumulateSchedule;
   CHECK(support::problem_of(Schedule{}) == "AccumulateSchedule has no stages: give at least one {.from_epoch, .batches}");
   CHECK(support::problem_of(Schedule{.stages = {{-1, 2}}}) == "AccumulateSchedule: from_epoch must be 0 or more");

@@ -32,7 +32,7 @@ TEST_CASE("a limit takes batches or a fraction") {
   CHECK(fg::BatchLimit{fg::Fraction{}}.of(std::nullopt, "training") == std::nullopt);
 }
 
-TEST_CASE("a limit makes sense if it is no negative number of batches, or a part from nothing to all") {
+TEST_CASE("a limit is valid if it is a number of batches from 0 on, or a fraction from 0 to 1") {
   CHECK(fg::BatchLimit{}.makes_sense());
   CHECK(fg::BatchLimit{fg::Batches{}}.makes_sense());
   CHECK_FALSE(fg::BatchLimit{fg::Batches{-1}}.makes_sense());

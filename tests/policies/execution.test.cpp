@@ -9,7 +9,7 @@
 
 namespace fg = fulgurite;
 
-TEST_CASE("frozen steps keep eight tapes and go on eagerly where there is none, unless told otherwise") {
+TEST_CASE("by default frozen steps keep eight tapes and go on eagerly where there is none") {
   const fg::Frozen frozen;
   CHECK_FALSE(frozen.strict);
   CHECK(frozen.tapes == 8);

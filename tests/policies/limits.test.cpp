@@ -20,7 +20,7 @@ TEST_CASE("without any limit a fit ends after 1000 epochs") {
   CHECK(time.epochs() == std::nullopt);
 }
 
-TEST_CASE("limits without sense say so") {
+TEST_CASE("invalid limits say what is wrong") {
   CHECK(support::problem_of(fg::MaxEpochs{-1}) == "MaxEpochs must be 0 or more");
   CHECK(support::problem_of(fg::MinEpochs{-1}) == "MinEpochs must be 0 or more");
   CHECK(support::problem_of(fg::MinSteps{-1}) == "MinSteps must be 0 or more");
@@ -43,7 +43,7 @@ TEST_CASE("limits without sense say so") {
   CHECK(fg::LogEvery{1}.problem() == nullptr);
 }
 
-TEST_CASE("what limits are unless told otherwise") {
+TEST_CASE("the default limits") {
   CHECK(fg::MaxEpochs{}.count == 1000);
   CHECK(fg::MaxSteps{}.count == 0);
   CHECK(fg::MinEpochs{}.count == 0);

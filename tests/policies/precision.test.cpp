@@ -9,7 +9,7 @@
 
 namespace fg = fulgurite;
 
-TEST_CASE("a loss scale moves as PyTorch's does unless told otherwise") {
+TEST_CASE("by default a loss scale moves as PyTorch's does") {
   const fg::LossScaleOptions scale;
   CHECK(scale.initial_scale == 65536.0);
   CHECK(scale.growth_factor == 2.0);

@@ -33,7 +33,7 @@ fg::EpochValidation first_epoch(const fg::ValidationTimes& times, std::optional<
 
 }  // namespace
 
-TEST_CASE("by default validation comes when an epoch ends, be its size known or not") {
+TEST_CASE("by default validation comes when an epoch ends, whether its size is known or not") {
   const fg::ValidationTimes times;
   CHECK(times.at_epoch_ends());
   CHECK(first_epoch(times, std::nullopt).due_at_end());
@@ -51,7 +51,7 @@ TEST_CASE("a part of an epoch is counted in whole batches from its beginning, an
         std::vector<std::int64_t>{10, 20});
 }
 
-TEST_CASE("only every so many epochs") {
+TEST_CASE("validation in every n-th epoch only") {
   const fg::ValidationTimes times(fg::ValidateEvery{.interval = fg::Batches{2}, .epochs = 3});
   CHECK(due(times.in(0, 4), 4).empty());
   CHECK(due(times.in(1, 4), 4).empty());
@@ -85,7 +85,7 @@ TEST_CASE("an interval that does not fit an epoch is refused with the fix") {
           "the interval in fg::Batches"));
 }
 
-TEST_CASE("values without sense say so") {
+TEST_CASE("invalid values say what is wrong") {
   CHECK(fg::ValidateEvery{}.problem() == nullptr);
   CHECK(support::problem_of(fg::ValidateEvery{.interval = fg::Batches{0}}) ==
         "ValidateEvery.interval must be Batches of 1 or more, or a Fraction in (0, 1]");
@@ -113,7 +113,7 @@ TEST_CASE("they are printed as they are written") {
         "SanityCheck{.batches = 2}");
 }
 
-TEST_CASE("counting on may be by single batches; an epoch that is told nothing has one validation, at its end") {
+TEST_CASE("validation across epochs may come after each batch; by default an epoch has one, at its end") {
   const fg::ValidationTimes each(fg::ValidateAcrossEpochs{});
   CHECK(each.across_epochs());
   CHECK(due(each.in(0, 2), 2) == std::vector<std::int64_t>{1, 2});

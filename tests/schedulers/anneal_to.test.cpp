@@ -30,7 +30,7 @@ TEST_CASE("each parameter group has a target of its own") {
   CHECK(fg::AnnealTo{.target = {0.5, 1.0}, .period = 0}.lr({.step = 1, .base = 1.0, .current = 1.0}) == 0.5);  // the first
 }
 
-TEST_CASE("a target that is no rate and a negative period are refused") {
+TEST_CASE("a target that is not a learning rate and a negative period are refused") {
   CHECK(support::problem_of(fg::AnnealTo{}) == "AnnealTo.target must be above 0");
   CHECK(support::problem_of(fg::AnnealTo{.target = 0.1, .period = -1}) ==
         "AnnealTo.period must be 0 or more: the steps until the target");

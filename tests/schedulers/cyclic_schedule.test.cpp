@@ -76,7 +76,7 @@ TEST_CASE("rates of groups, and no momentum") {
   CHECK(optimizer.lrs == std::vector<double>{1.0, 3.0});
 }
 
-TEST_CASE("cycles that make no sense are refused") {
+TEST_CASE("invalid cycles are refused") {
   CHECK(support::problem_of(fg::CyclicSchedule{}) == "CyclicSchedule.max_lr must be above 0");
   CHECK(fg::CyclicSchedule{.max_lr = 1.0}.problem() == nullptr);
   CHECK(support::problem_of(fg::CyclicSchedule{.base_lr = -1.0, .max_lr = 1.0}) == "CyclicSchedule.base_lr must be 0 or more");

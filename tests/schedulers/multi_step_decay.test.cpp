@@ -10,7 +10,7 @@
 
 namespace fg = fulgurite;
 
-TEST_CASE("the rate drops at each milestone, and by the power where one stands twice") {
+TEST_CASE("the rate drops at each milestone, and twice at one that is listed twice") {
   const fg::MultiStepDecay schedule{.milestones = {2, 3, 3}, .gamma = 0.3};
   // MultiStepLR(optimizer, [2, 3, 3], 0.3) from 1.0
   toy::check_same(toy::rates(schedule, 5),

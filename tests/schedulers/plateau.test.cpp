@@ -105,7 +105,7 @@ TEST_CASE("a plateau is printed as it is written") {
         ".cooldown = 0, .min_lr = {0.1, 0.2}, .eps = 1e-08}");
 }
 
-TEST_CASE("NaN is no better, a drop of no more than eps is left out, and groups have floors of their own") {
+TEST_CASE("NaN is not better, a drop of eps or less is left out, and groups have floors of their own") {
   const double nan = std::numeric_limits<double>::quiet_NaN();
   CHECK(rates(fg::Plateau<"loss">{.factor = 0.5, .patience = 0}, {nan, nan}) == std::vector<double>{1.0, 0.5, 0.25});
   CHECK(rates(fg::Plateau<"loss">{.factor = 0.5, .patience = 0, .eps = 0.5}, {nan, nan}) == std::vector<double>{1.0, 1.0, 1.0});
@@ -128,7 +128,7 @@ TEST_CASE("what it has seen is saved under PyTorch's names") {
   CHECK(saved.list("_last_lr") == std::vector<double>{0.1});
 }
 
-TEST_CASE("options that make no sense are refused") {
+TEST_CASE("invalid options are refused") {
   using Loss = fg::Plateau<"loss">;
   CHECK(Loss{}.problem() == nullptr);
   CHECK(support::problem_of(Loss{.factor = 1.0}) == "Plateau.factor must be 0 or more and below 1");

@@ -230,7 +230,7 @@ TEST_CASE("a state that was saved with another value of the schedule is refused 
   check_values(fg::Plateau<"loss">{.patience = 1}, fg::Plateau<"loss">{.patience = 2}, "Plateau.patience");
 }
 
-TEST_CASE("so are values of the parts of a chain or sequence, and milestones") {
+TEST_CASE("other values of the parts of a chain or sequence, and other milestones, are refused or taken over") {
   const auto chain = [](double gamma) {
     return fg::ChainedSchedules{fg::ConstantSchedule{.factor = 0.5}, fg::ExponentialDecay{.gamma = gamma}};
   };

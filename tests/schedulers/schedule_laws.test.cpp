@@ -224,7 +224,7 @@ TEST_CASE("every schedule goes on from its saved state as if it had never stoppe
   }
 }
 
-TEST_CASE("so does every pair of schedules in a sequence and in a chain") {
+TEST_CASE("every pair of schedules in a sequence and in a chain goes on from its saved state") {
   const auto all = one_of_each(parts());
   for (const auto& first : all) {
     for (const auto& second : all) {
@@ -235,7 +235,7 @@ TEST_CASE("so does every pair of schedules in a sequence and in a chain") {
   }
 }
 
-TEST_CASE("so does every schedule in sequences and chains of sequences and chains") {
+TEST_CASE("every schedule in sequences and chains of sequences and chains goes on from its saved state") {
   const AnySchedule other = fg::ExponentialDecay{.gamma = 0.5};
   for (const auto& member : parts()) {
     INFO(member.header);
@@ -376,7 +376,7 @@ void check_rates(const Schedule& schedule, int length, double largest) {
 
 }  // namespace
 
-TEST_CASE("a rate is never negative, nor beyond the largest one that the schedule has, nor no number") {
+TEST_CASE("a rate is always a number, never negative, and never above the largest one that the schedule has") {
   constexpr int far = 40;
   for (const std::int64_t n : {1, 2, 3, 7, 10}) {
     const auto factors = {1e-3, 0.1, 1.0 / 3.0, 0.7, 1.0};

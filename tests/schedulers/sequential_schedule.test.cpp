@@ -63,7 +63,7 @@ TEST_CASE("a chain in a sequence counts its own steps") {
   CHECK(schedule.state().number("_schedulers.0.last_epoch") == 1.0);
 }
 
-TEST_CASE("milestones that do not ascend or are negative are refused, and so is what a part refuses") {
+TEST_CASE("milestones that do not ascend or are negative are refused, as is whatever a part refuses") {
   toy::MomentumRates optimizer;
   const fg::StepDecay one;
   CHECK_THROWS_WITH(fg::schedule(optimizer, fg::SequentialSchedule({5, 2}, one, one, one)),

@@ -421,7 +421,7 @@ TEST_CASE("a module that was replaced after the trainer was made is refused by n
   CHECK_THROWS_WITH(other.fit(batches()), ContainsSubstring("the parameter line.bias was removed after the trainer was made"));
 }
 
-TEST_CASE("values that were copied into parameters, another name, and memory of their own are no replacement") {
+TEST_CASE("values that were copied into parameters, another name, and memory of their own do not count as a replacement") {
   const support::Notices notices;
   Line model;
   fg::Trainer trainer{model, fg::MaxEpochs{1}};

@@ -27,7 +27,7 @@ static_assert(std::same_as<inner::Held<View&>, std::shared_ptr<View>>);
 static_assert(std::same_as<inner::Held<const View&>, std::shared_ptr<View>>);
 static_assert(std::same_as<inner::HeldRange<const Numbers*>, const Numbers>);
 
-TEST_CASE("a container that somebody owns is referred to, one that nobody owns is kept") {
+TEST_CASE("a container that has an owner is referred to, a temporary one is kept") {
   Numbers numbers{1, 2};
   CHECK(inner::hold(numbers) == &numbers);
   auto kept = inner::hold(std::move(numbers));

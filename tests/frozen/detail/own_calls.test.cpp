@@ -191,7 +191,7 @@ TEST_CASE("the norm of a gradient in any layout") {
   }
 }
 
-TEST_CASE("a fused update walks parameters as their memory lies") {
+TEST_CASE("a fused update walks over parameters in the order of their memory") {
   const auto shape = GENERATE(std::vector<std::int64_t>{16, 4, 3, 3}, std::vector<std::int64_t>{2, 16, 3, 3});
   const auto tensor = [&] { return torch::rand(shape).contiguous(at::MemoryFormat::ChannelsLast); };
   const auto whole = [] { return torch::rand({5}); };

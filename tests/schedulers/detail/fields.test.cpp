@@ -32,7 +32,7 @@ Fields fields_of(const Schedule& schedule) {
 
 }  // namespace
 
-TEST_CASE("a schedule saves each of its values, which are PyTorch's unless told otherwise") {
+TEST_CASE("a schedule saves each of its values, which are PyTorch's by default") {
   CHECK(fields_of(fg::StepDecay{}) == Fields{{"StepDecay.step_size", {1}}, {"StepDecay.gamma", {0.1}}});
   CHECK(fields_of(fg::MultiStepDecay{}) == Fields{{"MultiStepDecay.milestones", {}}, {"MultiStepDecay.gamma", {0.1}}});
   CHECK(fields_of(fg::ExponentialDecay{}) == Fields{{"ExponentialDecay.gamma", {0}}});
@@ -95,7 +95,7 @@ TEST_CASE("a momentum range goes into numbers and comes back, its two lists toge
   }
 }
 
-TEST_CASE("numbers that are no such value are not taken") {
+TEST_CASE("numbers that do not form such a value are not taken") {
   std::int64_t whole = 7;
   CHECK_FALSE(take_numbers({}, whole));
   CHECK_FALSE(take_numbers({1, 2}, whole));
