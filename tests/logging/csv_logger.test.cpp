@@ -21,6 +21,7 @@
 #include "support/files.hpp"
 #include "support/system_calls.hpp"
 #include "support/temporary_folder.hpp"
+#include "support/toy_checkpoint.hpp"
 
 namespace fg = fulgurite;
 using Catch::Matchers::ContainsSubstring;
@@ -224,4 +225,35 @@ TEST_CASE("hyper-parameters for which there is no room are an error, and the old
                           ContainsSubstring("No space left on device"));
   }
   CHECK(read(folder.path / "metrics.csv.hyperparameters.csv") == Table{{"name", "value"}, {"lr", "0.5"}});
+}
+
+namespace {
+
+/// Saves after its second batch.
+struct SavesEarly : toy::Model {
+  toy::Checkpoint file{};
+  auto training_step(double batch, auto& step) {
+    step.log("loss", batch);
+    return toy::Loss{&weight, batch};
+  }
+  void on_train_batch_end(const auto&, const auto&, auto& step) {
+    if (!file.saved() && step.progress().batches == 2) toy::save(step, file);
+  }
+};
+
+}  // namespace
+
+TEST_CASE("a run that goes on from an older checkpoint appends the rows of the steps between below the first ones") {
+  const support::TemporaryFolder folder;
+  const fg::CsvLogger appends{.path = folder.path / "metrics.csv", .existing = fg::ExistingFile::append};
+  SavesEarly first, second;
+  {
+    fg::Trainer trainer{first, appends, fg::LogEvery{1}, fg::MaxEpochs{1}};
+    trainer.fit(toy::counting(4));
+  }
+  fg::Trainer resumed{second, appends, fg::LogEvery{1}, fg::MaxEpochs{1}};
+  toy::load(resumed, first.file);
+  resumed.fit(toy::counting(4));
+  CHECK(read(appends.path) == Table{{"step", "epoch", "loss"}, {"0", "0", "1"}, {"1", "0", "2"}, {"2", "0", "3"}, {"3", "0", "4"},
+                                    {"2", "0", "3"}, {"3", "0", "4"}});
 }
