@@ -75,6 +75,11 @@ TEST_CASE("a value is better by a part of the best one, or by a difference") {
   CHECK(second_is_better(fg::MetricMode::max, absolute, 0.5, 2.0, 2.6));
 }
 
+TEST_CASE("a better value begins the count of the others anew") {
+  CHECK(rates(fg::Plateau<"loss">{.factor = 0.5, .patience = 1}, {2.0, 2.0, 1.0, 1.0, 1.0}) ==
+        std::vector<double>{1.0, 1.0, 1.0, 1.0, 1.0, 0.5});
+}
+
 TEST_CASE("after a drop, as many values pass as the cooldown says") {
   // ReduceLROnPlateau(optimizer, "min", 0.5, 0, cooldown=2) from 1.0
   CHECK(rates(fg::Plateau<"loss">{.factor = 0.5, .patience = 0, .cooldown = 2}, {1.0, 1.0, 1.0, 1.0, 1.0}) ==

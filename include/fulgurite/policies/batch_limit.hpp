@@ -47,7 +47,7 @@ class BatchLimit {
   /// How many batches of a range of that size (nothing: unknown) are taken; nothing means all.
   /// Throws std::invalid_argument for a fraction of an unknown size, or one that leaves no batch.
   std::optional<std::int64_t> of(std::optional<std::int64_t> size, const char* range) const {
-    if (batches_) return size ? std::min(*batches_, *size) : *batches_;
+    if (batches_) return std::min(*batches_, size.value_or(*batches_));
     if (!fraction_ || *fraction_ == 1.0) return size;
     if (!size) {
       throw std::invalid_argument(std::string("fulgurite: LimitBatches takes a Fraction of the ") + range +
