@@ -6,6 +6,7 @@
 #include "logging/hyperparameters.hpp"
 #include "logging/json_lines_logger.hpp"
 #include "logging/log_flags.hpp"
+#include "logging/logged_value.hpp"
 #include "logging/logger.hpp"
 #include "logging/metric.hpp"
 #include "logging/metrics.hpp"

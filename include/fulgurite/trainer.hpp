@@ -47,6 +47,7 @@
 #include "detail/nothing.hpp"
 #include "hooks/logging.hpp"
 #include "logging/hyperparameters.hpp"
+#include "logging/logged_value.hpp"
 #include "logging/notice.hpp"
 #include "loop/checks.hpp"
 #include "loop/engine.hpp"
@@ -393,9 +394,10 @@ class Trainer {
     return engine_.frozen(index);
   }
 
-  /// A logged metric: the running epoch's value if it is logged on_epoch, else its last value; nothing if unknown. All of
-  /// them by name: `metrics().values()`.
-  std::optional<double> metric(std::string_view name) const { return engine_.metrics().value(name); }
+  /// A logged metric: the running epoch's value if it is logged on_epoch, else its last value. `*trainer.metric("val_loss")`
+  /// is the number, or throws std::out_of_range that names the known ones if this is none of them; `.has_value()` and
+  /// `.value_or(number)` don't. All of them by name: `metrics().values()`.
+  LoggedValue metric(std::string_view name) const { return engine_.metrics().value(name); }
   const Metrics& metrics() const { return engine_.metrics(); }
 
   /// Keeps what the run was configured with, and gives it to the loggers:

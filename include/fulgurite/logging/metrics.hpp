@@ -16,6 +16,7 @@
 
 #include <fulgurite/detail/inline.hpp>
 #include "log_flags.hpp"
+#include "logged_value.hpp"
 #include "metric.hpp"
 #include "number.hpp"
 
@@ -88,15 +89,11 @@ class Metrics {
   /// The message for `who`, which follows a metric that has not been logged. One of a validation may only be early: before
   /// the first, the message cannot tell.
   std::string missing(std::string_view who, std::string_view name) const {
-    std::string known;
     bool validated = false;
-    for (const Metric& each : all()) {
-      validated |= each.stage == Stage::validation;
-      if (&each == last_logged(each.name)) known += (known.empty() ? "" : ", ") + each.name;
-    }
+    for (const Metric& each : all()) validated |= each.stage == Stage::validation;
     const std::string metric(name);
     return "fulgurite: " + std::string(who) + " follows the metric " + metric +
-           ", which has not been logged yet. Known metrics: " + (known.empty() ? "none" : known) + ". " +
+           ", which has not been logged yet. Known metrics: " + known_names() + ". " +
            (validated ? "Log it" :
                       "No validation has logged anything yet: if one is to log " + metric +
                           ", it must come first (give fit a validation range; fg::ValidateEvery validates within epochs). "
@@ -106,16 +103,16 @@ class Metrics {
 
   /// The epoch's value for what is logged `on_epoch` (the last epoch's until this one has one), else the last
   /// value; nothing if the name was never logged. `x_step` is the last value of an `x` that has both.
-  std::optional<double> value(std::string_view name) const {
+  LoggedValue value(std::string_view name) const {
     const Metric* metric = find(name);
-    if (!metric) return std::nullopt;
+    if (!metric) return unknown(name);
     return metric->name != name && metric->step_name == name ? metric->last : metric->value();
   }
 
   /// The same, but the last value of what is logged `on_step`, unless `x_epoch` is asked for.
-  std::optional<double> batch_value(std::string_view name) const {
+  LoggedValue batch_value(std::string_view name) const {
     const Metric* metric = find(name);
-    if (!metric) return std::nullopt;
+    if (!metric) return unknown(name);
     const bool of_epoch = metric->name != name && metric->epoch_name == name;
     return metric->flags.has(on_step) && !of_epoch ? metric->last : metric->value();
   }
@@ -165,6 +162,21 @@ class Metrics {
   }
 
  private:
+  /// "train_loss, val_loss", or "none".
+  std::string known_names() const {
+    std::string known;
+    for (const Metric& each : all()) {
+      if (&each == last_logged(each.name)) known += (known.empty() ? "" : ", ") + each.name;
+    }
+    return known.empty() ? "none" : known;
+  }
+
+  __attribute__((noinline, cold)) LoggedValue unknown(std::string_view name) const {
+    return LoggedValue(std::nullopt, "fulgurite: the metric " + std::string(name) +
+                                         " is not known, since nothing has been logged under that name. Known metrics: " +
+                                         known_names() + ". Where it may be missing, ask has_value(), or value_or(number)");
+  }
+
   static constexpr std::string_view step_suffix = "_step";
   static constexpr std::string_view epoch_suffix = "_epoch";
 
