@@ -32,6 +32,12 @@ struct Overriding : toy::Model {
     return fg::optimizer(toy::Sgd{&weight}).with(fg::StepDecay{.step_size = 1, .gamma = 0.5}, fg::EveryStep{});
   }
 };
+
+/// Logs before each step of its optimizer.
+struct LoggingSteps : toy::Model {
+  double value = 1.0;
+  void on_before_optimizer_step(auto&, auto& step) { step.log("value", value, fg::on_epoch); }
+};
 }  // namespace
 
 TEST_CASE("policies of the user's own take part like the built-in ones") {
@@ -62,4 +68,14 @@ TEST_CASE("ending an epoch twice ends it once") {
   CHECK(trainer.progress().epoch == 1);
   CHECK(trainer.progress().global_step == 1);
   CHECK(model.weight.value == -1.0);
+}
+
+TEST_CASE("what is logged when the end of an epoch closes a window weighs as much as in a batch") {
+  LoggingSteps model;
+  fg::Trainer trainer{model, fg::Accumulate<2>{}};
+  auto loop = trainer.loop();
+  for (int batch = 0; batch < 3; ++batch) loop.step(1.0);
+  model.value = 3.0;
+  loop.end_epoch();
+  CHECK(trainer.metric("value") == 2.0);
 }

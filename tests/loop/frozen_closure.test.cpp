@@ -3,13 +3,18 @@
 #include <fulgurite/loop/frozen_closure.hpp>
 
 #include <catch2/catch_test_macros.hpp>
+#include <catch2/matchers/catch_matchers.hpp>
 #include <catch2/matchers/catch_matchers_floating_point.hpp>
+#include <catch2/matchers/catch_matchers_string.hpp>
 
 #include <cstdint>
 #include <limits>
+#include <string>
 #include <vector>
 
 #include "support/toy.hpp"
+#include "support/toy_checkpoint.hpp"
+#include "support/toy_world.hpp"
 
 namespace fg = fulgurite;
 
@@ -24,6 +29,10 @@ struct Place {
 /// A world of its own, so that it may have tapes.
 struct Backend : fg::PlainBackend {
   using fg::PlainBackend::PlainBackend;
+};
+template <class Precision>
+struct FrozenWorld : toy::WorldBackend<Precision> {
+  using toy::WorldBackend<Precision>::WorldBackend;
 };
 
 struct Tapes {
@@ -78,6 +87,36 @@ struct Repeating {
   auto training_step(double batch, auto&) { return toy::Loss{&weight, batch}; }
   auto configure_optimizers() { return RepeatingSgd{{{&weight}}}; }
 };
+
+/// An override of the step that runs its closure, or does not.
+struct Overriding : Model {
+  bool runs_closure = true;
+  void optimizer_step(auto& optimizer, auto&& closure, auto&) {
+    if (runs_closure) optimizer.step(closure);
+  }
+};
+/// Lets through what is not finite.
+struct Lets {
+  using slot = fg::slots::NonFinite;
+  static constexpr bool checks = true;
+  static constexpr fg::NonFiniteAction on_non_finite(const fg::NonFiniteReport&) { return fg::NonFiniteAction::ignore; }
+};
+
+struct InWorld : toy::WorldSgd {
+  template <class Precision>
+  using backend = FrozenWorld<Precision>;
+};
+struct OfWorld : toy::Model {
+  toy::World* world;
+  explicit OfWorld(toy::World& its_world) : world(&its_world) {}
+
+  auto training_step(double batch, auto&) {
+    world->note("training_step");
+    return toy::Loss{&weight, batch};
+  }
+  auto configure_optimizers() { return fg::optimizer(InWorld{{{&weight}, world}}); }
+};
+
 }  // namespace
 
 template <>
@@ -88,6 +127,8 @@ struct fg::detail::frozen_steps_of<Backend> {
   template <class>
   static constexpr bool holds_only_tensors = true;
 };
+template <class Precision>
+struct fg::detail::frozen_steps_of<FrozenWorld<Precision>> : frozen_steps_of<Backend> {};
 
 TEST_CASE("a frozen pass is told its place in the window, and all else goes on around it") {
   Model model;
@@ -119,7 +160,9 @@ TEST_CASE("a loss that is not finite stops a frozen training before the update")
   Model model;
   fg::Trainer trainer{model, fg::Frozen{}, fg::MaxEpochs{1}};
   model.weight.value = 1.0;
-  CHECK_THROWS_AS(trainer.fit(toy::Range{std::numeric_limits<double>::infinity()}), fg::NonFiniteLoss);
+  CHECK_THROWS_WITH(trainer.fit(toy::Range{std::numeric_limits<double>::infinity()}),
+                    "fulgurite: the loss is inf in epoch 0, batch 0. No optimizer has stepped on it. Lower the learning "
+                    "rate or clip gradients to avoid such losses");
   CHECK(model.weight.value == 1.0);
   CHECK(model.weight.gradient == 0.0);
 }
@@ -133,4 +176,51 @@ TEST_CASE("a frozen update clips the mean, also of a window that turns out to be
   loop.end_epoch();
   CHECK(trainer.frozen().updates == 1);
   CHECK(model.weight.value == -1.5);
+}
+
+TEST_CASE("clipping that is decided on the host, and the update behind it, are never frozen") {
+  Repeating model;
+  fg::Trainer trainer{model, fg::Frozen{}, fg::ClipNorm{.max = 1.5, .error_if_nonfinite = true}, fg::MaxEpochs{1}};
+  trainer.fit(toy::Range{1.0, 3.0});
+  CHECK(trainer.frozen().updates == 0);
+  CHECK(model.weight.value == -2.5);
+}
+
+TEST_CASE("a frozen pass may be run by the model's optimizer_step, which is told if it does not") {
+  Overriding model;
+  fg::Trainer trainer{model, fg::Frozen{}};
+  trainer.loop().step(2.0);
+  CHECK(model.weight.value == -2.0);
+  model.runs_closure = false;
+  CHECK_THROWS_WITH(trainer.loop().step(2.0), Catch::Matchers::ContainsSubstring("did not run the closure"));
+}
+
+TEST_CASE("a frozen training goes on after a loss that its policy lets through") {
+  Model model;
+  model.weight.value = 1.0;
+  fg::Trainer trainer{model, fg::Frozen{}, Lets{}, fg::MaxEpochs{1}};
+  const double infinity = std::numeric_limits<double>::infinity();
+  trainer.fit(toy::Range{infinity});
+  CHECK(model.weight.value == -infinity);
+}
+
+TEST_CASE("a frozen pass asks of its world what any pass does, and loss scale and update stay outside of it") {
+  toy::World world{.losses_readable = false};
+  OfWorld model(world);
+  fg::Trainer trainer{model, toy::Scaled{{&world}}, fg::Frozen{}};
+  world.taken();
+  trainer.loop().step(2.0);
+  CHECK(world.taken() == std::vector<std::string>{"require the same parameters", "training_step (forward)", "zero_grad it",
+                                                  "check the loss", "backward", "unscale it", "step it (full precision)",
+                                                  "update the loss scale"});
+  CHECK(model.weight.value == -2.0);
+}
+
+TEST_CASE("tapes of a trainer into which a checkpoint is loaded are forgotten") {
+  Model model;
+  fg::Trainer trainer{model, fg::Frozen{}};
+  trainer.loop().step(2.0);
+  CHECK(trainer.frozen().places.size() == 1);
+  toy::load(trainer, toy::saved(trainer));
+  CHECK(trainer.frozen().places.empty());
 }

@@ -424,3 +424,27 @@ TEST_CASE("a value may have a weight of its own, above 0") {
         "fulgurite: mean is logged with a weight of inf: a weight is finite and above 0");
   CHECK(refusal(std::nan("")) == "fulgurite: mean is logged with a weight of nan: a weight is finite and above 0");
 }
+
+namespace {
+/// Validates by itself in a hook of a batch, and logs single values there.
+struct ValidatesInHook : toy::Model {
+  std::function<void()> validate;
+
+  auto training_step(double batch, auto& step) {
+    step.log("batch", batch);
+    return toy::Loss{&weight, batch};
+  }
+  void validation_step(double batch, auto& step) { step.log("val", batch, fg::on_step); }
+  void on_train_batch_end(const auto&, double, auto&) { validate(); }
+};
+}  // namespace
+
+TEST_CASE("the row of a batch has nothing of a validation that one of its hooks made") {
+  ValidatesInHook model;
+  const Memory<> memory;
+  fg::Trainer trainer{model, memory, fg::LogEvery{1}};
+  model.validate = [&] { trainer.loop().validate(toy::Range{5.0}); };
+  trainer.loop().step(2.0);
+  CHECK(*memory.rows == Rows{{0, 0, {{"batch", 2.0}}}});
+  CHECK(trainer.metric("val") == 5.0);
+}

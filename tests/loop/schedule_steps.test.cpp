@@ -5,6 +5,7 @@
 #include <catch2/catch_test_macros.hpp>
 #include <catch2/matchers/catch_matchers.hpp>
 
+#include <cstdint>
 #include <string>
 #include <vector>
 
@@ -229,4 +230,35 @@ TEST_CASE("a value that validation logs is new, also if training logged the name
   fg::Trainer trainer{model, fg::MaxEpochs{1}};
   trainer.fit(two, one);  // fed after the first batch, and after the validation
   CHECK(trainer.optimizer().lr(0) == 0.5);
+}
+
+namespace {
+/// An interval of the program's own, which writes down where it is asked at an epoch's end.
+struct Noting {
+  using slot = fg::slots::SchedulerInterval;
+  std::vector<std::int64_t>* batches;
+
+  bool due_after_step(const fg::SchedulePoint&) const { return false; }
+  bool due_after_epoch(const fg::SchedulePoint& point) const {
+    batches->push_back(point.batch);
+    return true;
+  }
+};
+struct Noted : toy::Model {
+  auto configure_optimizers() { return fg::optimizer(toy::Sgd{&weight}).with(fg::StepDecay{.step_size = 1, .gamma = 0.5}); }
+};
+}  // namespace
+
+TEST_CASE("an interval is told how many batches an epoch had, whether its last batch or its end was announced") {
+  Noted model;
+  std::vector<std::int64_t> batches;
+  fg::Trainer trainer{model, Noting{&batches}};
+  auto loop = trainer.loop();
+  loop.step(1.0);
+  loop.step(1.0, fg::last);
+  CHECK(batches == std::vector<std::int64_t>{2});
+  for (int batch = 0; batch < 3; ++batch) loop.step(1.0);
+  loop.end_epoch();
+  CHECK(batches == std::vector<std::int64_t>{2, 3});
+  CHECK(trainer.optimizer().rate == 0.25);
 }

@@ -106,3 +106,27 @@ TEST_CASE("without a watcher nothing is noticed, and one is forgotten when its s
   }
   CHECK(fg::detail::step_watcher == nullptr);
 }
+
+namespace {
+/// Its schedules, a file and the size of its epoch.
+struct Asking : toy::Model {
+  Notes notes;
+
+  auto training_step(double batch, auto& step) {
+    const fg::detail::WatchingStep watching(notes);
+    static_cast<void>(step.lr_schedulers());
+    step.when_at_rest([](auto&) {});
+    CHECK_FALSE(step.batch_count());
+    return toy::Loss{&weight, batch};
+  }
+  auto configure_optimizers() { return fg::optimizer(toy::Sgd{&weight}).with(fg::StepDecay{.step_size = 1}); }
+};
+}  // namespace
+
+TEST_CASE("a watcher is told of schedules, of a file that is asked for, and of an epoch whose size is not known") {
+  Asking model;
+  fg::Trainer trainer{model};
+  trainer.loop().step(1.0);
+  CHECK(model.notes.refused == std::vector<std::string>{"step.lr_schedulers()", "fg::save_checkpoint"});
+  CHECK(model.notes.numbers == std::vector<std::pair<StepNumber, std::int64_t>>{{StepNumber::batch_count, -1}});
+}

@@ -6,6 +6,7 @@
 
 #include <fulgurite/detail/engine_access.hpp>
 #include <fulgurite/hooks/checkpoint.hpp>
+#include <fulgurite/schedulers/schedule_state.hpp>
 
 #include <any>
 #include <cstddef>
@@ -38,7 +39,8 @@ class Archive {
  public:
   static constexpr bool loads = Loads;
 
-  explicit Archive(Entries& entries, std::string place = "") : entries_(&entries), place_(std::move(place)) {}
+  explicit Archive(Entries& entries, std::string place = "", fg::ScheduleValues schedules = fg::ScheduleValues::must_match)
+      : entries_(&entries), place_(std::move(place)), schedules_(schedules) {}
 
   template <class T>
   void operator()(const std::string& name, T& value) {
@@ -47,7 +49,7 @@ class Archive {
     } else if constexpr (requires { value.load_state(value.state()); }) {  // a schedule
       auto state = value.state();
       keep(name, state);
-      if constexpr (loads) value.load_state(state);
+      if constexpr (loads) takes_schedules_over() ? value.take_over(state) : value.load_state(state);
     } else if constexpr (requires { value.set_lr(0, 0.0); }) {  // an optimizer
       double rate = value.lr(0);
       keep(name, rate);
@@ -64,7 +66,7 @@ class Archive {
 
   template <class F>
   void part(const std::string& name, F&& f) {
-    Archive inner(*entries_, place_ + name + ".");
+    Archive inner(*entries_, place_ + name + ".", schedules_);
     f(inner);
   }
 
@@ -79,7 +81,7 @@ class Archive {
   }
 
   bool has(const std::string& name) const { return entries_->contains(place_ + name); }
-  static constexpr bool takes_schedules_over() { return false; }
+  bool takes_schedules_over() const { return schedules_ == fg::ScheduleValues::taken_over; }
   [[noreturn]] static void refuse(const std::string& what, const std::string& why) {
     throw std::runtime_error(what + " " + why);
   }
@@ -96,6 +98,7 @@ class Archive {
 
   Entries* entries_;
   std::string place_;
+  fg::ScheduleValues schedules_;
 };
 
 template <class Model, class F>
@@ -151,11 +154,11 @@ Checkpoint saved(Trainer& trainer) {
   return to;
 }
 
-/// As fg::load_checkpoint(trainer, path).
+/// As fg::load_checkpoint(trainer, path, schedules).
 template <class Trainer>
-void load(Trainer& trainer, Checkpoint from) {
+void load(Trainer& trainer, Checkpoint from, fg::ScheduleValues schedules = fg::ScheduleValues::must_match) {
   auto& engine = fg::detail::EngineAccess::of(trainer);
-  detail::Archive<true> archive(from.entries);
+  detail::Archive<true> archive(from.entries, "", schedules);
   engine.state(archive);
   detail::callbacks_state<true, fg::hooks::on_load_checkpoint_hook>(engine, from.entries);
   std::size_t next = 0;
