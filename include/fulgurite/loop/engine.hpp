@@ -451,17 +451,13 @@ class Engine {
   /// The state was loaded, and the world's too.
   void begin_resumed() {
     forget_tapes();
-    errands_.clear();
     loss_scale_due_ = false;
     close_own_epoch();
     epoch_resumed_ = epoch_open_;
     resumed_ = true;
   }
   /// A fit failed before it touched the epoch that was loaded.
-  void stay_resumed() {
-    errands_.clear();
-    resumed_ = true;
-  }
+  void stay_resumed() { resumed_ = true; }
 
   /// Gradients are part of the state: a window is open, or nobody knows when they are zeroed.
   bool keeps_gradients() const {

@@ -130,7 +130,7 @@ class EngineStep : public Step<Model> {
     std::vector<std::string> names;
     for (const auto& [name, value] : values) {
       names.push_back(prefix + std::string(name));
-      if (std::find(names.begin(), names.end() - 1, names.back()) != names.end() - 1) {
+      if (std::find(names.begin(), names.end(), names.back()) != names.end() - 1) {
         throw std::invalid_argument("fulgurite: a row for the loggers has two values called " + names.back() +
                                     ": give one of them another name");
       }
