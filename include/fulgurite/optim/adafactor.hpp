@@ -96,8 +96,8 @@ class Adafactor : public detail::GroupedOptimizer<Adafactor, AdafactorOptions, 3
   static at::Tensor make_state(const AdafactorOptions&, const at::Tensor& parameter, std::size_t k) {
     if (k == 2) return at::zeros_like(parameter);
     auto shape = parameter.sizes().vec();
-    shape[shape.size() - 1 - k] = 1;
-    return at::zeros(shape, parameter.options().requires_grad(false));
+    shape.at(shape.size() - 1 - k) = 1;
+    return at::zeros(shape, parameter.options());
   }
 
  private:

@@ -76,9 +76,8 @@ class RAdam : public detail::GroupedOptimizer<RAdam, RAdamOptions, 2> {
     const double longest = 2.0 / (1.0 - beta2) - 1.0;  // of the moving average, in steps
     const double length = longest - 2.0 * part.count * std::pow(beta2, part.count) / correction2;
     const bool rectified = length > 5.0;  // below, the variance of the second moment has no bound
-    const double rectification = rectified ? std::sqrt((length - 4.0) * (length - 2.0) * longest /
-                                                       ((longest - 4.0) * (longest - 2.0) * length))
-                                           : 1.0;
+    const double rectification =  // used if rectified, and may be no number before
+        std::sqrt((length - 4.0) * (length - 2.0) * longest / ((longest - 4.0) * (longest - 2.0) * length));
     if (rectified && detail::fits_adam_pass(part)) {
       const double lr = options.lr * rectification * std::sqrt(correction2) / correction1;
       detail::adam_pass(part, part.parameters, means, squares, {lr, beta1, beta2, options.eps});

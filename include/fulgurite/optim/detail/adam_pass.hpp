@@ -29,7 +29,7 @@ struct AdamPass {
 template <class Part>
 void adam_pass(Part& part, at::TensorList parameters, at::TensorList means, at::TensorList squares, const AdamPass& with) {
   if (part.steps.empty()) {
-    const auto number = part.parameters.front().options().dtype(at::kFloat).requires_grad(false);
+    const auto number = part.parameters.front().options().dtype(at::kFloat);
     part.steps.assign(part.parameters.size(), at::full({}, std::numeric_limits<double>::infinity(), number));
   }
   at::_fused_adam_(parameters, part.gradients, means, squares, {}, part.steps, with.lr, with.beta1, with.beta2,
