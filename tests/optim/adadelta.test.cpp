@@ -31,6 +31,16 @@ TEST_CASE("Adadelta has the numbers of its formula") {
                             [&](Parameters& p) { return support::reference(p, formula); }) < 1e-12);
 }
 
+TEST_CASE("Adadelta rounds as PyTorch does: the ratio of the roots first, then its product with the gradient") {
+  for (const double gradient : {3.0, 5.0, 7.0, 11.0, 13.0}) {
+    auto p = torch::zeros({1}, torch::kDouble).requires_grad_();
+    p.mutable_grad() = torch::full({1}, gradient, torch::kDouble);
+    fg::Adadelta adadelta({p}, {.lr = 1.0, .rho = 0.5});
+    adadelta.step();
+    CHECK(p.item<double>() == -(std::sqrt(1e-6) / std::sqrt(0.5 * gradient * gradient + 1e-6) * gradient));
+  }
+}
+
 TEST_CASE("Adadelta keeps the laws of optimizers") {
   support::keeps_the_laws([](Parameters p) {
     return fg::Adadelta(std::move(p), {.lr = 0.5, .rho = 0.8, .weight_decay = 0.1, .maximize = true});

@@ -7,19 +7,22 @@
 #include <catch2/generators/catch_generators.hpp>
 #include <catch2/matchers/catch_matchers.hpp>
 
+#include <algorithm>
 #include <cmath>
+#include <cstdint>
+#include <utility>
+#include <vector>
 
 #include "optim/support.hpp"
 
 namespace fg = fulgurite;
 using support::Parameters;
 
-TEST_CASE("Adafactor has the numbers of its formula") {
-  const auto o = GENERATE(
-      fg::AdafactorOptions{},
-      fg::AdafactorOptions{
-          .lr = 0.3, .beta2_decay = -0.6, .eps = {1e-4, 1e-2}, .d = 1.2, .weight_decay = 0.1, .maximize = true});
-  const auto formula = [&](torch::Tensor& p, torch::Tensor g, support::Memory& memory, double t) {
+namespace {
+
+/// The plain formula for one parameter.
+auto formula_of(const fg::AdafactorOptions& o) {
+  return [o](torch::Tensor& p, torch::Tensor g, support::Memory& memory, double t) {
     if (o.maximize) g = -g;
     const double eps = o.eps.first.value_or(2.220446049250313e-16);
     const double weight = std::pow(t, o.beta2_decay);
@@ -38,8 +41,50 @@ TEST_CASE("Adafactor has the numbers of its formula") {
     const auto update = g / second.clamp_min(eps * eps).sqrt();
     p.sub_(step / std::max(1.0, update.square().mean().sqrt().item<double>() / o.d) * update);
   };
-  CHECK(support::difference([&](Parameters& p) { return fg::Adafactor(p, o); },
-                            [&](Parameters& p) { return support::reference(p, formula); }) < 1e-12);
+}
+
+double difference(const fg::AdafactorOptions& o, int steps, const std::vector<std::vector<std::int64_t>>& shapes,
+                  double scale) {
+  return support::difference([&](Parameters& p) { return fg::Adafactor(p, o); },
+                             [&](Parameters& p) { return support::reference(p, formula_of(o)); }, steps, shapes, scale);
+}
+
+const std::vector<std::vector<std::int64_t>> shapes{{3, 4}, {4}, {2, 2, 2}};
+
+}  // namespace
+
+TEST_CASE("Adafactor has the numbers of its formula") {
+  const auto o = GENERATE(
+      fg::AdafactorOptions{}, fg::AdafactorOptions{.lr = 0.1, .weight_decay = 1.0},
+      fg::AdafactorOptions{
+          .lr = 0.3, .beta2_decay = -0.6, .eps = {1e-4, 1e-2}, .d = 1.2, .weight_decay = 0.1, .maximize = true});
+  CHECK(difference(o, 50, shapes, 1.0) < 1e-12);
+}
+
+TEST_CASE("Adafactor has the numbers of its formula where its eps matters") {
+  const fg::AdafactorOptions o{.lr = 1e-4, .d = 1e9};  // as good as no limit to an update
+  CHECK(difference(o, 5, shapes, 1e-10) < 1e-12);  // squares below eps, above its square
+  CHECK(difference(o, 5, shapes, 1e-17) < 1e-12);  // below both
+}
+
+TEST_CASE("Adafactor takes gradients with whose squares doubles nearly underflow") {
+  CHECK(difference({.lr = 0.1, .eps = {0.0, 1e-3}}, 5, {{4}}, 1e-155) < 1e-9);
+}
+
+TEST_CASE("Adafactor's eps is that of the number format, unless it is given one") {
+  const auto [dtype, epsilon] = GENERATE(std::pair{torch::kDouble, 0x1p-52}, std::pair{torch::kFloat, 0x1p-23},
+                                         std::pair{torch::kBFloat16, 0x1p-7}, std::pair{torch::kHalf, 0x1p-10});
+  auto p = torch::ones({1}, dtype).requires_grad_();
+  fg::Adafactor by_default({p}, {.lr = 1.0});
+  p.mutable_grad() = torch::full({1}, epsilon / 4, dtype);
+  by_default.step();
+  CHECK(p.item<double>() == 0.75);  // 1 - gradient / eps
+
+  auto q = torch::ones({1}, dtype).requires_grad_();
+  fg::Adafactor given({q}, {.lr = 1.0, .eps = {0.25, 1e-3}});
+  q.mutable_grad() = torch::full({1}, 0.125, dtype);
+  given.step();
+  CHECK(q.item<double>() == 0.5);
 }
 
 TEST_CASE("Adafactor keeps the laws of optimizers") {

@@ -53,3 +53,13 @@ TEST_CASE("Adagrad's state is there from the beginning, as in PyTorch") {
   CHECK(state.at("sum").toTensor().equal(torch::full({2}, 0.5)));
   CHECK(state.at("step").toTensor().item<float>() == 0.0f);
 }
+
+TEST_CASE("Adagrad's state dict says \"fused\" of groups on a CPU alone: elsewhere Python's kernel takes none") {
+  const fg::Adagrad adagrad({{{torch::ones({2}, torch::kMeta).requires_grad_()}, {}},
+                             {{torch::ones({2}).requires_grad_()}, {}},
+                             {{torch::ones({2}).requires_grad_(), torch::ones({2}, torch::kMeta).requires_grad_()}, {}}});
+  const auto groups = adagrad.state_dict().toGenericDict().at("param_groups").toList();
+  CHECK(groups.get(0).toGenericDict().at("fused").isNone());
+  CHECK(groups.get(1).toGenericDict().at("fused") == true);
+  CHECK(groups.get(2).toGenericDict().at("fused").isNone());
+}

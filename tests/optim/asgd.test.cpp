@@ -56,3 +56,16 @@ TEST_CASE("ASGD averages the parameters from t0 on") {
   const auto state = asgd.state_dict().toGenericDict().at("state").toGenericDict().at(0).toGenericDict();
   CHECK(state.at("ax").toTensor().item<double>() == 3.5);  // of 3 and 4
 }
+
+TEST_CASE("before t0 ASGD's averages are the parameters, from the first step on") {
+  auto p = torch::ones({1}, torch::kDouble).requires_grad_();
+  fg::ASGD asgd({p}, {.lr = 1.0, .lambd = 1.0, .alpha = 0.0});  // what was there decays at once: p = -gradient
+  for (const double gradient : {-0.7, 1e9, -0.3, 1e9, 0.1}) {
+    p.mutable_grad() = torch::full({1}, gradient, torch::kDouble);
+    asgd.step();
+    CHECK(p.item<double>() == -gradient);
+    const auto state = asgd.state_dict().toGenericDict().at("state").toGenericDict().at(0).toGenericDict();
+    CHECK(state.at("ax").toTensor().equal(p));  // copied: the distance to the last average would be rounded
+    CHECK(state.at("mu").toTensor().item<double>() == 1.0);
+  }
+}

@@ -15,7 +15,7 @@ namespace fg = fulgurite;
 using support::Parameters;
 
 TEST_CASE("Lion has the numbers of its formula") {
-  const auto o = GENERATE(fg::LionOptions{.lr = 0.01},
+  const auto o = GENERATE(fg::LionOptions{.lr = 0.01}, fg::LionOptions{.lr = 0.01, .weight_decay = 1.0},
                           fg::LionOptions{.lr = 0.01, .betas = {0.8, 0.9}, .weight_decay = 0.1, .maximize = true});
   const auto formula = [&](torch::Tensor& p, torch::Tensor g, support::Memory& memory, double) {
     if (o.maximize) g = -g;

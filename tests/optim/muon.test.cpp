@@ -72,3 +72,15 @@ TEST_CASE("Muon refuses a parameter that is not a matrix by name") {
                     "fulgurite: Muon was given a parameter (number 1) of shape [10], and it trains matrices only: give "
                     "biases, embeddings and the like to fg::AdamW");
 }
+
+TEST_CASE("Muon leaves gradients and momenta of bfloat16 as they are") {
+  const bool nesterov = GENERATE(false, true);
+  auto p = torch::ones({2, 2}, torch::kBFloat16).requires_grad_();
+  const auto gradient = torch::tensor({1.0, -2.0, 3.0, 4.0}, torch::kBFloat16).view({2, 2});
+  p.mutable_grad() = gradient.clone();
+  fg::Muon muon({p}, {.momentum = 0.5, .nesterov = nesterov});
+  muon.step();
+  CHECK(p.grad().equal(gradient));
+  const auto state = muon.state_dict().toGenericDict().at("state").toGenericDict().at(0).toGenericDict();
+  CHECK(state.at("momentum_buffer").toTensor().equal(gradient / 2));
+}

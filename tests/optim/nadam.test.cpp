@@ -17,7 +17,8 @@ using support::Parameters;
 TEST_CASE("NAdam has the numbers of its formula") {
   const auto o = GENERATE(
       fg::NAdamOptions{.lr = 0.05}, fg::NAdamOptions{.lr = 0.05, .weight_decay = 0.1, .maximize = true},
-      fg::NAdamOptions{.lr = 0.05, .weight_decay = 0.1, .momentum_decay = 0.1, .decoupled_weight_decay = true});
+      fg::NAdamOptions{.lr = 0.05, .weight_decay = 0.1, .momentum_decay = 0.1, .decoupled_weight_decay = true},
+      fg::NAdamOptions{.lr = 0.05, .weight_decay = 1.0, .decoupled_weight_decay = true, .maximize = true});
   const auto formula = [&](torch::Tensor& p, torch::Tensor g, support::Memory& memory, double t) {
     if (o.maximize) g = -g;
     if (o.decoupled_weight_decay) {

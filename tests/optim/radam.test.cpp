@@ -17,7 +17,8 @@ using support::Parameters;
 TEST_CASE("RAdam has the numbers of its formula") {
   const auto o = GENERATE(fg::RAdamOptions{.lr = 0.05},
                           fg::RAdamOptions{.lr = 0.05, .betas = {0.8, 0.9}, .weight_decay = 0.1, .maximize = true},
-                          fg::RAdamOptions{.lr = 0.05, .weight_decay = 0.1, .decoupled_weight_decay = true});
+                          fg::RAdamOptions{.lr = 0.05, .weight_decay = 0.1, .decoupled_weight_decay = true},
+                          fg::RAdamOptions{.lr = 0.05, .weight_decay = 1.0, .decoupled_weight_decay = true});
   const auto formula = [&](torch::Tensor& p, torch::Tensor g, support::Memory& memory, double t) {
     if (o.maximize) g = -g;
     if (o.decoupled_weight_decay) {

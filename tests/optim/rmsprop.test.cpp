@@ -8,6 +8,7 @@
 #include <catch2/matchers/catch_matchers.hpp>
 
 #include <cmath>
+#include <utility>
 
 #include "optim/support.hpp"
 
@@ -70,4 +71,17 @@ TEST_CASE("RMSprop refuses invalid options") {
   CHECK_THROWS_WITH(fg::RMSprop({p}, {.lr = -0.1}), "fulgurite: RMSprop needs a learning rate of 0 or more");
   CHECK_THROWS_WITH(fg::RMSprop({p}, {.momentum = -1.0}), "fulgurite: RMSprop needs a momentum of 0 or more");
   CHECK_THROWS_WITH(fg::RMSprop({p}, {.alpha = -1.0}), "fulgurite: RMSprop needs an alpha of 0 or more");
+}
+
+TEST_CASE("RMSprop keeps what its options need, and no more") {
+  const auto [momentum, centered] =
+      GENERATE(std::pair{0.0, false}, std::pair{0.5, false}, std::pair{0.0, true}, std::pair{0.5, true});
+  auto p = torch::ones({2, 2}).requires_grad_();
+  fg::RMSprop optimizer({p}, {.momentum = momentum, .centered = centered});
+  p.mutable_grad() = torch::ones({2, 2});
+  optimizer.step();
+  const auto state = optimizer.state_dict().toGenericDict().at("state").toGenericDict().at(0).toGenericDict();
+  CHECK(state.contains("square_avg"));
+  CHECK(state.contains("momentum_buffer") == (momentum > 0.0));
+  CHECK(state.contains("grad_avg") == centered);
 }

@@ -8,6 +8,7 @@
 #include <catch2/matchers/catch_matchers.hpp>
 
 #include <cmath>
+#include <initializer_list>
 
 #include "optim/support.hpp"
 
@@ -43,4 +44,20 @@ TEST_CASE("Rprop refuses invalid options") {
   const auto p = torch::ones({2, 2}).requires_grad_();
   CHECK_THROWS_WITH(fg::Rprop({p}, {.lr = -0.1}), "fulgurite: Rprop needs a learning rate of 0 or more");
   CHECK_THROWS_WITH(fg::Rprop({p}, {.etas = {1.5, 1.2}}), "fulgurite: Rprop needs etas in (0, 1) and above 1");
+}
+
+TEST_CASE("Rprop's step sizes are clamped after they have changed, to the largest if that is below the least") {
+  const auto step_size_after = [](fg::RpropOptions options, std::initializer_list<double> gradients) {
+    auto p = torch::zeros({1}, torch::kDouble).requires_grad_();
+    fg::Rprop rprop({p}, options);
+    for (const double gradient : gradients) {
+      p.mutable_grad() = torch::full({1}, gradient, torch::kDouble);
+      rprop.step();
+    }
+    const auto state = rprop.state_dict().toGenericDict().at("state").toGenericDict().at(0).toGenericDict();
+    return state.at("step_size").toTensor().item<double>();
+  };
+  CHECK(step_size_after({.lr = 1.0, .step_sizes = {0.75, 50.0}}, {1.0, -1.0}) == 0.75);
+  CHECK(step_size_after({.lr = 1.0, .step_sizes = {0.75, 1.125}}, {1.0, 1.0}) == 1.125);
+  CHECK(step_size_after({.lr = 1.0, .step_sizes = {0.5, 0.25}}, {1.0}) == 0.25);  // as at::clamp does
 }

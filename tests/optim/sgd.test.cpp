@@ -15,6 +15,7 @@ using support::Parameters;
 TEST_CASE("SGD has torch::optim::SGD's numbers") {
   const auto options = GENERATE(fg::SGDOptions{.lr = 0.05}, fg::SGDOptions{.lr = 0.05, .momentum = 0.9},
                                 fg::SGDOptions{.lr = 0.05, .momentum = 0.9, .dampening = 0.1, .weight_decay = 0.01},
+                                fg::SGDOptions{.lr = 0.05, .momentum = 1.0, .dampening = 0.5},
                                 fg::SGDOptions{.lr = 0.05, .momentum = 0.9, .weight_decay = 0.01, .nesterov = true});
   CHECK(support::difference([&](Parameters& p) { return fg::SGD(p, options); },
                             [&](Parameters& p) {
@@ -63,7 +64,9 @@ TEST_CASE("SGD refuses what it cannot train, and says why") {
                     "fulgurite: SGD was given a parameter twice (numbers 0 and 1): name it once, in one group");
   CHECK_THROWS_WITH(fg::SGD({p * 2}, {}),
                     "fulgurite: SGD was given a tensor that an operator made (number 0): give it the parameters themselves");
-  CHECK_THROWS_WITH(fg::SGD({p}, {.nesterov = true}), "fulgurite: SGD needs momentum and no dampening for nesterov");
+  const char* needs_momentum = "fulgurite: SGD needs momentum and no dampening for nesterov";
+  CHECK_THROWS_WITH(fg::SGD({p}, {.nesterov = true}), needs_momentum);
+  CHECK_THROWS_WITH(fg::SGD({p}, {.momentum = 0.9, .dampening = 0.1, .nesterov = true}), needs_momentum);
 }
 
 TEST_CASE("a gradient laid out otherwise than its parameter is applied where it belongs") {

@@ -21,18 +21,20 @@ namespace support {
 
 using Parameters = std::vector<torch::Tensor>;
 
-/// A few parameters with gradients that change from step to step, in double precision.
+/// A few parameters with gradients that change from step to step, in double precision. `scale` multiplies the gradients.
 struct Problem {
   Parameters parameters;
+  double scale;
 
-  explicit Problem(const std::vector<std::vector<std::int64_t>>& shapes = {{3, 4}, {4}, {2, 2, 2}}) {
+  explicit Problem(const std::vector<std::vector<std::int64_t>>& shapes = {{3, 4}, {4}, {2, 2, 2}}, double scale_by = 1.0)
+      : scale(scale_by) {
     torch::manual_seed(5);
     for (const auto& shape : shapes) parameters.push_back(torch::randn(shape, torch::kDouble).requires_grad_());
   }
 
   void backward(int step) {
     for (auto& parameter : parameters) {
-      parameter.mutable_grad() = torch::sin(parameter.detach() * (step + 1)) + 0.1 * parameter.detach();
+      parameter.mutable_grad() = scale * (torch::sin(parameter.detach() * (step + 1)) + 0.1 * parameter.detach());
     }
   }
 };
@@ -40,8 +42,8 @@ struct Problem {
 /// The largest relative difference after `steps` steps of two optimizers on the same problem.
 template <class MakeA, class MakeB>
 double difference(MakeA make_a, MakeB make_b, int steps = 50,
-                  const std::vector<std::vector<std::int64_t>>& shapes = {{3, 4}, {4}, {2, 2, 2}}) {
-  Problem a(shapes), b(shapes);
+                  const std::vector<std::vector<std::int64_t>>& shapes = {{3, 4}, {4}, {2, 2, 2}}, double scale = 1.0) {
+  Problem a(shapes, scale), b(shapes, scale);
   auto first = make_a(a.parameters);
   auto second = make_b(b.parameters);
   double worst = 0.0;
