@@ -63,6 +63,10 @@ TEST_CASE("advances are counted as the intervals say, over windows, epochs and a
   CHECK(planned_advances({.batches = 10, .steps = 25}, one, fg::EveryStep{}) == 25);
   CHECK(planned_advances({.batches = 10, .steps = 25}, one, fg::EveryEpoch{}) == 2);
   CHECK(planned_advances({.end_epoch = 2, .batches = 10, .steps = 25}, one, fg::EveryStep{}) == 20);
+  CHECK(planned_advances({.batches = 12, .steps = 25}, one, fg::EveryStep{}) == 25);
+  CHECK(planned_advances({.batches = 10, .steps = 20}, one, fg::EveryEpoch{}) == 2);
+  const auto none = [](std::int64_t) -> std::int64_t { return 0; };
+  CHECK(planned_advances({.end_epoch = 2, .batches = 3}, none, fg::EveryStep{}) == 6);  // each batch closes such a window
 }
 
 namespace {
@@ -138,6 +142,10 @@ TEST_CASE("what would take long to count is not known") {
   CHECK(planned_advances({.end_epoch = 1'000'000'000, .batches = 2}, one, Asked{fg::EveryStep{}, &asked}) == std::nullopt);
   CHECK(planned_advances({.batches = 2, .steps = 1'000'000'000'000}, one, Asked{fg::EveryEpoch{}, &asked}) == std::nullopt);
   CHECK(asked < 10'000'000);
+  constexpr std::int64_t most = fg::detail::most_planned;
+  CHECK(planned_advances({.end_epoch = 1, .batches = most}, one, Asked{fg::EveryStep{}, &asked}) == most);
+  CHECK(planned_advances({.end_epoch = 1, .batches = most + 1}, one, Asked{fg::EveryStep{}, &asked}) == std::nullopt);
+  CHECK(planned_advances({.first_epoch = most / 2, .end_epoch = most / 2 + 2, .batches = 1}, one, fg::EveryStep{}) == 2);
   CHECK(planned_advances({.end_epoch = 1'000'000'000'000, .batches = 2}, one, fg::EveryStep{}) == std::nullopt);
   // Windows of another length in each epoch.
   const auto changing = [](std::int64_t epoch) { return 1 + epoch % 2; };
@@ -150,6 +158,7 @@ TEST_CASE("a OneCycle that is as long as the fit needs no word") {
   CHECK(said(cycle(4), fg::EveryStep{}, fg::Accumulate<3>{}, fg::MaxEpochs{2}) == "");
   CHECK(said(cycle(9), fg::EveryStep{}, fg::MaxSteps{9}) == "");
   CHECK(said(cycle(2), fg::EveryEpoch{}, fg::MaxEpochs{2}) == "");
+  CHECK(said(cycle(13), fg::EveryStep{}, fg::MaxEpochs{2}) == "");  // its last value is that of the step before the last
 }
 
 TEST_CASE("a OneCycle that the fit advances by epochs names the interval that is meant") {
@@ -167,6 +176,10 @@ TEST_CASE("a OneCycle that is longer or shorter than the fit says by how much") 
                  "has 100 steps, and this fit advances it 12 times: it does not come to its end. Give it the steps of the "
                  "whole training, or train longer\n"));
   CHECK_THAT(said(cycle(100), fg::EveryStep{}, fg::Accumulate<4>{}, fg::MaxEpochs{2}), ContainsSubstring("advances it 4 times"));
+  CHECK_THAT(said(cycle(100), fg::EveryStep{}, fg::MaxSteps{9}), ContainsSubstring("advances it 9 times"));
+  CHECK_THAT(said(cycle(14), fg::EveryStep{}, fg::MaxEpochs{2}), ContainsSubstring("advances it 12 times"));
+  CHECK_THAT(said(cycle(9), fg::EveryStep{}, fg::MaxEpochs{3}, fg::LimitBatches{.train = fg::Batches{1}}),
+             ContainsSubstring("advances it 3 times"));
   CHECK_THAT(said(cycle(5), fg::EveryStep{}, fg::MaxEpochs{2}),
              ContainsSubstring(
                  "has 5 steps, and this fit advances it 12 times: it throws std::out_of_range after 5. Give it the steps of "
@@ -176,6 +189,10 @@ TEST_CASE("a OneCycle that is longer or shorter than the fit says by how much") 
 TEST_CASE("of other schedules it is mentioned only if epochs are taken for steps") {
   CHECK_THAT(said(fg::LinearWarmup{.steps = 500}, fg::EveryEpoch{}, fg::MaxEpochs{2}), ContainsSubstring("LinearWarmup{"));
   CHECK_THAT(said(fg::CosineAnnealing{.period = 12}, fg::EveryEpoch{}, fg::MaxEpochs{2}), ContainsSubstring("fg::EveryStep{}"));
+  CHECK_THAT(said(fg::LinearWarmup{.steps = 500}, fg::EveryEpoch{.frequency = 2}, fg::MaxEpochs{2}),
+             ContainsSubstring("advances it 1 times, once per epoch at most"));
+  CHECK(said(fg::LinearWarmup{.steps = 5}, fg::EveryStep{}, fg::MaxEpochs{2}) == "");
+  CHECK(said(fg::LinearWarmup{.steps = 1}, fg::EveryEpoch{}, fg::MaxEpochs{5}) == "");
   CHECK(said(fg::CosineAnnealing{.period = 2}, fg::EveryEpoch{}, fg::MaxEpochs{2}) == "");
   CHECK(said(fg::CosineAnnealing{.period = 100}, fg::EveryStep{}, fg::MaxEpochs{2}) == "");
   CHECK(said(fg::StepDecay{.step_size = 30}, fg::EveryEpoch{}, fg::MaxEpochs{2}) == "");
@@ -214,5 +231,53 @@ TEST_CASE("where the end is not known, nothing is said") {
   Scheduled model(cycle(12), fg::EveryStep{});
   fg::Trainer trainer{model, fg::FastDevRun{}};
   trainer.fit(counting(6));
+  CHECK(notices.all.empty());
+}
+
+namespace {
+
+/// Leaves its schedule alone from its first batch on.
+struct Suspending : Scheduled<fg::OneCycle, fg::EveryStep> {
+  using Scheduled::Scheduled;
+  void on_train_batch_start(double, auto& step) { step.suspend_schedules(); }
+};
+/// Ends the fit after its first batch.
+struct Stopping : Scheduled<fg::OneCycle, fg::EveryStep> {
+  using Scheduled::Scheduled;
+  void on_train_batch_start(double, auto& step) { step.stop(); }
+};
+
+}  // namespace
+
+TEST_CASE("what a schedule has advanced before counts, and what is left of the limits") {
+  Scheduled model(cycle(12), fg::EveryStep{});
+  fg::Trainer trainer{model, fg::MaxSteps{6}};
+  {
+    const support::Notices notices;
+    trainer.fit(counting(6));
+    CHECK_THAT(notices.text(), ContainsSubstring("has 12 steps, and this fit advances it 6 times"));
+  }
+  const support::Notices notices;
+  trainer.set_limit(fg::MaxSteps{12});
+  trainer.fit(counting(6));
+  CHECK(notices.all.empty());
+}
+
+TEST_CASE("nothing is said of a schedule that stands still, nor where nothing is trained, nor of what would take long to count") {
+  Suspending suspending(cycle(100), fg::EveryStep{});
+  fg::Trainer trainer{suspending, fg::MaxEpochs{1}};
+  {
+    const support::Notices first;
+    trainer.fit(counting(6));
+    CHECK(first.all.size() == 1);
+  }
+  const support::Notices notices;
+  trainer.set_limit(fg::MaxEpochs{2});
+  trainer.fit(counting(6));
+  CHECK(notices.all.empty());
+  CHECK(said(cycle(12), fg::EveryStep{}, fg::MaxEpochs{2}, fg::LimitBatches{.train = fg::Batches{0}}) ==
+        "fulgurite: fit trains nothing, since fg::LimitBatches takes no batch of the training range\n");
+  Stopping stopping(cycle(12), fg::EveryStep{});
+  fg::Trainer{stopping, fg::MaxEpochs{1'000'000'000}}.fit(counting(6));
   CHECK(notices.all.empty());
 }

@@ -31,7 +31,7 @@ concept HasLength = requires(const Schedule& schedule, std::ostream& out) {
 struct FitPlan {
   std::int64_t first_epoch = 0;
   std::optional<std::int64_t> end_epoch = std::nullopt;  ///< nothing: no limit
-  std::int64_t batches = 0;                              ///< of an epoch
+  std::int64_t batches;                                  ///< of an epoch
   std::optional<std::int64_t> steps = std::nullopt;      ///< optimizer steps that are left; nothing: no limit
 };
 
@@ -81,7 +81,7 @@ std::optional<std::int64_t> planned_advances(const FitPlan& plan, const Window& 
   std::int64_t left = plan.steps.value_or(std::numeric_limits<std::int64_t>::max());
   std::int64_t known_window = 0, known_advances = 0;
   const std::int64_t end = plan.end_epoch.value_or(std::numeric_limits<std::int64_t>::max());
-  for (std::int64_t epoch = plan.first_epoch; epoch < end && left > 0; ++epoch) {
+  for (std::int64_t epoch = plan.first_epoch; epoch < end; ++epoch) {
     if (epoch - plan.first_epoch == most_planned) return std::nullopt;
     const std::int64_t size = std::max<std::int64_t>(window(epoch), 1);
     const std::int64_t steps = (plan.batches - 1) / size + 1;
@@ -104,7 +104,7 @@ std::string length_to_mention(const Schedule& schedule, std::int64_t total, bool
   const std::int64_t length = schedule.length();
   const bool is_short = total < length - 1;  // the last value is that of the step before the last
   if (!is_short && !(Schedule::throws_beyond_length && total > length)) return {};
-  if (is_short && !by_epoch && !Schedule::throws_beyond_length) return {};
+  if (!by_epoch && !Schedule::throws_beyond_length) return {};
   std::ostringstream text;
   text << "fulgurite: " << schedule << " has " << length << " steps, and this fit advances it " << total << " times"
        << (by_epoch ? ", once per epoch at most" : "") << ": ";
@@ -135,8 +135,7 @@ void mention_schedule_lengths(Engine& engine, const FitPlan& plan) {
       for_each_schedule<false>(engine.running(index), [&](auto& attached) {
         if constexpr (HasLength<std::remove_cvref_t<decltype(attached.schedule())>>) {
           const auto& interval = attached.interval_or(engine.policies().scheduler_interval());
-          const bool by_epoch =
-              !interval.due_after_step({0, plan.batches, 1}) && interval.due_after_epoch({0, plan.batches, 1});
+          constexpr bool by_epoch = std::same_as<std::remove_cvref_t<decltype(interval)>, EveryEpoch>;
           const std::optional<std::int64_t> advances = planned_advances(own, window, interval);
           if (!advances) return;
           const std::string text = length_to_mention(attached.schedule(), attached.steps() + *advances, by_epoch);
