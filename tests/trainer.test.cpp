@@ -16,6 +16,7 @@
 #include <ranges>
 #include <stdexcept>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "support/notices.hpp"
@@ -80,6 +81,10 @@ TEST_CASE("invalid values are refused") {
   toy::Model model;
   CHECK_THROWS_AS((fg::Trainer{model, fg::MaxEpochs{-1}}), std::invalid_argument);
   CHECK_THROWS_AS((fg::Trainer{model, fg::ClipNorm{.max = 0.0}}), std::invalid_argument);
+  fg::Trainer trainer{model, fg::MaxEpochs{1}};
+  CHECK_THROWS_AS(trainer.set_limit(fg::MaxEpochs{-1}), std::invalid_argument);
+  trainer.fit(counting(1));  // the limit is what it was
+  CHECK(trainer.progress().epoch == 1);
 }
 
 namespace {
@@ -289,6 +294,34 @@ TEST_CASE("limits count whether they are values, fixed in a type, or types alone
   fg::Trainer<toy::Model, fg::MaxSteps> nothing{c};  // its default is 0 steps
   nothing.fit(counting(1));
   CHECK(c.weight.value == 0.0);
+  fg::Trainer<toy::Model> unnamed{c, fg::MaxEpochs{2}};
+  unnamed.fit(counting(1));
+  CHECK(c.weight.value == -2.0);
+}
+
+TEST_CASE("a limit's value wins over one that is fixed in its type") {
+  const auto progress_of = [](auto... types_and_values) {
+    toy::Model model;
+    fg::Trainer<toy::Model, decltype(types_and_values.first)...> trainer{model, types_and_values.second...};
+    trainer.fit(counting(4));
+    return trainer.progress();
+  };
+  CHECK(progress_of(std::pair{fg::Fixed<fg::MaxEpochs{2}>{}, fg::MaxEpochs{3}}).epoch == 3);
+  CHECK(progress_of(std::pair{fg::Fixed<fg::FastDevRun{.batches = 2}>{}, fg::FastDevRun{.batches = 3}}).batches == 3);
+}
+
+TEST_CASE("a rehearsal overrides the other limits, in whichever order they are given and whether or not types name them") {
+  const auto require_rehearsal = [](auto trainer) {
+    trainer.fit(counting(4));
+    CHECK(trainer.progress().epoch == 1);
+    CHECK(trainer.progress().batches == 1);
+  };
+  toy::Model model;
+  require_rehearsal(fg::Trainer{model, fg::FastDevRun{}, fg::MaxEpochs{3}});
+  require_rehearsal(fg::Trainer{model, fg::MaxEpochs{3}, fg::FastDevRun{}});
+  require_rehearsal(fg::Trainer<toy::Model>{model, fg::FastDevRun{}, fg::MaxEpochs{3}});
+  require_rehearsal(fg::Trainer<toy::Model, fg::FastDevRun>{model, fg::MaxEpochs{3}});
+  require_rehearsal(fg::Trainer<toy::Model, fg::MaxEpochs>{model, fg::FastDevRun{}});
 }
 
 TEST_CASE("a callback may end an epoch too") {
@@ -359,6 +392,18 @@ TEST_CASE("a policy whose defaults are invalid needs a value") {
 TEST_CASE("an empty pointer instead of a model is refused") {
   CHECK_THROWS_MATCHES((fg::Trainer{std::shared_ptr<toy::Model>()}), std::invalid_argument,
                        Message("fulgurite: fg::Trainer was given an empty pointer instead of a model"));
+}
+
+TEST_CASE("a trainer keeps a model that is shared with it") {
+  auto model = std::make_shared<toy::Model>();
+  const std::weak_ptr<toy::Model> alive = model;
+  {
+    fg::Trainer trainer{model, fg::MaxEpochs{1}};
+    model.reset();
+    trainer.fit(counting(3));
+    CHECK(trainer.model().weight.value == -6.0);
+  }
+  CHECK(alive.expired());
 }
 
 TEST_CASE("a schedule by batches counts the same however an epoch ends") {
@@ -462,6 +507,7 @@ TEST_CASE("a step or an epoch's end of the program's own loop in a hook of a fit
     CHECK_THROWS_WITH(loop.step(1.0), "fulgurite: loop.step" + of_hook);
     CHECK_THROWS_WITH(loop.step(1.0, fg::last), "fulgurite: loop.step" + of_hook);
     CHECK_THROWS_WITH(loop.end_epoch(), "fulgurite: loop.end_epoch" + of_hook);
+    CHECK(trainer.progress().epoch == 0);
     ++refused;
   };
   trainer.fit(counting(2));
@@ -651,6 +697,20 @@ TEST_CASE("a fit that trains nothing says which limit it is, and what raises it"
         "again\n");
   const std::string no_batch = "fulgurite: fit trains nothing, since fg::LimitBatches takes no batch of the training range\n";
   CHECK(of(fg::LimitBatches{.train = fg::Batches{0}}) == no_batch + no_batch);
+}
+
+TEST_CASE("of several limits the one is named that has been reached") {
+  const auto of = [](auto... limits) {
+    return said([&] {
+      toy::Model model;
+      fg::Trainer trainer{model, limits...};
+      trainer.fit(counting(2));
+      trainer.fit(counting(2));
+    });
+  };
+  CHECK_THAT(of(fg::MaxEpochs{9}, fg::MaxSteps{3}), ContainsSubstring("since fg::MaxSteps{3} has been reached"));
+  CHECK_THAT(of(fg::MaxEpochs{1}, fg::MaxSteps{9}), ContainsSubstring("since fg::MaxEpochs{1} has been reached"));
+  CHECK_THAT(of(fg::MaxSteps{9}, fg::MaxTime{std::chrono::seconds{0}}), ContainsSubstring("since the time of fg::MaxTime has"));
 }
 
 TEST_CASE("limits that a loop of the program's own leaves alone are named once") {

@@ -330,7 +330,6 @@ class Trainer {
       (take_limit(values), ...);
       (take_rehearsal(detail::pick<GivenPolicies>(values...)), ...);
       (take_rehearsal(values), ...);
-      engine_.logbook().set_interval(limits_.log_every);
     }
   }
 
@@ -494,7 +493,7 @@ class Trainer {
 
     if (goes_on(end)) mention_schedule_lengths(train);
     if constexpr (Engine::has_logger && data::SizedBatches<Train>) {
-      if (goes_on(end) && !limits_.is_rehearsal) engine_.logbook().mention_short_epochs(engine_, train_limit(train).value_or(0));
+      if (goes_on(end) && !limits_.is_rehearsal) engine_.logbook().mention_short_epochs(engine_, *train_limit(train));
     }
     AbandonOnException abandon{engine_};
     detail::FitRun run(engine_, train, validates<Validation>, limits_);
@@ -524,11 +523,11 @@ class Trainer {
     if (limits_.is_rehearsal && progress().epoch >= 1) {
       return why + "an epoch has ended, and fg::FastDevRun takes the first alone: make a new trainer to rehearse again";
     }
-    if (epochs && progress().epoch >= *epochs) {
+    if (epochs && epochs <= progress().epoch) {
       return why + limit("fg::MaxEpochs", *epochs) +
              " has been reached: to train longer, trainer.set_limit(fg::MaxEpochs{...})";
     }
-    if (limits_.max_steps && progress().global_step >= *limits_.max_steps) {
+    if (limits_.max_steps && limits_.max_steps <= progress().global_step) {
       return why + limit("fg::MaxSteps", *limits_.max_steps) +
              " has been reached: to train longer, trainer.set_limit(fg::MaxSteps{...})";
     }
@@ -555,7 +554,7 @@ class Trainer {
     if constexpr (validates<Validation>) due = limits_.validation.in(progress().epoch, size);
     auto steps = loop();
     const bool resumed = engine_.epoch_open();
-    const bool trained = resumed && engine_.epoch_size() == progress().batch;  // to its last batch
+    const bool trained = engine_.epoch_size() == progress().batch;  // one that was loaded, to its last batch
     steps.begin_epoch(size);
     // After the batch that was trained last. (Files of before say nothing of a validation that a request to stop brought.)
     bool validated = resumed && (engine_.validated() || due.due_after(progress().batch, progress().batches));
@@ -605,7 +604,7 @@ class Trainer {
     if constexpr (data::SizedBatches<Train>) {
       if (engine_.epoch_open() || limits_.is_rehearsal) return;  // the rest of an epoch, or a fit that is not the training
       detail::FitPlan plan{
-          .first_epoch = progress().epoch, .end_epoch = limits_.max_epochs, .batches = train_limit(train).value_or(0)};
+          .first_epoch = progress().epoch, .end_epoch = limits_.max_epochs, .batches = *train_limit(train)};
       if (limits_.max_steps) plan.steps = *limits_.max_steps - progress().global_step;
       detail::mention_schedule_lengths(engine_, plan);
     }
@@ -633,9 +632,10 @@ class Trainer {
   /// Throws std::invalid_argument if the range of a resumed epoch is not as long as the one that was interrupted.
   void require_same_size(std::optional<std::int64_t> size) {
     const auto& before = engine_.epoch_size();
-    if (size && (before ? *before == *size : progress().batch < *size)) return;
-    if (!size && (!before || *before == progress().batch)) return;
-    throw std::invalid_argument("fulgurite: the checkpoint was saved after batch " + std::to_string(progress().batch) +
+    const std::int64_t batch = progress().batch;
+    const bool fits = size ? (before ? *before == *size : batch < *size) : (!before || *before == batch);
+    if (fits) return;
+    throw std::invalid_argument("fulgurite: the checkpoint was saved after batch " + std::to_string(batch) +
                                 " of " + (before ? std::to_string(*before) : "an unknown number") +
                                 ", and the training range has " + (size ? std::to_string(*size) : "an unknown number") +
                                 ": give fit the range and the limits with which the checkpoint was saved");
@@ -645,7 +645,7 @@ class Trainer {
   /// nothing.
   template <class Validation>
   void check_sanity(Validation& validation) {
-    if (limits_.sanity_batches == 0 || progress().batches > 0) return;
+    if (progress().batches > 0) return;
     const detail::KeptMetrics kept{engine_.metrics()};
     const auto limit = validation_limit(validation);
     detail::walk_validation(engine_, validation, std::min(limits_.sanity_batches, limit.value_or(limits_.sanity_batches)),

@@ -4,6 +4,7 @@
 
 #include <catch2/catch_test_macros.hpp>
 
+#include <cstdint>
 #include <functional>
 #include <stdexcept>
 #include <string>
@@ -140,5 +141,91 @@ TEST_CASE("what a call of the program's own loop that failed was asked for is no
     loop.step(3.0);
     loop.end_epoch();
     CHECK_FALSE(model.file.saved());
+  }
+}
+
+namespace {
+
+/// Saves in the batch `at`, and may ask to stop or end the epoch there.
+struct SavesAt : toy::Model {
+  enum class Also { nothing, stops, ends_epoch };
+  double at;
+  Also also;
+  toy::Checkpoint file;
+
+  explicit SavesAt(double batch, Also more = Also::nothing) : at(batch), also(more) {}
+
+  void validation_step(double, auto&) {}
+  fg::EpochControl on_train_batch_start(double batch, auto& step) {
+    if (batch != at) return fg::EpochControl::go_on;
+    toy::save(step, file);
+    if (also == Also::stops) step.stop();
+    return also == Also::ends_epoch ? fg::EpochControl::end_epoch : fg::EpochControl::go_on;
+  }
+};
+
+/// 1, 2, …, count, of a size that is not known before.
+struct Stream {
+  struct Iterator {
+    double at;
+    double operator*() const { return at; }
+    Iterator& operator++() {
+      ++at;
+      return *this;
+    }
+    bool operator!=(const Iterator& other) const { return at != other.at; }
+  };
+  double count;
+
+  Iterator begin() const { return {1.0}; }
+  Iterator end() const { return {count + 1.0}; }
+};
+
+using Also = SavesAt::Also;
+
+/// What a fit on 3 batches saves.
+template <class... Policies>
+fg::Progress saved_by(SavesAt model, Policies... policies) {
+  fg::Trainer trainer{model, policies...};
+  trainer.fit(counting(3), counting(1));
+  REQUIRE(model.file.saved());
+  return model.file.progress;
+}
+
+}  // namespace
+
+TEST_CASE("what an epoch's last batch asks for is saved when all that belongs to the epoch is over") {
+  const auto at_its_end = [](const fg::Progress& progress) { return progress.epoch == 1 && progress.batch == 0; };
+  CHECK(at_its_end(saved_by(SavesAt(3.0), fg::MaxEpochs{1})));
+  CHECK(at_its_end(saved_by(SavesAt(2.0, Also::ends_epoch), fg::MaxEpochs{1})));
+  // So it is with a request to stop that brings no other validation than the epoch's end, or none.
+  CHECK(at_its_end(saved_by(SavesAt(3.0, Also::stops))));
+  CHECK(at_its_end(saved_by(SavesAt(3.0, Also::stops), fg::ValidateEvery{.epochs = 2})));
+  CHECK(at_its_end(saved_by(SavesAt(3.0, Also::stops), fg::ValidateEvery{.interval = fg::Batches{3}})));
+}
+
+TEST_CASE("it is saved before a validation that only a request to stop brings; a fit goes on from there") {
+  const fg::ValidateEvery every_second{.interval = fg::Batches{2}};
+  for (const double at : {1.0, 3.0}) {
+    SavesAt model(at, Also::stops), stream(at, Also::stops), other(-1.0), other_stream(-1.0);
+    fg::Trainer trainer{model, every_second}, on_stream{stream, every_second};
+    trainer.fit(counting(3), counting(1));
+    on_stream.fit(Stream{3.0}, counting(1));
+    for (const SavesAt* saved : {&model, &stream}) {
+      CHECK(saved->file.progress.epoch == 0);
+      CHECK(saved->file.progress.batch == static_cast<std::int64_t>(at));
+    }
+    const fg::MaxEpochs one{1};
+    fg::Trainer resumed{other, every_second, one}, resumed_on_stream{other_stream, every_second, one};
+    toy::load(resumed, model.file);
+    toy::load(resumed_on_stream, stream.file);
+    resumed.fit(counting(3), counting(1));
+    resumed_on_stream.fit(Stream{3.0}, counting(1));
+    for (const fg::Progress& progress : {resumed.progress(), resumed_on_stream.progress()}) {
+      CHECK(progress.epoch == 1);
+      CHECK(progress.batches == 3);
+    }
+    CHECK(other.weight.value == -6.0);
+    CHECK(other_stream.weight.value == -6.0);
   }
 }

@@ -5,9 +5,13 @@
 
 #include <catch2/catch_test_macros.hpp>
 #include <catch2/matchers/catch_matchers.hpp>
+#include <catch2/matchers/catch_matchers_string.hpp>
 
 #include <cstdint>
+#include <optional>
 #include <stdexcept>
+#include <string>
+#include <vector>
 
 #include "support/toy.hpp"
 
@@ -63,6 +67,43 @@ TEST_CASE("an interval of its own is saved beside the schedule, and loaded or ta
   CHECK(attached(same).state() == attached(saved).state());
   CHECK(attached(other).state() == attached(saved).state());
   CHECK(attached(other).schedule().step_size == 5);
+  CHECK(attached(saved).state().number("EveryEpoch.frequency") == 3.0);
+}
+
+TEST_CASE("a schedule is not loaded that had another interval: of another class, or of another frequency unless that is taken over") {
+  toy::Weight weight;
+  const auto make = [&](auto... interval) {
+    auto configured = fg::optimizer(toy::Sgd{&weight}).with(fg::StepDecay{.step_size = 5}, interval...);
+    configured.attach_schedules();
+    return configured;
+  };
+  const auto attached = [](auto& configured) -> auto& { return boost::hana::at_c<0>(configured.schedules()); };
+  auto by_step = make(fg::EveryStep{.frequency = 2}), by_third_step = make(fg::EveryStep{.frequency = 3});
+  auto by_batch = make(fg::EveryBatch{});
+  auto by_epoch = make(fg::EveryEpoch{});
+  auto by_trainers = make();
+  attached(by_step).advance(by_step.optimizer());
+  const fg::ScheduleState saved = attached(by_step).state();
+  const auto refuses = [&](auto& configured, const fg::ScheduleState& state, const std::string& sentence) {
+    const fg::ScheduleState before = attached(configured).state();
+    CHECK_THROWS_WITH(attached(configured).load_state(state), sentence);
+    CHECK_THROWS_WITH(attached(configured).take_over(state), sentence);
+    CHECK(attached(configured).state() == before);
+  };
+  const auto had = [](const std::string& interval) {
+    return "fulgurite: the schedule advanced by fg::" + interval + " of its own when it was saved, and does not now: give "
+           ".with(schedule, interval) the interval that it had";
+  };
+  refuses(by_trainers, saved, had("EveryStep"));
+  refuses(by_batch, saved, had("EveryStep"));
+  refuses(by_step, attached(by_batch).state(), had("EveryBatch"));
+  refuses(by_step, attached(by_epoch).state(), had("EveryEpoch"));
+  CHECK_THROWS_WITH(
+      attached(by_third_step).load_state(saved),
+      Catch::Matchers::StartsWith("fulgurite: EveryStep.frequency is 2 in the saved state and 3 in the schedule"));
+  CHECK(attached(by_third_step).steps() == 0);
+  attached(by_third_step).take_over(saved);
+  CHECK(attached(by_third_step).steps() == 1);
 }
 
 namespace {
@@ -126,4 +167,121 @@ TEST_CASE("a metric whose step was refused is not counted as taken") {
   CHECK(plateau.state() == before);
   CHECK_THROWS_AS(feed(), std::invalid_argument);
   CHECK(fed == 5);
+}
+
+TEST_CASE("a metric whose step was made is taken, also if what came after it failed") {
+  toy::Weight weight;
+  auto configured = fg::optimizer(toy::Sgd{&weight}).with(fg::Plateau<"loss">{});
+  configured.attach_schedules();
+  auto& plateau = boost::hana::at_c<0>(configured.schedules());
+  fg::Metrics metrics;
+  metrics.log("loss", 1.0, 1.0, fg::on_epoch, fg::Stage::training);
+  const auto feed = [&] {
+    plateau.feed(metrics, false, [&](const auto& metric) {
+      plateau.advance(configured.optimizer(), *metric);
+      throw std::runtime_error("after the step");
+    });
+  };
+  CHECK_THROWS_AS(feed(), std::runtime_error);
+  CHECK_NOTHROW(feed());  // nothing new
+  CHECK(plateau.steps() == 1);
+}
+
+TEST_CASE("which value of its metric a schedule has taken is loaded or taken over; without a word of it none has been") {
+  toy::Weight weight;
+  fg::Metrics metrics;
+  metrics.log("loss", 1.0, 1.0, fg::on_epoch, fg::Stage::training);
+  int fed = 0;
+  const auto feed = [&](auto& configured) {
+    auto& plateau = boost::hana::at_c<0>(configured.schedules());
+    plateau.feed(metrics, false, [&](const auto& metric) {
+      ++fed;
+      plateau.advance(configured.optimizer(), *metric);
+    });
+  };
+  const auto make = [&] {
+    auto configured = fg::optimizer(toy::Sgd{&weight}).with(fg::Plateau<"loss">{});
+    configured.attach_schedules();
+    return configured;
+  };
+  auto first = make();
+  feed(first);
+  REQUIRE(fed == 1);
+  const fg::ScheduleState saved = boost::hana::at_c<0>(first.schedules()).state();
+  fg::ScheduleState without;
+  for (const auto& [name, values] : saved.entries()) {
+    if (name != "metric_call") without.set(name, values);
+  }
+  for (const bool takes_over : {false, true}) {
+    auto other = make();
+    auto& plateau = boost::hana::at_c<0>(other.schedules());
+    const auto load = [&](const fg::ScheduleState& state) { takes_over ? plateau.take_over(state) : plateau.load_state(state); };
+    fed = 0;
+    load(saved);
+    feed(other);
+    CHECK(fed == 0);
+    load(without);
+    feed(other);
+    CHECK(fed == 1);
+  }
+}
+
+namespace {
+
+/// A schedule of the program's own that is made of another, and cannot take values over.
+struct Wrapped {
+  fg::StepDecay part;
+  class Running;
+};
+class Wrapped::Running {
+ public:
+  explicit Running(Wrapped schedule) : schedule_(schedule), part_(schedule.part) {}
+  void attach(auto& optimizer, std::vector<double>& initial_lrs) { part_.attach(optimizer, initial_lrs); }
+  void advance(auto& optimizer) { part_.advance(optimizer); }
+  fg::ScheduleState state() const { return part_.state(); }
+  void load_state(const fg::ScheduleState& saved) { part_.load_state(saved); }
+  std::int64_t steps() const { return part_.steps(); }
+  double last_lr(std::int64_t group) const { return part_.last_lr(group); }
+  const Wrapped& schedule() const { return schedule_; }
+
+ private:
+  Wrapped schedule_;
+  fg::RunningSchedule<fg::StepDecay> part_;
+};
+/// One that follows a metric, and does not say what is to be done without it.
+struct FollowsLoss {
+  struct State {};
+  static constexpr const char* monitor() { return "loss"; }
+  State start() const { return {}; }
+  void advance(State&, double) const {}
+  double lr(const State&, const fg::RatePoint& at) const { return at.current; }
+  void save(const State&, fg::ScheduleState&) const {}
+  void load(State&, const fg::ScheduleState&) const {}
+};
+
+}  // namespace
+
+TEST_CASE("a schedule of the program's own that cannot take values over is loaded, with the frequency that it had") {
+  toy::Weight weight;
+  const auto make = [&](std::int64_t frequency) {
+    auto configured = fg::optimizer(toy::Sgd{&weight})
+                          .with(Wrapped{{.step_size = 2}}, fg::EveryStep{.frequency = frequency});
+    configured.attach_schedules();
+    return configured;
+  };
+  auto first = make(3), other = make(4);
+  auto& saved = boost::hana::at_c<0>(first.schedules());
+  auto& taken = boost::hana::at_c<0>(other.schedules());
+  saved.advance(first.optimizer());
+  taken.take_over(saved.state());
+  CHECK(taken.state() == saved.state());
+  CHECK(taken.steps() == 1);
+}
+
+TEST_CASE("a schedule that does not say what to do without its metric is strict") {
+  toy::Weight weight;
+  auto configured = fg::optimizer(toy::Sgd{&weight}).with(FollowsLoss{});
+  configured.attach_schedules();
+  const auto& schedule = boost::hana::at_c<0>(configured.schedules());
+  CHECK_THROWS_AS(schedule.metric(fg::Metrics(), false), std::invalid_argument);
 }

@@ -25,15 +25,17 @@ struct Searches : toy::Sgd {
     }
   }
 };
-/// The same, but it goes back to the second.
-struct GoesBack : Searches {
+/// The same, but it goes back to one of them; -1 is to where it was.
+template <int Accepted>
+struct GoesBackTo : Searches {
   template <class Closure>
   void step(Closure&& closure) {
     Searches::step(closure);
-    weight->value -= 1.0;
+    weight->value -= 2.0 - Accepted;
   }
-  std::int64_t accepted_evaluation() const { return 1; }
+  std::int64_t accepted_evaluation() const { return Accepted; }
 };
+using GoesBack = GoesBackTo<1>;
 
 template <class Optimizer>
 struct Model : toy::Model {
@@ -76,6 +78,19 @@ TEST_CASE("an epoch's mean has one evaluation of each step: the last, or the one
   CHECK(other.metric("loss_epoch") == (2.0 + 40.0) / 2.0);
   CHECK(other.metric("loss_step") == 40.0);
   CHECK(other.metric("count") == 2.0);
+}
+
+TEST_CASE("the first evaluation may be the one that counts; the last is if it is accepted, or if none is") {
+  const auto loss = [](auto optimizer) {
+    Model<decltype(optimizer)> model;
+    fg::Trainer trainer{model, fg::MaxEpochs{1}};
+    trainer.fit(toy::Range{1.0});
+    CHECK(trainer.metric("count") == 1.0);
+    return trainer.metric("loss_epoch");
+  };
+  CHECK(loss(GoesBackTo<0>{}) == 1.0);
+  CHECK(loss(GoesBackTo<2>{}) == 3.0);
+  CHECK(loss(GoesBackTo<-1>{}) == 3.0);
 }
 
 TEST_CASE("by hand too, and what is logged outside of the closure is not touched") {

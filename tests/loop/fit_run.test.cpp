@@ -112,3 +112,25 @@ TEST_CASE("what validation_scope gives lives around the pass and ends in the opp
   CHECK(events == std::vector<std::string>{"start", "a begins", "b begins", "model begins", "epoch start", "step",
                                            "model ends", "b ends", "a ends"});
 }
+
+namespace {
+struct Asks : toy::Model {
+  bool with_epochs = false;
+  void validation_step(double, auto&) {}
+  void on_fit_start(auto& run) { with_epochs = run.metrics_come_with_epochs(); }
+};
+}  // namespace
+
+TEST_CASE("metrics come with epochs unless validations come at other times") {
+  Asks model;
+  fg::Trainer trainer{model, fg::MaxEpochs{1}, fg::ValidateEvery{.epochs = 2}};
+  trainer.fit(toy::counting(1));
+  CHECK(model.with_epochs);
+  trainer.set_limit(fg::MaxEpochs{2});
+  trainer.fit(toy::counting(1), toy::counting(1));
+  CHECK_FALSE(model.with_epochs);
+  trainer.set_limit(fg::MaxEpochs{3});
+  trainer.set_limit(fg::ValidateEvery{});
+  trainer.fit(toy::counting(1), toy::counting(1));
+  CHECK(model.with_epochs);
+}

@@ -6,6 +6,7 @@
 #include <catch2/matchers/catch_matchers.hpp>
 #include <catch2/matchers/catch_matchers_string.hpp>
 
+#include <chrono>
 #include <cmath>
 #include <cstddef>
 #include <iterator>
@@ -96,6 +97,11 @@ TEST_CASE("a range that never ends is refused without a limit, and trained with 
   trainer.set_limit(fg::MaxSteps{3});
   trainer.fit(endless());
   CHECK(trainer.progress().global_step == 3);
+  toy::Model by_batches, by_time;
+  fg::Trainer{by_batches, fg::LimitBatches{.train = fg::Batches{2}}, fg::MaxEpochs{1}}.fit(endless());
+  CHECK(by_batches.weight.value == -2.0);
+  fg::Trainer{by_time, fg::MaxTime{std::chrono::seconds{0}}, fg::MinSteps{4}}.fit(endless());
+  CHECK(by_time.weight.value == -4.0);
 
   Validates other;
   fg::Trainer validates{other, fg::MaxEpochs{1}};

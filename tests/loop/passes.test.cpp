@@ -85,3 +85,19 @@ TEST_CASE("a forward pass updates nothing and logs nothing") {
   CHECK(model.weight.value == -1.0);
   CHECK(trainer.metric("batch") == 1.0);  // of the batch that was trained, not of the pass
 }
+
+namespace {
+struct LogsBefore : toy::Model {
+  void on_validation_start(auto& step) { step.log("calls", 1, fg::epoch_sum); }
+  void validation_step(double, auto& step) { step.log("calls", 1, fg::epoch_sum); }
+};
+}  // namespace
+
+TEST_CASE("what is logged when a validation starts belongs to it") {
+  LogsBefore model;
+  fg::Trainer trainer{model};
+  for (int i = 0; i < 2; ++i) {
+    trainer.validate(toy::counting(2));
+    CHECK(trainer.metric("calls") == 3.0);
+  }
+}

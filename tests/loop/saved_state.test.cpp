@@ -167,6 +167,8 @@ TEST_CASE("open windows go on: of plain batches, weighted ones, and with some le
   require_goes_on<Weighted>(toy::counting(6), fg::Accumulate<4>{}, fg::MaxEpochs{2});
   const toy::Range some_left_out{1.0, nan_value, 3.0, 4.0, nan_value, 5.0};
   require_goes_on<Plain>(some_left_out, fg::Accumulate<4>{}, fg::SkipNonFinite{}, fg::MaxEpochs{2});
+  const toy::Range a_whole_window_left_out{nan_value, nan_value, 3.0, 4.0};
+  require_goes_on<Plain>(a_whole_window_left_out, fg::Accumulate<2>{}, fg::SkipNonFinite{}, fg::MaxEpochs{2});
 }
 
 TEST_CASE("gradients go on where no window says when they are zeroed") {

@@ -76,6 +76,19 @@ TEST_CASE("a watcher is told of each call on the step, under its name, and nothi
   CHECK(first_calls == expected);
   CHECK(model.notes.logs == std::vector<std::pair<std::string, std::optional<double>>>{{"plain", std::nullopt}, {"weighted", 4.0}});
   CHECK(trainer.metric("plain") == 2.0);
+  CHECK(trainer.metric("weighted") == 3.0);
+}
+
+TEST_CASE("a watcher is told which batch is the last one") {
+  Model model;
+  model.watched = true;
+  fg::Trainer trainer{model, fg::MaxEpochs{1}};
+  trainer.fit(toy::Range{1.0, 2.0});
+  std::vector<std::int64_t> lasts;
+  for (const auto& [number, value] : model.notes.numbers) {
+    if (number == StepNumber::is_last_batch) lasts.push_back(value);
+  }
+  CHECK(lasts == std::vector<std::int64_t>{0, 1});
 }
 
 TEST_CASE("a watcher may keep what is logged from the metrics") {
@@ -86,6 +99,7 @@ TEST_CASE("a watcher may keep what is logged from the metrics") {
   trainer.fit(toy::Range{1.0, 2.0});
   CHECK(model.notes.logs.size() == 4);
   CHECK_FALSE(trainer.metric("plain"));
+  CHECK_FALSE(trainer.metric("weighted"));
 }
 
 TEST_CASE("without a watcher nothing is noticed, and one is forgotten when its scope ends") {

@@ -6,6 +6,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <functional>
 #include <string>
 
 #include "support/toy.hpp"
@@ -69,6 +70,7 @@ TEST_CASE("wherever a request comes from, the running batch is the last one") {
   CHECK(events_of({.in = In::validation}) == "(tttv)");
   CHECK(events_of({.in = In::validation}, fg::ValidateEvery{.interval = fg::Batches{2}}) == "(ttv)");
   CHECK(events_of({.in = In::epoch_start, .epoch = 1}, fg::ValidateEvery{.epochs = 3}) == "(ttt)()");
+  CHECK(events_of({.in = In::epoch_start, .epoch = 1}) == "(tttv)(v)");
 }
 
 TEST_CASE("a request before the minimum of epochs is kept until they have ended") {
@@ -116,4 +118,20 @@ TEST_CASE("a request of one fit does not reach the next") {
   CHECK(trainer.progress().batches == 1);
   trainer.fit(counting(3));
   CHECK(trainer.progress().batches == 4);
+}
+
+namespace {
+struct LowersLimit : toy::Model {
+  std::function<void()> lower;
+  void on_train_epoch_start(auto&) { lower(); }
+};
+}  // namespace
+
+TEST_CASE("an epoch that has begun is trained, though a hook of its start lowers the limit of epochs to those that have ended") {
+  LowersLimit model;
+  fg::Trainer trainer{model, fg::MaxEpochs{3}};
+  model.lower = [&] { trainer.set_limit(fg::MaxEpochs{0}); };
+  trainer.fit(counting(3));
+  CHECK(trainer.progress().batches == 3);
+  CHECK(trainer.progress().epoch == 1);
 }

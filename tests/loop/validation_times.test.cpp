@@ -86,8 +86,8 @@ struct Endless {
 /// Draws its order when an epoch begins.
 struct Drawn : std::vector<double> {
   using std::vector<double>::vector;
-  int drawn = 0;
-  void set_epoch(std::int64_t) { ++drawn; }
+  std::int64_t epoch = -1;
+  void set_epoch(std::int64_t begun) { epoch = begun; }
 };
 
 }  // namespace
@@ -220,6 +220,7 @@ TEST_CASE("an empty validation range is refused before anything is trained") {
   CHECK_THROWS_WITH(trainer.fit(counting(5), toy::Range{}), sentence);
   CHECK_THROWS_WITH(trainer.fit(counting(5), std::forward_list<double>{}), sentence);  // of unknown size
   CHECK_THROWS_WITH(trainer.validate(toy::Range{}), sentence);
+  CHECK_THROWS_WITH(trainer.validate(std::forward_list<double>{}), sentence);
   auto loop = trainer.loop();
   loop.step(1.0);
   CHECK_THROWS_WITH(loop.validate(toy::Range{}, "test_"), sentence);
@@ -280,9 +281,57 @@ TEST_CASE("a range that draws its order is not validated on while it is trained 
   CHECK_THROWS_WITH(trainer.fit(range, range),
                     "fulgurite: fit was given one range for training and validation, and fg::ValidateEvery comes "
                     "while it is walked: give validation a range of its own");
+  CHECK(range.epoch == 0);  // as each validation would see it
   std::vector<double> still{1.0, 2.0};
   trainer.fit(still, still);
   CHECK(model.events == "(ttvv)(tvvtvv)");
+}
+
+TEST_CASE("so is a range that can be walked once") {
+  Diary model;
+  Stream range;
+  fg::Trainer trainer{model, fg::MaxEpochs{1}, fg::ValidateEvery{.interval = fg::Batches{2}}};
+  CHECK_THROWS_WITH(trainer.fit(range, range),
+                    "fulgurite: fit was given one range for training and validation, and fg::ValidateEvery comes "
+                    "while it is walked: give validation a range of its own");
+  CHECK(model.events.empty());
+}
+
+namespace {
+/// Notes weight and learning rate in each validation.
+struct Seen : toy::Model {
+  std::vector<double> weights, rates;
+
+  fg::EpochControl on_train_batch_start(double batch, auto&) {
+    return batch == 4.0 ? fg::EpochControl::end_epoch : fg::EpochControl::go_on;
+  }
+  void validation_step(double, auto& step) {
+    weights.push_back(weight.value);
+    rates.push_back(step.optimizer(fg::optimizer_index<0>).lr());
+  }
+  auto configure_optimizers() {
+    return fg::optimizer(toy::Sgd{&weight}).with(fg::StepDecay{.step_size = 1, .gamma = 0.5}, fg::EveryEpoch{});
+  }
+};
+/// Says that it has more than it has.
+struct Boastful : toy::Range {
+  std::size_t size() const { return 9; }
+};
+}  // namespace
+
+TEST_CASE("the validation at an epoch's end comes after its last window and its schedules, however the epoch ended") {
+  for (const bool a_hook_ends_it : {false, true}) {
+    Seen model;
+    fg::Trainer trainer{model, fg::Accumulate<2>{}, fg::MaxEpochs{1}};
+    if (a_hook_ends_it) {
+      trainer.fit(counting(9), counting(1));
+      CHECK(model.weights == std::vector{-1.5});  // the window that the hook cut is dropped
+    } else {
+      trainer.fit(Boastful{counting(3)}, counting(1));
+      CHECK(model.weights == std::vector{-1.5 - 3.0});
+    }
+    CHECK(model.rates == std::vector{0.5});
+  }
 }
 
 TEST_CASE("a loop of the program's own validates between its batches") {

@@ -63,10 +63,8 @@ class AttachedSchedule {
   std::optional<double> metric(const Metrics& metrics, bool after_step) const
     requires follows_metric
   {
-    const Metric* found = metrics.find(schedule().monitor());
-    if (!found) {
-      if (is_strict()) throw std::invalid_argument(metrics.missing("the plateau schedule", schedule().monitor()));
-      return std::nullopt;
+    if (is_strict() && !metrics.find(schedule().monitor())) {
+      throw std::invalid_argument(metrics.missing("the plateau schedule", schedule().monitor()));
     }
     return after_step ? metrics.batch_value(schedule().monitor()) : metrics.value(schedule().monitor());
   }

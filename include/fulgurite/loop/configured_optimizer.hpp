@@ -39,7 +39,7 @@ struct EveryBatchIsMine {};
 
 /// An optimizer that takes turns with the others: so many batches in a row are its own.
 struct Turn {
-  std::int64_t batches = 1;
+  std::int64_t batches;
 };
 
 /// An optimizer with its schedules. Made by `fg::optimizer(...)`.

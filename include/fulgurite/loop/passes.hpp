@@ -92,9 +92,7 @@ class LogPrefix {
   }
   LogPrefix(const LogPrefix&) = delete;
   LogPrefix& operator=(const LogPrefix&) = delete;
-  ~LogPrefix() {
-    if (!prefix_.empty()) metrics_->set_listener(before_);
-  }
+  ~LogPrefix() { metrics_->set_listener(before_); }
 
  private:
   /// The metrics take what is logged meanwhile; afterwards the prefix is back, even if they refused it.
