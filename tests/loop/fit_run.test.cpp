@@ -80,6 +80,11 @@ struct Scoped {
     return Scope(text);
   }
 };
+/// Whose pass needs no end.
+struct Unscoped {
+  using slot = fg::slots::Callback;
+  void validation_scope(auto&) { events.push_back("unscoped"); }
+};
 struct Bystander {
   using slot = fg::slots::Callback;
   void on_validation_start(auto&) { events.push_back("start"); }
@@ -101,16 +106,16 @@ struct Validated : toy::Model {
 
 TEST_CASE("what validation_scope gives lives around the pass and ends in the opposite order, also by an exception") {
   Validated model;
-  fg::Trainer trainer{model, Scoped<'a'>{}, Bystander{}, Scoped<'b'>{}};
+  fg::Trainer trainer{model, Scoped<'a'>{}, Bystander{}, Unscoped{}, Scoped<'b'>{}};
   events.clear();
   trainer.validate(toy::counting(1));
-  CHECK(events == std::vector<std::string>{"start", "a begins", "b begins", "model begins", "epoch start", "step",
-                                           "epoch end", "model ends", "b ends", "a ends", "end"});
+  CHECK(events == std::vector<std::string>{"start", "a begins", "unscoped", "b begins", "model begins", "epoch start",
+                                           "step", "epoch end", "model ends", "b ends", "a ends", "end"});
   model.fails = true;
   events.clear();
   CHECK_THROWS_AS(trainer.validate(toy::counting(1)), std::runtime_error);
-  CHECK(events == std::vector<std::string>{"start", "a begins", "b begins", "model begins", "epoch start", "step",
-                                           "model ends", "b ends", "a ends"});
+  CHECK(events == std::vector<std::string>{"start", "a begins", "unscoped", "b begins", "model begins", "epoch start",
+                                           "step", "model ends", "b ends", "a ends"});
 }
 
 namespace {

@@ -14,6 +14,7 @@
 #include <set>
 #include <string>
 #include <string_view>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
@@ -161,18 +162,46 @@ struct Failure {
   }
 };
 
+/// One system call is another while it lives: `Replaced read(system_calls.pread, [](...) { ... })`.
+template <class Call>
+class Replaced {
+ public:
+  Replaced(Call& call, std::type_identity_t<Call> by) : call_(&call), original_(std::exchange(call, by)) {}
+  Replaced(const Replaced&) = delete;
+  Replaced& operator=(const Replaced&) = delete;
+  ~Replaced() { *call_ = original_; }
+
+ private:
+  Call* call_;
+  Call original_;
+};
+
 /// Nothing waits for the disk while it lives: for tests that save often.
 struct WithoutSync {
-  int (*original)(int) = std::exchange(fulgurite::detail::system_calls.fsync, [](int) { return 0; });
-  WithoutSync() = default;
-  WithoutSync(const WithoutSync&) = delete;
-  WithoutSync& operator=(const WithoutSync&) = delete;
-  ~WithoutSync() { fulgurite::detail::system_calls.fsync = original; }
+  Replaced<int (*)(int)> sync{fulgurite::detail::system_calls.fsync, [](int) { return 0; }};
 };
 
 /// No write gets a byte onto the disk while it lives.
 struct FullDisk {
   WatchedCalls calls{[](const char* name) { return std::string_view(name) == "write" ? ENOSPC : 0; }};
+};
+
+/// While it lives the disk has room for that many bytes.
+class LittleRoom {
+  static inline std::size_t left = 0;
+  Replaced<ssize_t (*)(int, const void*, std::size_t)> write_{
+      fulgurite::detail::system_calls.write, [](int file, const void* data, std::size_t size) -> ssize_t {
+        if (left == 0) {
+          errno = ENOSPC;
+          return -1;
+        }
+        const ssize_t count = ::write(file, data, std::min(size, left));
+        if (count > 0) left -= static_cast<std::size_t>(count);
+        return count;
+      }};
+
+ public:
+  explicit LittleRoom(std::size_t bytes) { left = bytes; }
 };
 
 /// A disk that keeps what was synced, and of the rest some. It learns what is written while it lives.

@@ -141,11 +141,10 @@ inline void make_folders(const std::string& folder) {
   if (folder.empty() || is_folder(folder)) return;
   const std::string above = folder_of(folder);
   if (above != folder) make_folders(above);
-  if (uninterrupted(system_calls.mkdir, folder.c_str(), mode_t{0777}) != 0) {
-    const int error = errno;
-    if (error != EEXIST || !is_folder(folder)) throw_file_error(error, "cannot make the folder ", folder);
-  }
-  if (const int error = sync(opened_folder(above))) throw_file_error(error, "cannot sync the folder ", above);
+  uninterrupted(system_calls.mkdir, folder.c_str(), mode_t{0777});
+  const int error = errno;
+  if (!is_folder(folder)) throw_file_error(error, "cannot make the folder ", folder);  // others may have made it
+  if (const int failure = sync(opened_folder(above))) throw_file_error(failure, "cannot sync the folder ", above);
 }
 
 /// Removes a file, if it is there.
@@ -161,8 +160,8 @@ inline Descriptor made_folder_of(const std::string& file) {
 }
 
 /// A file that appears whole or not at all, even if the process is killed or the power is cut meanwhile: it is written
-/// beside its place under a name of its own, brought to the disk and then renamed. Its folder is made if there is none. If threads or processes write to one
-/// place at the same time, the file that is renamed last stays.
+/// beside its place under a name of its own, brought to the disk and then renamed. Its folder is made if there is none. If
+/// threads or processes write to one place at the same time, the file that is renamed last stays.
 ///
 /// A path that is a symbolic link stays one: the file that it leads to is replaced. The permissions of a replaced file are
 /// kept. All functions throw FileError; the old file is then as it was, unless the message says that the new one is in its
@@ -172,7 +171,8 @@ class NewFile {
   explicit NewFile(const std::string& path) : place_(link_end(path)), folder_(made_folder_of(place_)) {
     const mode_t permissions = permissions_of(path);
     remove_abandoned();
-    while (!make_beside(permissions)) continue;
+    while (!make_beside(permissions)) {
+    }
   }
 
   void write(const void* data, std::size_t size) {
@@ -227,10 +227,10 @@ class NewFile {
 
   /// Where the symbolic links that begin at `path` end; there need be no file.
   static std::string link_end(std::string path) {
-    for (int links = 0; links < 40; ++links) {
+    for (int links = 0; links <= 40; ++links) {  // Linux follows 40
       char text[4096];
       const ssize_t size = ::readlink(path.c_str(), text, sizeof text);
-      if (size < 0) return path;
+      if (size == -1) return path;
       const std::string to(text, static_cast<std::size_t>(size));
       path = to.starts_with('/') ? to : folder_of(path) + '/' + to;
     }
@@ -297,7 +297,7 @@ class NewFile {
       const std::string path = folder + '/' + entry->d_name;
       const Descriptor file = opened(path, O_WRONLY | O_NOFOLLOW | O_NONBLOCK);
       struct ::stat status {};
-      if (file && uninterrupted(system_calls.fstat, file.number(), &status) == 0 && S_ISREG(status.st_mode) &&
+      if (uninterrupted(system_calls.fstat, file.number(), &status) == 0 && S_ISREG(status.st_mode) &&
           uninterrupted(system_calls.lock, file.number()) == 0) {
         uninterrupted(system_calls.unlink, path.c_str());
       }
