@@ -72,12 +72,18 @@ TEST_CASE("a file that is there is refused, replaced or appended to") {
                                          "fg::ExistingFile::replace or fg::ExistingFile::append");
   {
     fg::CsvLogger appends{.path = path, .existing = fg::ExistingFile::append};
+    errno = ENOENT;  // of something else
     log(appends, 1, 0, {{"b", 2.0}, {"a", 3.0}});
   }
   CHECK(read(path) == Table{{"step", "epoch", "a", "b"}, {"0", "0", "1", ""}, {"1", "0", "3", "2"}});
   fg::CsvLogger replaces{.path = path, .existing = fg::ExistingFile::replace};
   replaces.setup();
   CHECK(read(path) == Table{{"step", "epoch"}});
+  {
+    fg::CsvLogger appends{.path = path, .existing = fg::ExistingFile::append};  // to what has no metrics yet
+    log(appends, 1, 0, {{"a", 3.0}});
+  }
+  CHECK(read(path) == Table{{"step", "epoch", "a"}, {"1", "0", "3"}});
   for (const char* header : {"something,else", "step,loss", "a,epoch", "step"}) {
     INFO(header);
     std::ofstream(path) << header << '\n';
@@ -96,6 +102,18 @@ TEST_CASE("a file whose header has a line break in it gets another column too") 
   CHECK(read(logger.path) == Table{{"step", "epoch", "a\nb", "c"}, {"0", "0", "1", ""}, {"1", "0", "", "2"}});
 }
 
+TEST_CASE("a file that somebody removes or empties begins again with the next column") {
+  const support::TemporaryFolder folder;
+  fg::CsvLogger logger{.path = folder.path / "metrics.csv"};
+  log(logger, 0, 0, {{"a", 1.0}});
+  std::filesystem::remove(logger.path);
+  log(logger, 1, 0, {{"b", 2.0}});
+  CHECK(read(logger.path) == Table{{"step", "epoch", "a", "b"}, {"1", "0", "", "2"}});
+  support::write_file(logger.path, "");
+  log(logger, 2, 0, {{"c", 3.0}});
+  CHECK(read(logger.path) == Table{{"step", "epoch", "a", "b", "c"}, {"2", "0", "", "", "3"}});
+}
+
 TEST_CASE("a file that cannot be written is an error") {
   const support::TemporaryFolder folder;
   fg::CsvLogger logger{.path = folder.path};  // a folder
@@ -104,9 +122,9 @@ TEST_CASE("a file that cannot be written is an error") {
 
 TEST_CASE("hyper-parameters go into a file beside it") {
   const support::TemporaryFolder folder;
-  const fg::CsvLogger logger{.path = folder.path / "metrics.csv"};
+  const fg::CsvLogger logger{.path = folder.path / "run" / "metrics.csv"};
   logger.log_hyperparameters({{"lr", 3e-3}, {"model", "a, b"}, {"deep", true}, {"layers", 3}});
-  CHECK(read(folder.path / "metrics.csv.hyperparameters.csv") ==
+  CHECK(read(folder.path / "run" / "metrics.csv.hyperparameters.csv") ==
         Table{{"name", "value"}, {"lr", "0.003"}, {"model", "a, b"}, {"deep", "true"}, {"layers", "3"}});
 }
 

@@ -6,8 +6,11 @@
 #include <catch2/matchers/catch_matchers_string.hpp>
 
 #include <cerrno>
+#include <cmath>
 #include <cstring>
 #include <filesystem>
+#include <fstream>
+#include <ios>
 #include <limits>
 #include <stdexcept>
 #include <string>
@@ -29,11 +32,11 @@ TEST_CASE("an object a line") {
                                             {"a\"b", std::numeric_limits<double>::infinity()}};
   {
     fg::JsonLinesLogger logger{.path = path};
-    logger.log_hyperparameters({{"lr", 0.5}, {"model", "mlp"}, {"n", 3}, {"on", false}});
+    logger.log_hyperparameters({{"lr", 0.5}, {"model", "mlp"}, {"n", 3}, {"on", false}, {"inf", HUGE_VAL}});
     auto copy = logger;
     copy.log_metrics({4, 1, values});
     CHECK(written() ==
-          "{\"hyperparameters\":{\"lr\":0.5,\"model\":\"mlp\",\"n\":3,\"on\":false}}\n"
+          "{\"hyperparameters\":{\"lr\":0.5,\"model\":\"mlp\",\"n\":3,\"on\":false,\"inf\":\"inf\"}}\n"
           "{\"step\":4,\"epoch\":1,\"loss\":0.25,\"a\\\"b\":\"inf\"}\n");
   }
   fg::JsonLinesLogger refuses{.path = path};
@@ -105,6 +108,29 @@ TEST_CASE("a file in which only a part of a line found room ends with the line b
     logger.log_metrics({3, 0, {}});
     CHECK(support::text_of(path) == first + "{\"step\":2,\"epoch\":0}\n{\"step\":3,\"epoch\":0}\n");
   }
+}
+
+TEST_CASE("the half of a line is not cut off if somebody else has written behind it") {
+  const support::TemporaryFolder folder;
+  const auto path = folder.path / "metrics.jsonl";
+  fg::JsonLinesLogger logger{.path = path};
+  logger.setup();
+  {
+    const support::LittleRoom room(5);
+    const support::WatchedCalls calls([&](std::string_view name) {
+      if (name == "fstat") std::ofstream(path, std::ios::app) << "other\n";
+      return 0;
+    });
+    CHECK_THROWS(logger.log_metrics({1, 0, {}}));
+  }
+  CHECK(support::text_of(path) == "{\"steother\n");
+}
+
+TEST_CASE("a file that cannot be opened is refused when the logger is set up") {
+  const support::TemporaryFolder folder;
+  fg::JsonLinesLogger logger{.path = folder.path / "metrics.jsonl"};
+  const support::WatchedCalls calls([](std::string_view name) { return name == "open" ? EACCES : 0; });
+  CHECK_THROWS_WITH(logger.setup(), "fulgurite: the log file " + logger.path.string() + " cannot be written: Permission denied");
 }
 
 TEST_CASE("each system call of a logger fails in turn: what it says is lost was not taken, and the rest is there") {

@@ -1,11 +1,16 @@
 // SPDX-License-Identifier: MIT
 #include <fulgurite/logging/log_file.hpp>
 
+#include <sys/types.h>
+#include <unistd.h>
+
 #include <catch2/catch_test_macros.hpp>
 #include <catch2/matchers/catch_matchers.hpp>
 #include <catch2/matchers/catch_matchers_string.hpp>
 
+#include <algorithm>
 #include <cerrno>
+#include <cstddef>
 #include <filesystem>
 #include <fstream>
 #include <limits>
@@ -75,12 +80,71 @@ TEST_CASE("a file that cannot be looked at is not taken for one that is not ther
   const support::TemporaryFolder folder;
   const auto path = folder.path / "log.txt";
   support::write_file(path, "old\n");
-  for (const std::string_view failing : {"stat", "pread"}) {
-    const support::WatchedCalls calls([&](const char* name) {
-      return name == failing ? EIO : 0;
+  const auto refused_at = [&](std::string_view failing, int time, fg::ExistingFile existing) {
+    int seen = 0;
+    const support::WatchedCalls calls([&](std::string_view name) {
+      return name == failing && ++seen == time ? EACCES : 0;
     });
-    CHECK_THROWS_WITH(fg::detail::begin_file(path, fg::ExistingFile::append),
-                      ContainsSubstring("the log file " + path.string() + " cannot be written: ") && ContainsSubstring("Input/output error"));
-  }
+    INFO(failing << ' ' << time);
+    CHECK_THROWS_WITH(fg::detail::begin_file(path, existing),
+                      ContainsSubstring("the log file " + path.string() + " cannot be written: ") &&
+                          ContainsSubstring("Permission denied"));
+  };
+  refused_at("stat", 1, fg::ExistingFile::append);  // of its folder
+  refused_at("stat", 2, fg::ExistingFile::append);
+  refused_at("stat", 2, fg::ExistingFile::replace);
+  refused_at("open", 1, fg::ExistingFile::append);
+  refused_at("pread", 1, fg::ExistingFile::append);
   CHECK(support::text_of(path) == "old\n");
+}
+
+TEST_CASE("a file that was cut off in a line, and cannot get the end of it, is refused") {
+  const support::TemporaryFolder folder;
+  const auto path = folder.path / "log.txt";
+  support::write_file(path, "cut off");
+  const support::FullDisk full;
+  CHECK_THROWS_WITH(fg::detail::begin_file(path, fg::ExistingFile::append),
+                    "fulgurite: the log file " + path.string() + " cannot be written: No space left on device");
+}
+
+TEST_CASE("a file that is emptied while it is looked at gets no empty line") {
+  const support::TemporaryFolder folder;
+  const auto path = folder.path / "log.txt";
+  support::write_file(path, "cut off");
+  {
+    const support::Replaced read(fg::detail::system_calls.pread,
+                                 [](int, void*, std::size_t, off_t) -> ssize_t { return 0; });
+    CHECK(fg::detail::begin_file(path, fg::ExistingFile::append));
+  }
+  CHECK(support::text_of(path) == "cut off");
+}
+
+TEST_CASE("a file of one byte is not lost, and a folder is said to be one") {
+  const support::TemporaryFolder folder;
+  support::write_file(folder.path / "log.txt", "\n");
+  CHECK_THROWS_WITH(fg::detail::begin_file(folder.path / "log.txt", fg::ExistingFile::refuse),
+                    ContainsSubstring("is there already"));
+  fg::detail::LogFile log(folder.path);
+  CHECK_FALSE(fg::detail::begin_file(folder.path, fg::ExistingFile::refuse));
+  CHECK_THROWS_WITH(log.open(false),
+                    "fulgurite: the log file " + folder.path.string() + " cannot be written: Is a directory");
+}
+
+TEST_CASE("the whole lines of a file are read in as many pieces as the system gives") {
+  const support::TemporaryFolder folder;
+  const auto path = folder.path / "log.txt";
+  support::write_file(path, "one\ntwo\nthree\n");
+  fg::detail::LogFile log(path);
+  log.open(true);
+  errno = ENOENT;  // of something else
+  {
+    const support::Replaced read(fg::detail::system_calls.pread, [](int file, void* data, std::size_t size, off_t at) {
+      return ::pread(file, data, std::min(size, std::size_t{3}), at);
+    });
+    CHECK(log.text() == "one\ntwo\nthree\n");
+  }
+  support::write_file(path, "one\n");  // somebody shortens it
+  CHECK(log.text() == "one\n");
+  std::filesystem::remove(path);
+  CHECK(log.text().empty());
 }

@@ -307,6 +307,73 @@ TEMPLATE_TEST_CASE("rows that a disk refuses for a while are all there in the en
   }
 }
 
+TEMPLATE_TEST_CASE("wherever a disk gets full within rows, no half of a row stays that can be cut off, and no row is lost", "",
+                   Csv, JsonLines) {
+  const support::WithoutSync fast;
+  const Rows rows{{0, 0, {{"loss", 0.5}}},  {1, 0, {{"loss", 0.25}}},             {2, 0, {{"loss", 0.125}}},
+                  {3, 0, {{"loss", 1.5}}},  {4, 1, {{"loss", 2.5}, {"lr", 0.1}}}, {5, 1, {{"loss", 3.5}}}};
+  const std::string expected = undisturbed<TestType>(rows);
+  const std::size_t two = undisturbed<TestType>(first(rows, 3)).size() - undisturbed<TestType>(first(rows, 1)).size();
+  for (std::size_t room = 0; room <= two + 1; ++room) {
+    for (const int refused : {0, 1, 3}) {  // how often it cannot be cut off
+      INFO("room for " << room << " bytes, not cut off " << refused << " times");
+      const support::TemporaryFolder folder;
+      const auto path = folder.path / "log";
+      typename TestType::Logger logger{.path = path};
+      log(logger, rows[0]);
+      const std::string before = undisturbed<TestType>(first(rows, 4));
+      const auto is_whole = [&] {
+        const std::string text = support::text_of(path);
+        return text.ends_with('\n') && before.starts_with(text);
+      };
+      const auto try_to_log = [&](const Row& row) {
+        try {
+          log(logger, row);
+        } catch (const std::runtime_error&) {  // it is kept
+        }
+      };
+      int cuts = 0;
+      {
+        const support::LittleRoom little(room);
+        const support::WatchedCalls calls([&](std::string_view name) {
+          return name == "ftruncate" && ++cuts <= refused ? EPERM : 0;
+        });
+        try_to_log(rows[1]);
+        try_to_log(rows[2]);
+      }
+      if (refused == 0) CHECK(is_whole());
+      {
+        const support::LittleRoom little(3);
+        const support::WatchedCalls calls([&](std::string_view name) {
+          return name == "ftruncate" && ++cuts <= refused ? EPERM : 0;
+        });
+        try_to_log(rows[3]);
+      }
+      if (refused == 0 || cuts > refused) CHECK(is_whole());
+      CHECK(before.starts_with(support::text_of(path)));
+      log(logger, rows[4]);
+      log(logger, rows[5]);
+      CHECK(support::text_of(path) == expected);
+    }
+  }
+}
+
+TEMPLATE_TEST_CASE("a row costs one system call, and a logger that goes only closes its file", "", Csv, JsonLines) {
+  const support::TemporaryFolder folder;
+  typename TestType::Logger logger{.path = folder.path / "log"};
+  log(logger, {0, 0, {{"loss", 0.5}}});
+  log(logger, {1, 0, {{"loss", 0.5}}});  // a file that got a column is opened again
+  std::vector<std::string> made;
+  const support::WatchedCalls calls([&](const char* name) {
+    made.emplace_back(name);
+    return 0;
+  });
+  log(logger, {2, 0, {{"loss", 0.5}}});
+  CHECK(made == std::vector<std::string>{"write"});
+  logger = {};
+  CHECK(made == std::vector<std::string>{"write", "close"});
+}
+
 TEMPLATE_TEST_CASE("a run that was cut off in a row loses no other, and one that appends adds its own", "", Csv, JsonLines) {
   const support::WithoutSync fast;
   const Rows rows{{0, 0, {{"loss", 0.125}, {"a, b", -1e-300}}}, {7, 1, {{"loss", 0.25}, {"a, b", 0.5}}}};

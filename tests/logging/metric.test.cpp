@@ -29,9 +29,22 @@ TEST_CASE("an epoch's values become their mean, sum, smallest or largest") {
   CHECK(logged(fg::on_step, {2.0, 5.0}).value() == 5.0);
 }
 
+TEST_CASE("a metric that was not logged yet has no value of an epoch, and begins with the first") {
+  const fg::Metric fresh{.name = "x", .flags = fg::epoch_sum};
+  CHECK_FALSE(fresh.in_epoch());
+  CHECK(std::isnan(fresh.value()));
+  CHECK(fresh.count == 0);
+  CHECK(fresh.call == 0);
+  CHECK_FALSE(fresh.at_edge);
+  fg::Metric metric = fresh;
+  metric.add(2.0, 1.0);
+  CHECK(metric.value() == 2.0);
+}
+
 TEST_CASE("a nan is not lost in a smallest or largest value") {
   CHECK(std::isnan(logged(fg::epoch_min, {2.0, not_a_number, 1.0}).value()));
   CHECK(std::isnan(logged(fg::epoch_max, {not_a_number, 1.0}).value()));
+  CHECK(std::isnan(logged(fg::epoch_max, {2.0, not_a_number, 1.0}).value()));
 }
 
 TEST_CASE("the mean is weighted") {

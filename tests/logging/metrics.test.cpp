@@ -11,6 +11,8 @@
 #include <string>
 #include <vector>
 
+#include "support/toy_checkpoint.hpp"
+
 namespace fg = fulgurite;
 
 namespace {
@@ -20,6 +22,11 @@ struct Far {
   double value = 0.0;
   static inline int reads = 0;
   static inline int transfers = 0;
+};
+
+/// A number on another device.
+struct Farther {
+  double halved;
 };
 
 }  // namespace
@@ -38,7 +45,17 @@ struct fulgurite::to_number<Far> {
   }
 };
 
-static_assert(fg::ReadLater<Far> && !fg::ReadLater<double>);
+template <>
+struct fulgurite::to_number<Farther> {
+  static double read(const Farther& far) { return 2.0 * far.halved; }
+  static bool is_far(const Farther&) { return true; }
+  static Farther keep(const Farther& far) { return far; }
+  static void read(std::span<const Farther> kept, double* values) {
+    for (const Farther& far : kept) *values++ = 2.0 * far.halved;
+  }
+};
+
+static_assert(fg::ReadLater<Far> && fg::ReadLater<Farther> && !fg::ReadLater<double>);
 
 TEST_CASE("a metric is a weighted mean over the epoch, or the last value") {
   fg::Metrics metrics;
@@ -76,8 +93,11 @@ TEST_CASE("a metric logged for batches and epochs has three names") {
   CHECK(metrics.batch_value("x") == 3.0);
   CHECK(metrics.batch_value("x_step") == 3.0);
   CHECK(metrics.batch_value("x_epoch") == 2.0);
-  CHECK_FALSE(metrics.value("alone_step"));
-  CHECK_FALSE(metrics.value("_step"));
+  CHECK(metrics.batch_value("alone") == 3.0);
+  for (const char* unknown : {"alone_step", "_step", "x_stop", "x_steps"}) {
+    CHECK_FALSE(metrics.value(unknown));
+    CHECK_FALSE(metrics.batch_value(unknown));
+  }
   CHECK(metrics.values() ==
         std::map<std::string, double>{{"alone", 3.0}, {"x", 2.0}, {"x_epoch", 2.0}, {"x_step", 3.0}});
 }
@@ -179,6 +199,83 @@ TEST_CASE("other flags are refused within a batch also before it has weighed any
   CHECK_THROWS_AS(metrics.log("loss", 1.0, 0.0, fg::on_epoch, fg::Stage::training, place), std::invalid_argument);
 }
 
+TEST_CASE("other flags are taken from one epoch to the next, and refused if a value on a device belongs to this one") {
+  fg::Metrics metrics;
+  metrics.log("loss", Far{1.0}, 1.0, fg::on_step, fg::Stage::training, metrics.place(false));
+  CHECK_THROWS_AS(metrics.log("loss", 1.0, 1.0, fg::on_epoch, fg::Stage::training, metrics.place(false)),
+                  std::invalid_argument);
+  metrics.begin_epoch(fg::Stage::training);
+  metrics.log("loss", 5.0, 1.0, fg::on_epoch, fg::Stage::training, metrics.place(false));
+  CHECK(metrics.value("loss") == 5.0);
+}
+
+TEST_CASE("a place that is not given is in a batch, before all calls") {
+  CHECK(fg::Metrics().place(false).calls_before == fg::LogPlace().calls_before);
+  fg::Metrics metrics;
+  metrics.log("empty", 1.0, 0.0, fg::on_step, fg::Stage::training);
+  CHECK_THROWS_AS(metrics.log("empty", 1.0, 0.0, fg::on_epoch, fg::Stage::training), std::invalid_argument);
+  metrics.log("loss", 1.0, 1.0, fg::on_step, fg::Stage::training);
+  CHECK_THROWS_AS(metrics.log("loss", 1.0, 1.0, fg::on_epoch, fg::Stage::training, metrics.place(false)),
+                  std::invalid_argument);
+  metrics.log("loss", 1.0, 1.0, fg::on_epoch, fg::Stage::training, metrics.place(true));
+}
+
+TEST_CASE("a missing metric: the message names those that are known, and says if no validation has logged any") {
+  fg::Metrics metrics;
+  const auto message = [&] { return metrics.missing("EarlyStopping", "val_loss"); };
+  const std::string begin =
+      "fulgurite: EarlyStopping follows the metric val_loss, which has not been logged yet. Known metrics: ";
+  const std::string early =
+      ". No validation has logged anything yet: if one is to log val_loss, it must come first (give fit a validation range; "
+      "fg::ValidateEvery validates within epochs). Else log it";
+  const std::string end = " with step.log(\"val_loss\", value), or set .strict = false, which waits for it";
+  CHECK(message() == begin + "none" + early + end);
+  metrics.log("b", 1.0, 1.0, fg::on_step, fg::Stage::training);
+  CHECK(message() == begin + "b" + early + end);
+  metrics.log("a", 1.0, 1.0, fg::on_step, fg::Stage::validation);
+  CHECK(message() == begin + "b, a. Log it" + end);
+}
+
+TEST_CASE("metrics from a checkpoint are those that were saved, whatever was logged before") {
+  fg::Metrics saved;
+  saved.log("loss", 1.0, 2.0, fg::on_step | fg::on_epoch, fg::Stage::training, saved.place(false));
+  saved.begin_epoch(fg::Stage::training);
+  saved.log("loss", Far{4.0}, 2.0, fg::on_step | fg::on_epoch, fg::Stage::training, saved.place(false));
+  saved.log("edge", 7.0, 1.0, fg::epoch_max, fg::Stage::validation, saved.place(true));
+  toy::Entries entries;
+  toy::detail::Archive<false> to(entries);
+  saved.state(to);
+
+  fg::Metrics loaded;
+  for (const char* name : {"edge", "a", "b", "c", "edge", "a", "b", "c"}) {
+    loaded.log(name, Far{9.0}, 1.0, fg::on_step, fg::Stage::training, loaded.place(false));
+  }
+  toy::detail::Archive<true> from(entries);
+  loaded.state(from);
+  REQUIRE(loaded.all().size() == saved.all().size());
+  for (std::size_t i = 0; i < saved.all().size(); ++i) {
+    const fg::Metric &is = loaded.all()[i], &was = saved.all()[i];
+    INFO(was.name);
+    CHECK(is.name == was.name);
+    CHECK(is.stage == was.stage);
+    CHECK(is.flags == was.flags);
+    CHECK(is.step_name == was.step_name);
+    CHECK(is.epoch_name == was.epoch_name);
+    CHECK(is.last == was.last);
+    CHECK(is.reduced == was.reduced);
+    CHECK(is.weight == was.weight);
+    CHECK(is.epoch_before == was.epoch_before);
+    CHECK(is.count == was.count);
+    CHECK(is.call == was.call);
+    CHECK(is.at_edge == was.at_edge);
+  }
+  CHECK(loaded.value("loss_step") == 4.0);
+  CHECK(loaded.place(false).calls_before == saved.place(false).calls_before);
+  loaded.log("c", 1.0, 1.0, fg::on_step, fg::Stage::training, loaded.place(false));  // another one than before
+  REQUIRE(loaded.all().size() == 3);
+  CHECK(loaded.all().back().count == 1);
+}
+
 TEST_CASE("what an edge of the epoch logged is not part of the mean of its batches") {
   fg::Metrics metrics;
   metrics.log("loss", 100.0, 1.0, fg::on_epoch, fg::Stage::training, metrics.place(true));
@@ -221,6 +318,24 @@ TEST_CASE("near and far values of one metric are taken in the order in which the
   metrics.log("x", Far{1.0}, 1.0, fg::on_step, fg::Stage::training, place);
   metrics.log("x", 2.0, 1.0, fg::on_step, fg::Stage::training, place);
   CHECK(metrics.value("x") == 2.0);
+}
+
+TEST_CASE("whoever looks at all metrics sees what was kept on a device") {
+  fg::Metrics metrics;
+  metrics.log("far", Far{4.0}, 1.0, fg::on_step, fg::Stage::training);
+  CHECK(metrics.all().at(0).last == 4.0);
+}
+
+TEST_CASE("values on several devices and on the host are each read from where they are") {
+  fg::Metrics metrics;
+  for (int i = 1; i <= 3; ++i) {
+    metrics.log("far", Far{1.0 * i}, 1.0, fg::epoch_sum, fg::Stage::training);
+    metrics.log("farther", Farther{10.0 * i}, 1.0, fg::epoch_sum, fg::Stage::training);
+    metrics.log("near", 0.5 * i, 1.0, fg::epoch_sum, fg::Stage::training);
+  }
+  CHECK(metrics.value("far") == 6.0);
+  CHECK(metrics.value("farther") == 120.0);
+  CHECK(metrics.value("near") == 3.0);
 }
 
 TEST_CASE("the number of values that are kept on a device is limited") {

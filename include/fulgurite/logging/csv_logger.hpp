@@ -3,9 +3,11 @@
 #pragma once
 
 #include <algorithm>
+#include <array>
 #include <cstddef>
 #include <exception>
 #include <filesystem>
+#include <ios>
 #include <memory>
 #include <sstream>
 #include <stdexcept>
@@ -44,7 +46,6 @@ struct CsvLogger {
     for (const Hyperparameter& parameter : parameters) {
       text += detail::csv_field(parameter.name) + ',' + detail::csv_field(detail::text_of(parameter.value)) + '\n';
     }
-    detail::begin_file(beside, ExistingFile::replace);
     detail::LogFile(beside).replace(text);
   }
 };
@@ -52,7 +53,8 @@ struct CsvLogger {
 /// The open file and its columns.
 struct CsvLogger::Writer {
   std::filesystem::path path;
-  std::vector<std::string> columns{"step", "epoch"};
+  static constexpr std::array<std::string_view, 2> own_columns{"step", "epoch"};
+  std::vector<std::string> columns{own_columns.begin(), own_columns.end()};
   std::size_t columns_in_file = 0;
   detail::LogFile file;
 
@@ -65,7 +67,7 @@ struct CsvLogger::Writer {
     std::istringstream before(file.text());
     columns = detail::read_csv_record(before).value_or(columns);
     columns_in_file = columns.size();
-    if (columns.size() < 2 || columns[0] != "step" || columns[1] != "epoch") {
+    if (std::ranges::mismatch(own_columns, columns).in1 != own_columns.end()) {
       throw std::runtime_error("fulgurite: " + path.string() +
                                " does not begin with step,epoch: fg::CsvLogger appends to "
                                "what it wrote itself; choose another path");
@@ -76,7 +78,7 @@ struct CsvLogger::Writer {
   Writer& operator=(const Writer&) = delete;
   ~Writer() {
     try {
-      if (!file.waiting.empty() && columns.size() > columns_in_file) widen();
+      if (columns.size() > columns_in_file) widen();  // for rows that wait
     } catch (const std::exception&) {  // it was said when the rows came
     }
   }
@@ -113,7 +115,7 @@ struct CsvLogger::Writer {
       const std::string old = file.text();
       std::istringstream before(old);
       detail::read_csv_record(before);  // the old header, which may have line breaks in it
-      if (const auto rows = before.tellg(); rows > 0) {
+      if (const auto rows = before.tellg(); rows != std::streamoff{-1}) {
         text += widened(std::string_view(old).substr(static_cast<std::size_t>(rows)), columns.size() - columns_in_file);
       }
     }
@@ -122,7 +124,6 @@ struct CsvLogger::Writer {
   }
 
   static std::string widened(std::string_view rows, std::size_t added) {
-    if (added == 0) return std::string(rows);
     const std::string commas(added, ',');
     std::string text;
     for (const char c : rows) {

@@ -2,8 +2,8 @@
 // What a run was configured with, for its loggers and checkpoints.
 #pragma once
 
+#include <algorithm>
 #include <concepts>
-#include <cstddef>
 #include <cstdint>
 #include <stdexcept>
 #include <string>
@@ -48,12 +48,10 @@ using Hyperparameters = std::vector<Hyperparameter>;
 namespace detail {
 
 inline void require_distinct_names(const Hyperparameters& parameters) {
-  for (std::size_t i = 0; i < parameters.size(); ++i) {
-    for (std::size_t before = 0; before < i; ++before) {
-      if (parameters[before].name != parameters[i].name) continue;
-      throw std::invalid_argument("fulgurite: two hyper-parameters are called " + parameters[i].name +
-                                  ": give one of them another name");
-    }
+  for (const Hyperparameter& each : parameters) {
+    if (&*std::ranges::find(parameters, each.name, &Hyperparameter::name) == &each) continue;
+    throw std::invalid_argument("fulgurite: two hyper-parameters are called " + each.name +
+                                ": give one of them another name");
   }
 }
 

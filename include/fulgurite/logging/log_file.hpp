@@ -46,9 +46,10 @@ inline bool begin_file(const std::filesystem::path& at, ExistingFile existing) {
   try {
     make_folders(folder_of(path));
     struct ::stat status {};
-    const bool is_known = uninterrupted(system_calls.stat, path.c_str(), &status) == 0;
-    if (!is_known && errno != ENOENT) refuse_log_file(path, reason(errno));
-    const bool is_there = is_known && S_ISREG(status.st_mode) && status.st_size > 0;
+    if (uninterrupted(system_calls.stat, path.c_str(), &status) != 0 && errno != ENOENT) {
+      refuse_log_file(path, reason(errno));
+    }
+    const bool is_there = S_ISREG(status.st_mode) && status.st_size > 0;
     if (is_there && existing == ExistingFile::refuse) {
       throw std::runtime_error("fulgurite: the log file " + path +
                                " is there already: choose another path, or set "
@@ -56,7 +57,7 @@ inline bool begin_file(const std::filesystem::path& at, ExistingFile existing) {
     }
     if (!is_there || existing != ExistingFile::append) return false;
     const Descriptor file = opened(path, O_RDWR | O_APPEND);
-    char last = 0;
+    char last = '\n';
     if (!file ||
         uninterrupted(system_calls.pread, file.number(), static_cast<void*>(&last), std::size_t{1}, status.st_size - 1) <
             0 ||
@@ -93,18 +94,17 @@ class LogFile {
 
   /// The whole lines in the file.
   std::string text() {
-    std::string bytes;
     const Descriptor file = opened(path_, O_RDONLY);
-    if (!file && errno == ENOENT) return bytes;
+    if (!file && errno == ENOENT) return {};
     if (!file) refuse("it cannot be read: " + reason(errno));
-    for (ssize_t count = 1; count > 0 && static_cast<off_t>(bytes.size()) < whole_;) {
-      const std::size_t size = bytes.size();
-      bytes.resize(static_cast<std::size_t>(whole_));
+    std::string bytes(static_cast<std::size_t>(whole_), '\0');
+    std::size_t size = 0;
+    for (ssize_t count = 1; count != 0; size += static_cast<std::size_t>(count)) {
       count = uninterrupted(system_calls.pread, file.number(), static_cast<void*>(bytes.data() + size), bytes.size() - size,
                             static_cast<off_t>(size));
       if (count < 0) refuse("it cannot be read: " + reason(errno));
-      bytes.resize(size + static_cast<std::size_t>(count));
     }
+    bytes.resize(size);  // somebody may have shortened the file
     return bytes;
   }
 
@@ -165,7 +165,7 @@ class LogFile {
   /// Nothing else has written into the file.
   bool is_alone() const {
     struct ::stat status {};
-    return uninterrupted(system_calls.fstat, file_.number(), &status) == 0 && S_ISREG(status.st_mode) &&
+    return uninterrupted(system_calls.fstat, file_.number(), &status) == 0 &&
            status.st_size == whole_ + static_cast<off_t>(half_);
   }
 

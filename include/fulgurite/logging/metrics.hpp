@@ -113,8 +113,7 @@ class Metrics {
   LoggedValue batch_value(std::string_view name) const {
     const Metric* metric = find(name);
     if (!metric) return unknown(name);
-    const bool of_epoch = metric->name != name && metric->epoch_name == name;
-    return metric->flags.has(on_step) && !of_epoch ? metric->last : metric->value();
+    return metric->epoch_name != name ? metric->last : metric->value();
   }
 
   /// All values by name, `x`, `x_step` and `x_epoch` for what has both: Lightning's `callback_metrics`.
@@ -208,7 +207,6 @@ class Metrics {
     Metric metric{.name = std::string(name), .stage = stage};
     metric.change_flags(flags);
     metrics_.push_back(std::move(metric));
-    next_ = metrics_.size();
     return metrics_.size() - 1;
   }
 
@@ -251,7 +249,6 @@ class Metrics {
     for (const Metric& metric : metrics_) {
       if (metric.name == but) continue;
       if (metric.name == name) return "another metric";
-      if (!metric.has_both()) continue;
       if (metric.step_name == name) return "what " + metric.name + ", logged on_step and on_epoch, is called for a batch";
       if (metric.epoch_name == name) return "what " + metric.name + ", logged on_step and on_epoch, is called for an epoch";
     }
@@ -306,13 +303,13 @@ class Metrics {
       const detail::NumberKind* kind = first.kind;
       numbers.clear();  // those of one kind, read together
       for (const Kept& each : kept_) {
-        if (each.number && each.kind == kind) numbers.push_back(each.number);
+        if (each.kind == kind) numbers.push_back(each.number);
       }
       values.resize(numbers.size());
       kind->read_all({numbers.data(), numbers.size()}, values.data());
       std::size_t next = 0;
       for (Kept& each : kept_) {
-        if (!each.number || each.kind != kind) continue;
+        if (each.kind != kind) continue;
         each.value = values[next++];
         each.number = nullptr;
       }
