@@ -34,11 +34,11 @@ struct AnyEarlyStopping {
       throw std::runtime_error("early stopping on " + monitor.dump() + " is not known");
   }
 
+  void on_fit_start(auto& run) {
+    each([&](auto& stopping) { stopping.on_fit_start(run); });
+  }
   void on_train_start(auto& run) {
     each([&](auto& stopping) { stopping.on_train_start(run); });
-  }
-  void on_train_end(auto& run) {
-    each([&](auto& stopping) { stopping.on_train_end(run); });
   }
   void on_train_epoch_end(auto& step) {
     each([&](auto& stopping) { stopping.on_train_epoch_end(step); });
