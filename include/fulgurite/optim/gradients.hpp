@@ -49,9 +49,10 @@ struct GradientScale {
   bool in_turn = false;   // a LossScale updates the scale after each step: one step and one unscale() in between
 
   /// `shared`: of the LossScale that owns the tensors; nullptr if the program owns them.
-  void set(at::Tensor scale, at::Tensor found, std::shared_ptr<GradientStage> shared) {
-    loss_scale = std::move(scale);
-    found_inf = std::move(found);
+  void set(const at::Tensor& scale, const at::Tensor& found, std::shared_ptr<GradientStage> shared) {
+    const auto number = [](const at::Tensor& tensor) { return tensor.defined() ? tensor.view(at::IntArrayRef{}) : tensor; };
+    loss_scale = number(scale);  // views, since the operators want no dimension
+    found_inf = number(found);
     in_turn = shared != nullptr;
     stage = shared ? std::move(shared) : std::make_shared<GradientStage>();
   }
@@ -69,7 +70,7 @@ struct GradientScale {
 
   /// Throws std::logic_error for a second step on the same gradients.
   void begin_step(const char* optimizer) const {
-    if (!in_turn || !stage->stepped) return;
+    if (!stage->stepped) return;
     throw std::logic_error(
         "fulgurite: " + std::string(optimizer) +
         " has stepped on these gradients already, and a second step "

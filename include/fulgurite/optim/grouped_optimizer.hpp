@@ -155,7 +155,6 @@ class GroupedOptimizer {
 
   /// Forgets all gradients.
   void zero_grad() {
-    const c10::NoGradGuard no_grad;
     for (Group& group : groups_) {
       if (group.flat) {
         group.flat->zero_grad();
@@ -181,8 +180,7 @@ class GroupedOptimizer {
                                     shape_of(tensor) + " " + at::toString(tensor.scalar_type()));
       }
     }
-    const auto number = [](const at::Tensor& tensor) { return tensor.defined() ? tensor.view(at::IntArrayRef{}) : tensor; };
-    scale_.set(number(scale), number(found_inf), std::move(stage));  // views, since the operators want no dimension
+    scale_.set(scale, found_inf, std::move(stage));
     revision_ = next_revision();
   }
 

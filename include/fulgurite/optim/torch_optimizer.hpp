@@ -50,7 +50,7 @@ class TorchOptimizer {
     requires(!needs_closure)
   {
     scale_.begin_step(name.c_str());
-    if (scale_.must_be_checked()) gradients().divide_by_scale();
+    if (scale_.scaled()) gradients().divide_by_scale();
     if (!scale_.skips()) optimizer_.step();
     scale_.end_step();
   }
@@ -79,10 +79,11 @@ class TorchOptimizer {
 
   /// As of the optimizers of this library: a step divides gradients by `scale`, writes into `found_inf` whether one of them
   /// is not finite, and does nothing then.
-  void set_loss_scale(at::Tensor scale, at::Tensor found_inf, std::shared_ptr<detail::GradientStage> stage = nullptr)
+  void set_loss_scale(const at::Tensor& scale, const at::Tensor& found_inf,
+                      std::shared_ptr<detail::GradientStage> stage = nullptr)
     requires(!needs_closure)
   {
-    scale_.set(std::move(scale), std::move(found_inf), std::move(stage));
+    scale_.set(scale, found_inf, std::move(stage));
   }
 
   Gradients gradients() {
