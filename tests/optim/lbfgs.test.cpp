@@ -12,7 +12,10 @@
 
 #include <cmath>
 #include <cstddef>
+#include <cstdint>
 #include <optional>
+#include <stdexcept>
+#include <string>
 #include <vector>
 
 #include "optim/support.hpp"
@@ -161,12 +164,156 @@ TEST_CASE("saved, loaded and continued equals never stopped") {
   CHECK(torch::pickle_save(loaded.state_dict()) == torch::pickle_save(lbfgs.state_dict()));
 }
 
+TEST_CASE("a state that lacks something, or has it in another shape, is refused with its place") {
+  auto p = start();
+  const fg::LBFGSOptions options{.lr = 0.01, .tolerance_grad = 1e-5, .tolerance_change = 1e-6};
+  fg::LBFGS lbfgs({p}, options);
+  CHECK(lbfgs.state_dict().toGenericDict().at("state").toGenericDict().empty());
+  lbfgs.step(closure(p));
+  CHECK(lbfgs.group_count() == 1);
+  CHECK(lbfgs.options().history_size == 100);
+  const auto file = torch::pickle_save(lbfgs.state_dict());
+  const auto entries = [](const c10::IValue& state) {
+    return state.toGenericDict().at("state").toGenericDict().at(std::int64_t{0}).toGenericDict();
+  };
+  fg::LBFGS other({p}, {});
+  const auto refusal = [&](const c10::IValue& state) -> std::string {
+    const std::string before = "fulgurite: LBFGS cannot load this state: ";
+    try {
+      other.load_state_dict(state);
+    } catch (const std::invalid_argument& error) {
+      const std::string what = error.what();
+      return what.substr(0, before.size()) == before ? what.substr(before.size()) : what;
+    }
+    return "";
+  };
+  for (const char* key : {"func_evals", "n_iter", "t", "old_dirs", "old_stps", "ro", "H_diag", "prev_flat_grad", "prev_loss"}) {
+    const auto state = torch::pickle_load(file);
+    CHECK(entries(state).erase(key) == 1);
+    CHECK(refusal(state) == "parameter 0 has no \"" + std::string(key) + "\"");
+  }
+  for (const char* key : {"func_evals", "n_iter", "t", "H_diag", "prev_loss"}) {
+    const auto state = torch::pickle_load(file);
+    entries(state).insert_or_assign(key, "much");
+    CHECK(refusal(state) == "\"" + std::string(key) + "\" of parameter 0 is not a number");
+  }
+  const std::string shapes = " of shape [2], and the saved one has [3]: load it into an optimizer of the same model";
+  for (const char* key : {"d", "prev_flat_grad"}) {
+    const auto state = torch::pickle_load(file);
+    entries(state).insert_or_assign(key, torch::ones({3}));
+    CHECK(refusal(state) == "parameter 0 needs a \"" + std::string(key) + "\"" + shapes);
+  }
+  for (const char* key : {"old_dirs", "old_stps"}) {
+    const auto state = torch::pickle_load(file);
+    entries(state).at(key).toList().set(1, torch::ones({3}));
+    CHECK(refusal(state) == "parameter 0 needs a \"" + std::string(key) + "\"" + shapes);
+  }
+  for (const char* key : {"old_dirs", "old_stps", "ro"}) {
+    const auto state = torch::pickle_load(file);
+    auto list = entries(state).at(key).toList();
+    list.erase(list.begin());
+    CHECK(refusal(state) == "\"old_dirs\", \"old_stps\" and \"ro\" are not equally many");
+  }
+  const auto twice = torch::pickle_load(file);
+  twice.toGenericDict().at("param_groups").toList().push_back(twice.toGenericDict().at("param_groups").toList().get(0));
+  CHECK(refusal(twice) ==
+        "it has 2 parameter group(s), and the optimizer has 1: make the optimizer with the groups that it had when the "
+        "state was saved");
+  const auto search = torch::pickle_load(file);
+  search.toGenericDict().at("param_groups").toList().get(0).toGenericDict().insert_or_assign("line_search_fn", "armijo");
+  CHECK(refusal(search) == "\"line_search_fn\" of its group 0 is of another type");
+  CHECK(other.state_dict().toGenericDict().at("state").toGenericDict().empty());
+  CHECK(other.options().lr == 1.0);
+
+  // Python writes whole numbers, and lists that it pickled as tuples come back as such.
+  const auto other_types = torch::pickle_load(file);
+  entries(other_types).insert_or_assign("H_diag", 1);
+  entries(other_types).insert_or_assign("t", std::int64_t{2});
+  const auto tuple = [&](const char* key) {
+    const auto list = entries(other_types).at(key).toList();
+    entries(other_types).insert_or_assign(key, c10::ivalue::Tuple::create(std::vector<c10::IValue>(list.begin(), list.end())));
+  };
+  tuple("old_dirs");
+  tuple("ro");
+  const auto tracked = entries(other_types).at("d").toTensor().clone().requires_grad_();
+  entries(other_types).insert_or_assign("d", tracked);
+  CHECK(refusal(other_types) == "");
+  CHECK(other.options().tolerance_grad == 1e-5);
+  CHECK(other.options().tolerance_change == 1e-6);
+  const auto loaded = entries(other.state_dict()), saved = entries(torch::pickle_load(file));
+  CHECK(loaded.at("H_diag").toDouble() == 1.0);
+  CHECK(loaded.at("t").toDouble() == 2.0);
+  CHECK_FALSE(loaded.at("d").toTensor().requires_grad());
+  CHECK(loaded.at("d").toTensor().equal(saved.at("d").toTensor()));
+  CHECK(loaded.at("prev_flat_grad").toTensor().equal(saved.at("prev_flat_grad").toTensor()));
+  CHECK_FALSE(loaded.at("prev_flat_grad").toTensor().requires_grad());
+  CHECK(loaded.at("ro").toList().get(0).toTensor().equal(saved.at("ro").toList().get(0).toTensor()));
+  CHECK(loaded.at("prev_loss").toDouble() == saved.at("prev_loss").toDouble());
+}
+
+TEST_CASE("a step that ends before its first iteration leaves a state without direction, which is loaded too") {
+  auto p = torch::ones({2}, torch::kDouble).requires_grad_(), none = torch::zeros({0}).requires_grad_();
+  const auto flat = [] { return 1.0; };
+  for (const auto& parameter : {p, none}) {
+    fg::LBFGS lbfgs({parameter}, {.tolerance_grad = 0.5}), other({parameter}, {});
+    lbfgs.step(flat);
+    lbfgs.step(flat);
+    const auto file = torch::pickle_save(lbfgs.state_dict());
+    other.load_state_dict(torch::pickle_load(file));
+    CHECK(torch::pickle_save(other.state_dict()) == file);
+    const auto entry = other.state_dict().toGenericDict().at("state").toGenericDict().at(std::int64_t{0}).toGenericDict();
+    CHECK(entry.size() == 2);
+    CHECK(entry.at("func_evals").toInt() == 2);
+    CHECK(entry.at("n_iter").toInt() == 0);
+  }
+}
+
+TEST_CASE("a gradient that is missing counts as 0, and one may be sparse") {
+  torch::manual_seed(2);
+  auto a = torch::randn({2, 2}).requires_grad_(), missing = torch::ones({3}).requires_grad_(),
+       b = torch::randn({2}).requires_grad_();
+  auto plain_a = a.detach().clone().requires_grad_(), plain_b = b.detach().clone().requires_grad_();
+  const auto zeros = torch::zeros({3});
+  const auto loss = [&](torch::Tensor& first, torch::Tensor& second, bool sparse) {
+    return [&first, &second, sparse] {
+      const auto slope = first.detach().sin() + first.detach();
+      first.mutable_grad() = sparse ? slope.to_sparse() : slope;
+      second.mutable_grad() = second.detach() * 3.0;
+      return (first.detach().square().sum() / 2 - first.detach().cos().sum() + second.detach().square().sum() * 1.5);
+    };
+  };
+  const fg::LBFGSOptions options{.max_iter = 4, .line_search_fn = fg::LineSearch::strong_wolfe};
+  fg::LBFGS lbfgs({a, missing, b}, options), plain({plain_a, plain_b}, options);
+  for (int step = 0; step < 3; ++step) {
+    lbfgs.step(loss(a, b, true));
+    plain.step(loss(plain_a, plain_b, false));
+  }
+  CHECK(torch::allclose(a, plain_a, 1e-5, 1e-6));
+  CHECK(torch::allclose(b, plain_b, 1e-5, 1e-6));
+  CHECK(missing.equal(torch::ones({3})));
+  CHECK_FALSE(lbfgs.state_dict()
+                  .toGenericDict()
+                  .at("state")
+                  .toGenericDict()
+                  .at(std::int64_t{0})
+                  .toGenericDict()
+                  .at("d")
+                  .toTensor()
+                  .requires_grad());
+  CHECK(lbfgs.gradients().tensors().size() == 2);
+  lbfgs.zero_grad();
+  CHECK_FALSE(a.grad().defined());
+  CHECK_FALSE(b.grad().defined());
+  CHECK(lbfgs.gradients().tensors().empty());
+}
+
 TEST_CASE("a closure may return a number, an optional, or nothing to train on") {
   auto p = start();
   const auto before = p.detach().clone();
   fg::LBFGS lbfgs({p}, {.lr = 0.01});
   lbfgs.step([]() -> std::optional<torch::Tensor> { return std::nullopt; });
   CHECK(p.equal(before));
+  CHECK(lbfgs.state_dict().toGenericDict().at("state").toGenericDict().empty());
   lbfgs.step([&] { return closure(p)().item<double>(); });
   CHECK_FALSE(p.equal(before));
   int calls = 0;
@@ -180,6 +327,7 @@ TEST_CASE("LBFGS says that it needs a closure, and refuses invalid options") {
   static_assert(fg::NeedsClosure<fg::LBFGS> && fg::Optimizer<fg::LBFGS> && fg::HasLearningRate<fg::LBFGS>);
   auto p = start();
   CHECK(fg::LBFGS({p}, {}).options().max_eval == 25);
+  CHECK(fg::LBFGS({p}, {.lr = 0.0, .max_iter = 1, .history_size = 1}).options().max_eval == 1);
   CHECK_THROWS_WITH(fg::LBFGS({p}, {.lr = -1.0}), "fulgurite: LBFGS needs a learning rate of 0 or more");
   CHECK_THROWS_WITH(fg::LBFGS({p}, {.max_iter = 0}), "fulgurite: LBFGS needs a max_iter of 1 or more");
   CHECK_THROWS_WITH(fg::LBFGS({p}, {.history_size = 0}), "fulgurite: LBFGS needs a history_size of 1 or more");

@@ -280,19 +280,11 @@ class LBFGS {
       const bool first = ++state_.n_iter == 1;
       if (first) {
         state_.d = gradient.neg();
-        state_.old_dirs.clear();
-        state_.old_stps.clear();
-        state_.ro.clear();
-        state_.H_diag = 1.0;
       } else {
         remember(gradient);
         state_.d = direction(gradient);
       }
-      if (state_.prev_flat_grad.defined()) {
-        state_.prev_flat_grad.copy_(gradient);
-      } else {
-        state_.prev_flat_grad = gradient.clone();
-      }
+      state_.prev_flat_grad = gradient;
       state_.prev_loss = loss;
       state_.t = options_.lr;
       if (first) state_.t = detail::smaller(1.0, Number(1.0) / number(gradient.abs().sum())) * state_.t;
