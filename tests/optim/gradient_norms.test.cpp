@@ -57,6 +57,19 @@ TEST_CASE("norms of gradients by name, and of all together") {
                     "fulgurite: gradient_norms takes a p above 0, or infinity, and was given 0");
 }
 
+TEST_CASE("norms have no graph, neither of gradients that have one nor of tensors without elements") {
+  torch::nn::Module model;
+  const auto p = model.register_parameter("p", torch::ones({2})), none = model.register_parameter("none", torch::zeros({0}));
+  p.mutable_grad() = (p * 2.0).clone();
+  none.mutable_grad() = torch::zeros({0});
+  for (const double type : {2.0, std::numeric_limits<double>::infinity()}) {
+    for (const auto& [name, norm] : fg::gradient_norms(model, type)) {
+      CAPTURE(name);
+      CHECK_FALSE(norm.requires_grad());
+    }
+  }
+}
+
 TEST_CASE("in on_before_optimizer_step they are those of the window, before clipping") {
   Line model;
   fg::Trainer trainer{model, fg::Accumulate<2>{}, fg::ClipNorm{.max = 0.1}, fg::MaxEpochs{1}};

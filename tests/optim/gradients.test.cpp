@@ -167,3 +167,21 @@ TEST_CASE("gradients can be scaled, also if there are none") {
   sgd.gradients().scale(2.0);
   CHECK(sgd.gradients().tensors().empty());
 }
+
+TEST_CASE("a parameter without gradient is left out, and gradients without a loss scale need no division by one") {
+  auto none = torch::zeros({2}).requires_grad_(), some = torch::zeros({2}).requires_grad_();
+  some.mutable_grad() = torch::tensor({3.0f, 4.0f});
+  CHECK(fg::clip_norm_({none, some}, 10.0).item<float>() == 5.0f);
+  fg::clip_value_({none, some}, 3.5);
+  fg::Gradients({some.grad()}).unscale();
+  CHECK(some.grad().equal(torch::tensor({3.0f, 3.5f})));
+  CHECK_FALSE(none.grad().defined());
+}
+
+TEST_CASE("a sparse gradient that requires gradients is added up without its graph") {
+  auto p = torch::zeros({3}).requires_grad_();
+  const auto values = torch::tensor({1.0f, 2.0f}).requires_grad_();
+  p.mutable_grad() = torch::sparse_coo_tensor(torch::tensor({{1, 1}}), values * 2.0, {3});
+  CHECK(fg::clip_norm_({p}, 10.0).item<float>() == 6.0f);
+  CHECK_FALSE(p.grad().requires_grad());
+}

@@ -12,6 +12,7 @@
 #include <limits>
 #include <optional>
 #include <stdexcept>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -302,6 +303,7 @@ TEMPLATE_TEST_CASE("of each optimizer there is one step, and one unscale() befor
   CHECK_THROWS_AS(optimizer.step(), std::logic_error);
   CHECK(w.equal(once));
   CHECK(torch::pickle_save(optimizer.state_dict()) == state);
+  CHECK(w.grad().equal(torch::full({3}, 9.0, torch::kDouble)));
   SECTION("update() begins anew") {
     scale.update();
     w.mutable_grad().reset();
@@ -321,8 +323,10 @@ TEST_CASE("LibTorch's own optimizers step once between two updates too") {
   fg::LossScale scale(small);
   scale.attach(optimizer);
   step(scale, optimizer, w, 1.0);
-  CHECK_THROWS_WITH(optimizer.step(), ContainsSubstring("SGD has stepped on these gradients already"));
+  const auto gradient = w.grad().clone();
+  CHECK_THROWS_WITH(optimizer.step(), ContainsSubstring("fulgurite: SGD has stepped on these gradients already"));
   CHECK(w.equal(torch::full({3}, 0.5, torch::kDouble)));
+  CHECK(w.grad().equal(gradient));
 }
 
 TEST_CASE("a step without gradients does not count as one, so that a second is allowed") {
@@ -451,6 +455,83 @@ TEST_CASE("in manual optimization a second step on the same gradients is refused
   model.again = true;
   fg::Trainer trainer{model, fg::ManualOptimization{}, ScaledFloat64{}, fg::MaxEpochs{1}};
   CHECK_THROWS_WITH(trainer.fit(data), ContainsSubstring("SGD has stepped on these gradients already"));
+}
+
+namespace {
+/// An optimizer that does not say what it has done with its gradients.
+struct Silent {
+  torch::Tensor scale, found_inf;
+  void set_loss_scale(const torch::Tensor& its_scale, const torch::Tensor& its_found_inf) {
+    scale = its_scale;
+    found_inf = its_found_inf;
+  }
+};
+}  // namespace
+
+TEST_CASE("an optimizer may take scale and found_inf alone") {
+  Silent silent;
+  fg::LossScale scale(small);
+  scale.attach(silent);
+  CHECK(silent.scale.item<float>() == 8.0f);
+  silent.found_inf.fill_(1.0f);
+  CHECK(scale.skipped());
+  scale.begin_backward();
+  scale.update();
+  CHECK(silent.scale.item<float>() == 4.0f);
+  CHECK(silent.found_inf.item<float>() == 0.0f);
+  scale.update();  // whether it has looked is its own affair
+  CHECK(scale.growth_tracker() == 1);
+}
+
+TEST_CASE("a scale that is set begins anew, and may be below 1") {
+  const auto w = weight();
+  fg::SGD optimizer({w}, {.lr = 1.0});
+  fg::LossScale scale(small), disabled({.enabled = false});
+  scale.attach(optimizer);
+  for (const bool as_tensor : {false, true}) {
+    step(scale, optimizer, w, infinity);
+    if (as_tensor) {
+      scale.update(torch::full({1, 1}, 0.5));
+    } else {
+      scale.update(0.5);
+    }
+    CHECK(scale.scale() == 0.5);
+    CHECK_FALSE(scale.skipped());
+    CHECK_THROWS_AS(scale.update(), std::logic_error);
+  }
+  const std::string wrong = "fulgurite: update takes a new loss scale of one element that requires no gradient, on cpu";
+  CHECK_THROWS_WITH(scale.update(torch::Tensor()), wrong);
+  CHECK_THROWS_WITH(scale.update(torch::ones({1}, torch::kMeta)), wrong);
+  disabled.update(torch::ones({3}));
+  CHECK(disabled.scale() == 1.0);
+  const auto loss = torch::ones({});
+  CHECK(disabled.scaled(loss).is_same(loss));
+}
+
+TEST_CASE("a loss scale loads what it would be made with, and nothing else") {
+  fg::LossScale scale({.initial_scale = 4.0, .growth_factor = 3.0, .backoff_factor = 0.25, .growth_interval = 7}), other;
+  const auto file = torch::pickle_save(scale.state_dict());
+  for (const auto& [key, value] : std::vector<std::pair<const char*, double>>{
+           {"scale", 0.0}, {"growth_factor", 1.0}, {"backoff_factor", 1.0}, {"growth_interval", 0.0}}) {
+    const auto state = torch::pickle_load(file);
+    state.toGenericDict().insert_or_assign(key, value);
+    CHECK_THROWS_WITH(other.load_state_dict(state), ContainsSubstring("fulgurite: a loss scale needs a"));
+    CHECK(other.growth_factor() == 2.0);
+  }
+  for (const char* key : {"scale", "growth_factor", "backoff_factor", "growth_interval", "_growth_tracker"}) {
+    const auto lacking = torch::pickle_load(file), wrong = torch::pickle_load(file);
+    CHECK(lacking.toGenericDict().erase(key) == 1);
+    CHECK_THROWS_WITH(other.load_state_dict(lacking),
+                      "fulgurite: this is not the state of a loss scale: it has no `" + std::string(key) + "`");
+    wrong.toGenericDict().insert_or_assign(key, "much");
+    CHECK_THROWS_WITH(other.load_state_dict(wrong),
+                      "fulgurite: this is not the state of a loss scale: its `" + std::string(key) + "` is not a number");
+  }
+  other.load_state_dict(torch::pickle_load(file));
+  CHECK(other.growth_factor() == 3.0);
+  CHECK(other.backoff_factor() == 0.25);
+  CHECK(other.growth_interval() == 7);
+  CHECK(torch::pickle_save(other.state_dict()) == file);
 }
 
 TEST_CASE("an invalid scale is refused") {

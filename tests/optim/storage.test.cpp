@@ -136,6 +136,39 @@ TEST_CASE("tensors and groups without elements are stored, trained, saved and lo
   CHECK(trained(fg::Contiguous{}).equal(trained()));
 }
 
+TEST_CASE("number formats have a memory each, and gradients keep their places through steps and zero_grad()") {
+  auto a = torch::ones({2}).requires_grad_(), b = torch::ones({3}, torch::kDouble).requires_grad_();
+  auto c = torch::ones({1}).requires_grad_(), d = torch::ones({2}, torch::kDouble).requires_grad_();
+  const std::vector<torch::Tensor> all{a, b, c, d};
+  fg::SGD sgd(all, {.lr = 1.0}, fg::Contiguous{});
+  CHECK(sgd.gradients().tensors().size() == 2);
+  CHECK(c.data_ptr<float>() == a.data_ptr<float>() + 2);
+  CHECK(d.data_ptr<double>() == b.data_ptr<double>() + 3);
+  std::vector<torch::Tensor> gradients;
+  for (const auto& parameter : all) {
+    gradients.push_back(parameter.grad());
+    CHECK(parameter.grad().equal(torch::zeros_like(parameter).detach()));
+    parameter.mutable_grad().fill_(2.0);
+  }
+  sgd.step();
+  for (std::size_t i = 0; i < all.size(); ++i) {
+    CHECK(all[i].grad().is_same(gradients[i]));
+    CHECK(all[i].equal(torch::full_like(all[i], -1.0).detach()));
+  }
+  c.mutable_grad().reset();
+  sgd.step();  // a gradient that was forgotten is 0, whatever was in its place
+  CHECK(c.equal(torch::full({1}, -1.0f)));
+  CHECK(a.equal(torch::full({2}, -3.0f)));
+  b.mutable_grad() = torch::ones({3}, torch::kDouble);
+  c.mutable_grad().reset();
+  sgd.zero_grad();
+  for (std::size_t i = 0; i < all.size(); ++i) {
+    REQUIRE(all[i].grad().defined());
+    CHECK(all[i].grad().data_ptr() == gradients[i].data_ptr());
+    CHECK(all[i].grad().equal(torch::zeros_like(all[i]).detach()));
+  }
+}
+
 TEST_CASE("groups have a memory each") {
   auto a = torch::zeros({2}).requires_grad_();
   auto b = torch::zeros({2}).requires_grad_();

@@ -76,7 +76,13 @@ TEST_CASE("rates and momenta of LibTorch's optimizers can be driven") {
   fg::TorchOptimizer sgd(torch::optim::SGD(parameters, torch::optim::SGDOptions(0.1).momentum(0.9)));
   sgd.set_momentum(0, 0.5);
   CHECK(sgd.momentum(0) == 0.5);
+  sgd.set_momentum(0, 1.0);
+  CHECK(sgd.momentum(0) == 1.0);
+  sgd.set_momentum(0, 0.0);
+  CHECK(sgd.momentum(0) == 0.0);
   CHECK_FALSE(fg::HasMomentum<fg::TorchOptimizer<torch::optim::Adagrad>>);
+  CHECK(fg::TorchOptimizer<torch::optim::SGD>::name == "SGD");
+  CHECK(sgd.gradients().tensors().empty());
 }
 
 namespace {

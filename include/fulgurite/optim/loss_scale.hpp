@@ -9,7 +9,6 @@
 #include <ATen/ops/stack.h>
 #include <ATen/ops/zeros.h>
 #include <c10/core/Device.h>
-#include <c10/core/GradMode.h>
 
 #include <algorithm>
 #include <cmath>
@@ -85,7 +84,6 @@ class LossScale {
   void update() {
     if (!options_.enabled) return;
     require_checks();
-    const c10::NoGradGuard no_grad;
     std::vector<at::Tensor> overflows;
     for (const Attached& attached : attached_) {
       overflows.push_back(attached.overflow);
@@ -156,7 +154,6 @@ class LossScale {
   /// before anything is changed.
   void load_state_dict(const c10::IValue& state_dict) {
     if (!options_.enabled) return;
-    const c10::NoGradGuard no_grad;
     if (state_dict.isGenericDict() && state_dict.toGenericDict().empty()) {
       throw std::invalid_argument(
           "fulgurite: this state of a loss scale is empty: it was saved by one that was not enabled");
