@@ -44,6 +44,22 @@ TEST_CASE("RAdam has the numbers of its formula") {
                             [&](Parameters& p) { return support::reference(p, formula); }) < 1e-12);
 }
 
+TEST_CASE("RAdam rectifies from a length above 5 on, and not at 5") {
+  const double t = 7.0;
+  const auto length_at_t = [&](double beta2) {
+    const double power = std::pow(beta2, t);
+    return 2.0 / (1.0 - beta2) - 1.0 - 2.0 * t * power / (1.0 - power);
+  };
+  double beta2 = 0.76780677969242;
+  while (length_at_t(beta2) < 5.0) beta2 = std::nextafter(beta2, 1.0);
+  REQUIRE(length_at_t(beta2) == 5.0);
+  auto p = torch::zeros({1}, torch::kDouble).requires_grad_();
+  fg::RAdam radam({p}, {.lr = 1.0, .betas = {0.0, beta2}});
+  p.mutable_grad() = torch::ones({1}, torch::kDouble);
+  for (int step = 0; step < 7; ++step) radam.step();
+  CHECK(p.item<double>() == -7.0);  // every step the gradient itself
+}
+
 TEST_CASE("RAdam keeps the laws of optimizers") {
   support::keeps_the_laws([](Parameters p) {
     return fg::RAdam(std::move(p), {.lr = 0.05, .weight_decay = 0.1, .decoupled_weight_decay = true});
