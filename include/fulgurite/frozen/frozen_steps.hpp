@@ -49,7 +49,9 @@ struct FrozenPlace {
 /// The recordings of one optimizer of a trainer.
 class FrozenSteps {
  public:
-  explicit FrozenSteps(const Frozen& policy) : policy_(policy) {}
+  /// `recorder_for(device)` makes what records the steps of a model there.
+  explicit FrozenSteps(const Frozen& policy, detail::MakeRecorder recorder_for = &detail::recorder_for)
+      : policy_(policy), recorder_for_(recorder_for) {}
 
   /// Forward and backward pass of a batch: `pass(batch)`, which returns the loss, or its replay. Returns the loss.
   /// Throws FrozenRefusal for what cannot be frozen if the policy is strict.
@@ -158,7 +160,6 @@ class FrozenSteps {
     std::unique_ptr<detail::Recording> recording{};
     std::unique_ptr<detail::StepNotes> notes{};  // what training_step did while it was recorded
     detail::AskedNumbers asked{};          // numbers for which it holds
-    bool checked = false;
     std::size_t doubts = 0;                // checks in a row that were uncertain
     std::size_t replays = 0;               // since the last check that was certain
     std::size_t distance = first_distance;
@@ -175,7 +176,7 @@ class FrozenSteps {
     model_.emplace(model, optimizer);
     const auto& tensors = model_->state().tensors;
     try {
-      recorder_ = detail::recorder_for(tensors.empty() ? at::Device(at::kCPU) : tensors.front().second.device());
+      recorder_ = recorder_for_(tensors.empty() ? at::Device(at::kCPU) : tensors.front().second.device());
     } catch (const FrozenRefusal& refusal) {
       give_up(refusal);
     }
@@ -247,7 +248,7 @@ class FrozenSteps {
   }
 
   static bool is_check_due(const Entry& entry, std::int64_t epoch) {
-    if (!entry.checked || entry.replays >= entry.distance) return true;
+    if (entry.replays >= entry.distance) return true;
     return entry.epoch != epoch && (entry.epochs_checked < epochs_always_checked || entry.replays >= least_distance);
   }
 
@@ -259,7 +260,7 @@ class FrozenSteps {
     const bool makes_step = recorder_->makes_refused_steps();
     const std::vector<at::Tensor> inputs = copies_of(batch);
     const Batch fixed = filled(batch, inputs);
-    auto changing = defined(inputs);
+    auto changing = inputs;
     for (const auto& [name, tensor] : model_->state().tensors) changing.push_back(tensor);
     auto notes = std::make_unique<detail::StepNotes>(batch, makes_step);
     at::Tensor loss;
@@ -300,7 +301,6 @@ class FrozenSteps {
 
   template <class Step, class Batch, class Pass>
   at::Tensor check(Entry& entry, const Step& step, const Batch& batch, Pass& pass) {
-    const bool is_first = !std::exchange(entry.checked, false);
     const std::size_t replays = std::exchange(entry.replays, 0);
     fill(entry.inputs, batch);
     const Batch fixed = filled(batch, entry.inputs);
@@ -315,15 +315,17 @@ class FrozenSteps {
     });
     try {
       notes.require_repeatable();
-      if (difference && difference->uncertain && ++entry.doubts < most_doubts) {
-        entry.replays = replays;
-        return loss;
+      if (difference) {
+        if (difference->uncertain && ++entry.doubts < most_doubts) {
+          entry.replays = replays;  // so the next batch is checked
+          return loss;
+        }
+        throw FrozenRefusal(difference->operator_name, difference->reason, difference->message());
       }
-      if (difference) throw FrozenRefusal(difference->operator_name, difference->reason, difference->message());
       notes.require_same_logs(*entry.notes);
       require_unchanged(batch, entry.inputs);
       require_same_modes(modes);
-      if (is_first && !entry.epoch) require_known_leaves(entry, loss);
+      require_known_leaves(entry, loss);
     } catch (const FrozenRefusal& refusal) {
       write_back(entry.inputs, batch);
       give_up(replays == 0 ? refusal : found_late(refusal, replays));
@@ -335,10 +337,9 @@ class FrozenSteps {
     if (entry.epoch != step.epoch()) {
       entry.epoch = step.epoch();
       ++entry.epochs_checked;
-    } else if (!is_first) {
+    } else {
       entry.distance *= 2;
     }
-    entry.checked = true;
     entry.doubts = 0;
     current_ = &entry;
     return loss;
@@ -394,8 +395,10 @@ class FrozenSteps {
     const auto add = [&](const std::string& name, const at::Tensor& tensor) { state.tensors.emplace_back(name, tensor); };
     optimizer.for_each_state(add);
     const auto difference = frozen.recording->verify(state, without_result(update));
-    if (difference && difference->uncertain && ++frozen.doubts < most_doubts) return;
-    if (difference) return give_up(FrozenRefusal(difference->operator_name, difference->reason, difference->message()));
+    if (difference) {
+      if (difference->uncertain && ++frozen.doubts < most_doubts) return;
+      return give_up(FrozenRefusal(difference->operator_name, difference->reason, difference->message()));
+    }
     frozen.checked = true;
     frozen.doubts = 0;
   }
@@ -456,11 +459,6 @@ class FrozenSteps {
     });
   }
 
-  static std::vector<at::Tensor> defined(std::vector<at::Tensor> tensors) {
-    std::erase_if(tensors, [](const at::Tensor& tensor) { return !tensor.defined(); });
-    return tensors;
-  }
-
   /// A batch whose tensors are the fixed ones.
   template <class Batch>
   static Batch filled(const Batch& batch, const std::vector<at::Tensor>& inputs) {
@@ -476,8 +474,8 @@ class FrozenSteps {
     std::size_t next = 0;
     for_each_tensor(batch, [&](const at::Tensor& tensor) {
       const at::Tensor& input = inputs[next++];
-      if (!tensor.defined() || tensor.numel() == 0) return;
-      if (tensor.is_cpu() && tensor.is_contiguous() && input.is_contiguous()) {  // of one shape and format: the signature's
+      if (tensor.numel() == 0) return;                  // nor has an undefined one any
+      if (tensor.is_cpu() && tensor.is_contiguous()) {  // of one shape and format: the signature's
         std::memcpy(input.mutable_data_ptr(), tensor.const_data_ptr(), tensor.nbytes());
       } else {
         input.copy_(tensor);
@@ -486,6 +484,7 @@ class FrozenSteps {
   }
 
   Frozen policy_;
+  detail::MakeRecorder recorder_for_;
   std::optional<detail::FrozenModel> model_;
   std::unique_ptr<detail::StepRecorder> recorder_;
   std::list<Entry> entries_;
