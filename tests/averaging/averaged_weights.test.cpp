@@ -9,9 +9,11 @@
 #include <catch2/matchers/catch_matchers_string.hpp>
 
 #include <complex>
+#include <cstdint>
 #include <memory>
 #include <sstream>
 #include <stdexcept>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -236,6 +238,183 @@ TEST_CASE("a copy has an average of its own") {
   CHECK(average.at("weight")[0].item<double>() == 2.0);
 }
 
+namespace {
+// Numbers that validation keeps, beside weights and statistics that training moves.
+struct Counting : torch::nn::Module {
+  torch::nn::BatchNorm1d norm = register_module("norm", torch::nn::BatchNorm1d(1));
+  torch::Tensor seen = register_buffer("seen", torch::zeros({}));
+  torch::Tensor number = register_buffer("number", torch::zeros({}, torch::kLong));
+
+  torch::Tensor forward(const torch::Tensor& x) { return norm->forward(x); }
+  void train_once(double value) {
+    norm->train();
+    norm->forward(torch::full({2, 1}, value) + torch::tensor({{-1.0}, {1.0}}));
+    number += 1;
+  }
+  void validate_once() {
+    norm->eval();
+    seen += 8;
+    number += 1;
+  }
+};
+}  // namespace
+
+TEST_CASE("what is assigned or copied has the mean, the options and the state of the other, and shares nothing with it") {
+  Counting net, other;
+  using Average = fg::AveragedWeights<fg::ExponentialMean>;
+  const fg::AveragedWeightsOptions averaged{.buffers = fg::BufferAveraging::average, .format = torch::kDouble};
+  const Average fresh(net, {.decay = 0.5}, averaged);
+  Average copy = fresh;  // before its first update
+  Average target(other, {.decay = 0.25});
+  net.seen.fill_(1.0);
+  other.seen.fill_(1.0);
+  target.update();
+  copy.update();
+  target = copy;
+  CHECK(target.mean().decay == 0.5);
+  Average sibling = copy;
+  {
+    const auto scope = copy.swap_in();
+    net.validate_once();  // `copy` alone takes note of it
+  }
+  net.seen.fill_(3.0);
+  for (Average* average : {&copy, &target, &sibling}) average->update();
+  CHECK(copy.at("seen").item<double>() == 3.0);
+  CHECK(target.at("seen").item<double>() == 2.0);
+  CHECK(sibling.at("seen").item<double>() == 2.0);
+  target = fresh;
+  target.update();
+  CHECK(target.at("seen").scalar_type() == torch::kDouble);
+  for (const auto& name : {"seen", "norm.weight"}) CHECK_FALSE(copy.at(name).requires_grad());
+
+  std::stringstream file;
+  torch::save(copy, file);
+  Average loaded(other, {.decay = 0.5}, averaged), assigned = loaded;
+  torch::load(loaded, file);
+  assigned = loaded;
+  net.number.fill_(5);
+  other.number.fill_(6);
+  const auto number_in_scope = [&](const Average& average) {
+    const auto scope = average.swap_in();
+    return other.number.item<int>();
+  };
+  CHECK(number_in_scope(assigned) == 1);  // of the file
+  assigned.update();
+  CHECK(number_in_scope(assigned) == 6);  // the model's own
+}
+
+TEST_CASE("statistics of batch norm go into the model with the average, whichever norm it is, other copies do not") {
+  const auto check = [](auto norm, const std::vector<std::int64_t>& shape) {
+    fg::AveragedWeights average(norm);
+    norm->forward(torch::ones(shape));
+    average.update();
+    norm->forward(torch::ones(shape));
+    const auto newer = norm->running_mean.clone();
+    {
+      const auto scope = average.swap_in();
+      CHECK(torch::equal(norm->running_mean, average.at("running_mean")));
+      CHECK_FALSE(torch::equal(norm->running_mean, newer));
+    }
+    CHECK(torch::equal(norm->running_mean, newer));
+  };
+  check(torch::nn::BatchNorm1d(1), {2, 1});
+  check(torch::nn::BatchNorm2d(1), {2, 1, 2, 2});
+  check(torch::nn::BatchNorm3d(1), {2, 1, 2, 2, 2});
+}
+
+TEST_CASE("parameters of integers move with the average, which may be on a device of its own") {
+  torch::nn::Module net;
+  const auto number = net.register_parameter("number", torch::tensor(1), /*requires_grad=*/false);
+  fg::AveragedWeights average(net);
+  average.update();
+  number.fill_(2);
+  average.copy_to_model();
+  CHECK(number.item<int>() == 1);
+
+  Net other;
+  fg::AveragedWeights elsewhere(other, fg::EqualMean{}, {.device = torch::kMeta});
+  for (int i = 0; i < 2; ++i) elsewhere.update();
+  CHECK(elsewhere.at("weight").is_meta());
+  for (int i = 0; i < 2; ++i) {
+    fg::AveragedWeights here(other);
+    here.update();
+    here.update();
+    CHECK_FALSE(here.at("weight").requires_grad());
+  }
+}
+
+TEST_CASE("an archive that is not an average in every part is refused; one without a list of written buffers is read") {
+  Net net;
+  net.set(1.0);
+  fg::AveragedWeights average(net);
+  const std::vector<std::string> all{"weight", "frozen", "shared", "mean", "seen"};
+  struct Parts {
+    c10::IValue count = 1, names, averages, written;
+  };
+  const auto complete = [&] {
+    c10::List<std::string> names;
+    c10::List<at::Tensor> averages;
+    for (const auto& name : all) names.push_back(name);
+    for (const auto& tensor : {net.weight, net.frozen, net.shared, net.mean, net.seen}) averages.push_back(tensor);
+    return Parts{1, names, averages, {}};
+  };
+  const auto load = [&](const Parts& parts) {
+    torch::serialize::OutputArchive out;
+    if (!parts.count.isNone()) out.write("count", parts.count);
+    if (!parts.names.isNone()) out.write("names", parts.names);
+    if (!parts.averages.isNone()) out.write("averages", parts.averages);
+    if (!parts.written.isNone()) out.write("written", parts.written);
+    std::stringstream file;
+    out.save_to(file);
+    torch::serialize::InputArchive in;
+    in.load_from(file);
+    average.load(in);
+  };
+  const auto refused = [&](const Parts& parts, const std::string& why) {
+    CHECK_THROWS_MATCHES(load(parts), std::runtime_error,
+                         Message("fulgurite: the archive does not hold an average of this model's weights: " + why));
+    CHECK(average.count() == 0);
+  };
+  for (const c10::IValue& wrong : {c10::IValue(), c10::IValue("text")}) {
+    for (const auto part : {&Parts::count, &Parts::names, &Parts::averages}) {
+      Parts parts = complete();
+      parts.*part = wrong;
+      refused(parts, "it is not a saved average");
+    }
+  }
+  Parts fewer = complete();
+  fewer.names = c10::List<std::string>({"weight"});
+  refused(fewer, "it has 5 weights, the model has 5");
+  fewer = complete();
+  fewer.averages = c10::List<at::Tensor>({net.weight});
+  refused(fewer, "it has 1 weights, the model has 5");
+  Parts other = complete();
+  other.names = c10::List<std::string>({"weights", "frozen", "shared", "mean", "seen"});
+  other.averages = c10::List<at::Tensor>({net.mean, net.frozen, net.shared, net.mean, net.seen});
+  refused(other, "it has weights where the model has weight");
+
+  load(complete());
+  CHECK(average.count() == 1);
+  CHECK_FALSE(average.at("weight").requires_grad());
+  Parts numbered = complete();
+  numbered.written = c10::List<std::int64_t>({1, 2});
+  load(numbered);
+  net.mean.fill_(3.0);
+  average.copy_to_model();
+  CHECK(net.mean.item<double>() == 10.0);  // no buffer counts as written
+}
+
+TEST_CASE("an average of one weight is loaded") {
+  torch::nn::Module net;
+  const auto weight = net.register_parameter("weight", torch::ones({2}));
+  fg::AveragedWeights average(net), loaded(net);
+  average.update();
+  std::stringstream file;
+  torch::save(average, file);
+  torch::load(loaded, file);
+  CHECK(torch::equal(loaded.at("weight"), weight));
+}
+
 TEST_CASE("an average is saved and goes on as if it had never stopped") {
   Net net;
   fg::AveragedWeights average(net, fg::ExponentialMean{.decay = 0.75});
@@ -298,27 +477,6 @@ TEST_CASE("an invalid decay and a model without weights are refused") {
   CHECK_THROWS_MATCHES(fg::AveragedWeights(empty), std::invalid_argument,
                        Message("fulgurite: AveragedWeights was given a model without weights"));
 }
-
-namespace {
-// Numbers that validation keeps, beside weights and statistics that training moves.
-struct Counting : torch::nn::Module {
-  torch::nn::BatchNorm1d norm = register_module("norm", torch::nn::BatchNorm1d(1));
-  torch::Tensor seen = register_buffer("seen", torch::zeros({}));
-  torch::Tensor number = register_buffer("number", torch::zeros({}, torch::kLong));
-
-  torch::Tensor forward(const torch::Tensor& x) { return norm->forward(x); }
-  void train_once(double value) {
-    norm->train();
-    norm->forward(torch::full({2, 1}, value) + torch::tensor({{-1.0}, {1.0}}));
-    number += 1;
-  }
-  void validate_once() {
-    norm->eval();
-    seen += 8;
-    number += 1;
-  }
-};
-}  // namespace
 
 TEST_CASE("a buffer that is written while the average is in the model keeps it, averaged or copied") {
   for (const auto buffers : {fg::BufferAveraging::copy, fg::BufferAveraging::average}) {

@@ -37,6 +37,18 @@ TEST_CASE("a decay outside [0, 1] and a negative warm-up are refused") {
                "ExponentialMean.warm_up must be 0 or more updates");
 }
 
+TEST_CASE("a mean that is chosen while the program runs is judged as one that is constant") {
+  CHECK(fg::ExponentialMean{}.decay == 0.999);
+  CHECK(fg::ExponentialMean{}.problem() == nullptr);
+  const double nan = std::numeric_limits<double>::quiet_NaN();
+  for (const double decay : {-0.1, 1.1, nan}) {
+    CHECK(support::problem_of(fg::ExponentialMean{.decay = decay}) == "ExponentialMean.decay must be in [0, 1]");
+  }
+  for (const double warm_up : {-1.0, nan}) {
+    CHECK(support::problem_of(fg::ExponentialMean{.warm_up = warm_up}) == "ExponentialMean.warm_up must be 0 or more updates");
+  }
+}
+
 TEST_CASE("means are printed") {
   std::ostringstream out;
   out << fg::EqualMean{} << ' ' << fg::ExponentialMean{.decay = 0.5};

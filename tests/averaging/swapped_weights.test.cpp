@@ -77,11 +77,31 @@ TEST_CASE("what is written into a buffer stays, and is noted; what is not writte
   CHECK_FALSE(*nan);
 }
 
+TEST_CASE("a tensor counts as written if its values, shape or format are others than those that were swapped in") {
+  const auto value = torch::full({1}, 5.0);
+  const auto is_written = [&](const auto& act) {
+    const auto tensor = torch::ones({1});
+    const auto written = std::make_shared<bool>(false);
+    {
+      const fg::SwappedWeights scope({{tensor, value, written}});
+      act(tensor);
+    }
+    if (!*written) CHECK(torch::equal(tensor, torch::ones({1})));
+    return *written;
+  };
+  CHECK_FALSE(is_written([](const torch::Tensor&) {}));
+  CHECK_FALSE(is_written([&](const torch::Tensor&) { value.fill_(9.0); }));  // the scope has a copy
+  value.fill_(5.0);
+  CHECK(is_written([](const torch::Tensor& tensor) { tensor.fill_(5.5); }));
+  CHECK(is_written([](const torch::Tensor& tensor) { tensor.set_data(torch::full({3}, 5.0)); }));
+  CHECK(is_written([](const torch::Tensor& tensor) { tensor.set_data(torch::full({1}, 5.0, torch::kDouble)); }));
+}
+
 TEST_CASE("a swap that cannot be made takes no buffer for written") {
   const auto first = torch::ones({2}), second = torch::ones({2}), third = torch::ones({2});
   const auto written = std::make_shared<bool>(false);
   CHECK_THROWS(fg::SwappedWeights(
-      {{first, torch::zeros({2}), written}, {second, torch::zeros({3})}, {third, torch::zeros({2}), written}}));
+      {{first, torch::zeros({2}), written}, {second, torch::zeros({3}), written}, {third, torch::zeros({2}), written}}));
   for (const auto& tensor : {first, second, third}) CHECK(torch::equal(tensor, torch::ones({2})));
   CHECK_FALSE(*written);
 }

@@ -7,6 +7,7 @@
 #include <catch2/matchers/catch_matchers_exception.hpp>
 #include <fulgurite/tensors/for_each_tensor.hpp>
 
+#include <limits>
 #include <sstream>
 #include <stdexcept>
 #include <tuple>
@@ -135,14 +136,61 @@ TEST_CASE("a pass that fails leaves everything as it was") {
   check_untouched_modes(net);
 }
 
+TEST_CASE("statistics that are not finite, or that no batch reaches, begin anew as well") {
+  Net net;
+  const auto unused = net.register_module("unused", nn::BatchNorm1d(4));
+  net.register_module("again", net.norm);
+  for (const auto& norm : {net.norm, net.cumulative, nn::BatchNorm1d(unused)}) {
+    norm->running_mean.fill_(std::numeric_limits<float>::quiet_NaN());
+    norm->running_var.fill_(std::numeric_limits<float>::quiet_NaN());
+    norm->num_batches_tracked.fill_(7);
+  }
+  CHECK(fg::update_batch_norm(net, make_batches()) == 3);
+  CHECK(torch::isfinite(net.norm->running_mean).all().item<bool>());
+  CHECK(torch::isfinite(net.norm->running_var).all().item<bool>());
+  CHECK(net.norm->options.momentum() == 0.3);  // of a norm that is registered twice, too
+  CHECK(torch::equal(unused->running_mean, torch::zeros({4})));
+  CHECK(torch::equal(unused->running_var, torch::ones({4})));
+  CHECK(unused->num_batches_tracked.item<int>() == 0);
+}
+
+namespace {
+// Its buffers are on two devices.
+struct Split : nn::Module {
+  torch::Tensor first = register_buffer("first", torch::empty({1}, torch::kMeta));
+  nn::BatchNorm1d norm = register_module("norm", nn::BatchNorm1d(3));
+  std::vector<torch::Device> devices;
+  void forward(const torch::Tensor& x) { devices.push_back(x.device()); }
+};
+
+struct OfNumbers : nn::Module {
+  nn::BatchNorm1d norm = register_module("norm", nn::BatchNorm1d(1));
+  int sum = 0;
+  void forward(int number) { sum += number; }
+};
+}  // namespace
+
+TEST_CASE("a tensor is moved to the device of the model's first buffer, other batches are passed as they are") {
+  Split split;
+  CHECK(fg::update_batch_norm(split, make_batches()) == 3);
+  CHECK(split.devices == std::vector<torch::Device>(3, torch::kMeta));
+  OfNumbers numbers;
+  CHECK(fg::update_batch_norm(numbers, std::vector<int>{2, 3}) == 2);
+  CHECK(numbers.sum == 5);
+}
+
 TEST_CASE("a model without batch norm is passed nothing; one in a holder, or that is a batch norm, is refreshed") {
   const auto batches = make_batches();
   nn::Sequential plain{nn::Linear(3, 2)};
+  plain->eval();
   CHECK(fg::update_batch_norm(plain, batches) == 0);
+  CHECK_FALSE(plain->is_training());
+  CHECK_FALSE(fg::BatchNormRefresh::needed(*plain));
   nn::Sequential images{nn::BatchNorm2d(2)};
   CHECK(fg::update_batch_norm(images, std::vector{torch::full({3, 2, 4, 4}, 5.0)}) == 1);
   CHECK(torch::equal(images[0]->as<nn::BatchNorm2d>()->running_mean, torch::full({2}, 5.0)));
   nn::BatchNorm1d norm(3);
+  CHECK(fg::BatchNormRefresh::needed(*norm));
   CHECK(fg::update_batch_norm(norm, batches) == 3);
   CHECK(norm->num_batches_tracked.item<int>() == 3);
 }

@@ -113,7 +113,7 @@ class AveragedWeights {
     const auto statistics = statistics_of(module);
     std::unordered_set<const at::TensorImpl*> seen;
     const auto add = [&](const std::string& name, const at::Tensor& tensor, Kind kind, bool averaged) {
-      if (!tensor.defined() || !seen.insert(tensor.unsafeGetTensorImpl()).second) return;
+      if (!seen.insert(tensor.unsafeGetTensorImpl()).second) return;
       averaged &= tensor.is_floating_point() || tensor.is_complex();
       weights_.push_back({name, tensor, {}, kind, averaged, std::make_shared<bool>(false)});
     };
@@ -132,7 +132,6 @@ class AveragedWeights {
         weights_(other.weights_),
         count_(other.count_),
         buffers_of_file_(other.buffers_of_file_) {
-    const c10::NoGradGuard no_grad;
     for (Weight& weight : weights_) {
       weight.written = std::make_shared<bool>(*weight.written);
       if (weight.average.defined()) weight.average = weight.average.clone();
@@ -157,11 +156,10 @@ class AveragedWeights {
     if (count_ == 0) {
       allocate();
     } else {
-      leave_written_buffers_alone();
       const double newest = mean_.weight(count_);
       for (Group& group : groups_) group.lerp(newest);
       for (const Weight& weight : weights_) {
-        if (!weight.is_averaged()) weight.average.copy_(weight.own);
+        if (!weight.is_averaged()) weight.average.copy_(weight.own);  // also over the mean of a buffer written since
       }
     }
     ++count_;
@@ -174,7 +172,6 @@ class AveragedWeights {
   SwappedWeights swap_in() const {
     require_average();
     std::vector<SwappedWeights::Swap> swaps;
-    swaps.reserve(weights_.size());
     for (const Weight& weight : weights_) {
       if (belongs_to_average(weight)) {
         swaps.push_back({weight.own, weight.average, weight.kind == Kind::buffer ? weight.written : nullptr});
@@ -230,11 +227,13 @@ class AveragedWeights {
   /// Reads what `save` wrote for a model of the same shape; the mean is the one of this object. Throws
   /// std::runtime_error that names what does not fit, and changes nothing then. `torch::load(average, path)`.
   void load(torch::serialize::InputArchive& archive) {
-    c10::IValue count, names, averages, written;
-    if (!archive.try_read("count", count) || !archive.try_read("names", names) ||
-        !archive.try_read("averages", averages) || !count.isInt() || !names.isList() || !averages.isTensorList()) {
-      refuse("it is not a saved average");
-    }
+    const auto read = [&](const char* key) {
+      c10::IValue value;  // None if the archive has no such key
+      archive.try_read(key, value);
+      return value;
+    };
+    const c10::IValue count = read("count"), names = read("names"), averages = read("averages"), written = read("written");
+    if (!count.isInt() || !names.isList() || !averages.isTensorList()) refuse("it is not a saved average");
     const auto loaded_names = names.toListRef();
     const std::vector<at::Tensor> loaded = averages.toTensorVector();
     const std::size_t expected = count.toInt() == 0 ? 0 : weights_.size();
@@ -249,9 +248,8 @@ class AveragedWeights {
       }
     }
     const c10::NoGradGuard no_grad;
-    const bool has_written = archive.try_read("written", written) && written.isList();  // older files don't
     for (Weight& weight : weights_) {
-      *weight.written = has_written && std::ranges::any_of(written.toListRef(), [&](const c10::IValue& name) {
+      *weight.written = written.isList() && std::ranges::any_of(written.toListRef(), [&](const c10::IValue& name) {
         return name.isString() && name.toStringRef() == weight.name;
       });
     }
@@ -311,23 +309,15 @@ class AveragedWeights {
     return weight.kind == Kind::statistic && weight.own.is_floating_point();
   }
 
-  void leave_written_buffers_alone() {
-    std::size_t grouped = 0;
-    for (const Group& each : groups_) grouped += each.own.size();
-    if (std::ranges::count_if(weights_, &Weight::is_averaged) != static_cast<std::ptrdiff_t>(grouped)) group();
-  }
-
   // Averages on one device and of one type: one kernel on a GPU.
   struct Group {
     std::vector<at::Tensor> averages;
     std::vector<at::Tensor> own;
-    std::vector<at::Tensor> newest;  // the same, on the device and of the type of the averages
 
     void lerp(double weight) {
-      newest.clear();
+      std::vector<at::Tensor> newest;  // on the device and of the type of the averages
       for (std::size_t i = 0; i < own.size(); ++i) newest.push_back(alike(own[i], averages[i]));
       at::_foreach_lerp_(averages, newest, weight);
-      newest.clear();
     }
 
     static at::Tensor alike(const at::Tensor& tensor, const at::Tensor& model) {

@@ -34,8 +34,7 @@ class BatchNormRefresh {
     was_training_.push_back(model.is_training());
     for (const auto& module : model.modules(/*include_self=*/false)) was_training_.push_back(module->is_training());
 
-    const c10::NoGradGuard no_grad;
-    for (Norm& norm : norms_) {
+    for (Norm& norm : norms_) {  // all of them first: a norm may be registered twice
       for (std::size_t i = 0; i < norm.statistics.size(); ++i) norm.before[i] = norm.statistics[i].clone();
     }
     for (Norm& norm : norms_) {
@@ -50,7 +49,6 @@ class BatchNormRefresh {
   BatchNormRefresh& operator=(const BatchNormRefresh&) = delete;
   ~BatchNormRefresh() {
     if (empty()) return;
-    const c10::NoGradGuard no_grad;
     for (Norm& norm : norms_) {
       norm.options->momentum(norm.momentum);
       for (std::size_t i = 0; !kept_ && i < norm.statistics.size(); ++i) norm.statistics[i].copy_(norm.before[i]);
@@ -88,9 +86,6 @@ class BatchNormRefresh {
   }
   void visit(torch::nn::Module* module) {
     detail::with_batch_norm(module, [&](auto& norm) {
-      for (const Norm& known : norms_) {
-        if (known.options == &norm.options) return;  // registered twice
-      }
       norms_.push_back({&norm.options,
                         norm.options.momentum(),
                         {norm.running_mean, norm.running_var, norm.num_batches_tracked},
@@ -152,14 +147,11 @@ std::int64_t update_batch_norm(Model&& model, Range&& batches, Forward&& forward
 template <class Model, data::Batches Range>
 std::int64_t update_batch_norm(Model&& model, Range&& batches) {
   auto& module = detail::module_in(model);
-  std::optional<at::Device> device;
-  for (const at::Tensor& buffer : module.buffers()) {
-    if (!device && buffer.defined()) device = buffer.device();
-  }
+  const std::vector<at::Tensor> buffers = module.buffers();  // with no statistics among them no batch is passed
   return update_batch_norm(model, batches, [&](const auto& batch) {
     const auto& input = detail::input_of(batch);
     if constexpr (std::same_as<std::remove_cvref_t<decltype(input)>, at::Tensor>) {
-      module.forward(device ? input.to(*device) : input);
+      module.forward(input.to(buffers.front().device()));
     } else {
       module.forward(input);
     }
