@@ -5,20 +5,25 @@
 
 #include <catch2/catch_test_macros.hpp>
 #include <catch2/matchers/catch_matchers.hpp>
+#include <catch2/matchers/catch_matchers_string.hpp>
 #include <fulgurite/fulgurite.hpp>
 
+#include <cstddef>
+#include <cstdint>
 #include <functional>
 #include <limits>
 #include <string>
 #include <vector>
 
 #include "support/line.hpp"
+#include "support/notices.hpp"
 
 namespace fg = fulgurite;
 namespace nn = torch::nn;
 
 namespace {
 using support::batches;
+using Catch::Matchers::StartsWith;
 
 /// A line whose loss each test may bend.
 struct Line : support::Line {
@@ -98,6 +103,9 @@ TEST_CASE("a GPU that is not there is refused before anything is changed") {
                         " CUDA device(s) that LibTorch can use: use fg::Cpu" + (devices > 0 ? ", or a lower index" : "") +
                         ", or a LibTorch with CUDA on a machine with a GPU");
   fg::Trainer{model, fg::Cpu{}};
+  if (devices == 0) {
+    CHECK_THROWS_WITH((fg::Trainer{model, fg::Cuda<0>{}}), StartsWith("fulgurite: the trainer's device is cuda:0, and this"));
+  }
 }
 
 TEST_CASE("a non-finite loss stops before a parameter is changed, and names the gradient") {
@@ -169,6 +177,144 @@ TEST_CASE("validation changes neither gradients nor the random stream of trainin
     return model.line->weight.detach().clone();
   };
   CHECK(run(true).equal(run(false)));
+}
+
+namespace {
+using Backend = fg::TensorBackend<fg::ModelPrecision>;
+using Double = fg::TensorBackend<fg::Float64>;
+
+constexpr fg::DevicePlace host = fg::Cpu{}.place();
+using Tensors = std::vector<torch::Tensor>;
+
+struct Toy {
+  Tensors all;
+  void for_each_parameter(const auto& f) {
+    for (const auto& tensor : all) f(tensor);
+  }
+};
+}  // namespace
+
+TEST_CASE("buffers are converted with the parameters, and tensors without a value on the host are refused") {
+  nn::BatchNorm1d norm(2);
+  Double(host, {}).prepare(*norm);
+  CHECK(norm->running_mean.scalar_type() == torch::kDouble);
+  CHECK(norm->num_batches_tracked.scalar_type() == torch::kLong);
+  nn::Module without_values;
+  without_values.register_parameter("weight", torch::empty({2}, torch::kMeta));
+  CHECK_THROWS_AS(Backend(host, {}).prepare(without_values), c10::Error);
+}
+
+TEST_CASE("undefined tensors of a batch stay so, converted or not") {
+  const Tensors batch{torch::Tensor(), torch::ones({2})};
+  CHECK_FALSE(Backend(host, {}).take(batch)[0].defined());
+  const Tensors converted = Double(host, {}).take(batch);
+  CHECK_FALSE(converted[0].defined());
+  CHECK(converted[1].scalar_type() == torch::kDouble);
+}
+
+TEST_CASE("the size of a batch is the first size of its first tensor, and 1 if that has none") {
+  const Backend backend(host, {});
+  CHECK(backend.batch_size(Tensors{torch::ones({4, 2}), torch::ones({3})}) == 4.0);
+  CHECK(backend.batch_size(Tensors{torch::ones({1}), torch::ones({3})}) == 1.0);
+  CHECK(backend.batch_size(Tensors{torch::ones({0}), torch::ones({3})}) == 0.0);
+  CHECK(backend.batch_size(Tensors{torch::tensor(2.0), torch::ones({3})}) == 1.0);
+  CHECK(backend.batch_size(Tensors{torch::Tensor(), torch::ones({3})}) == 1.0);
+  CHECK(backend.batch_size(Tensors{}) == 1.0);
+}
+
+TEST_CASE("the first gradient that is not finite is found behind finite ones and parameters without one") {
+  const Backend backend(host, {});
+  nn::Linear line(2, 1), last(1, 1);
+  const nn::Sequential model{line, last};
+  CHECK(backend.first_non_finite_gradient(*model).empty());
+  line->bias.mutable_grad() = torch::ones({1});
+  last->weight.mutable_grad() = torch::full({1, 1}, std::numeric_limits<float>::quiet_NaN());
+  CHECK(backend.first_non_finite_gradient(*model) == "1.weight");
+}
+
+TEST_CASE("an optimizer steps on the same gradient again if that of its first parameter with one is still there") {
+  Backend backend(host, {});
+  Toy optimizer{{torch::ones({1}), torch::ones({1}), torch::ones({1})}};
+  CHECK_FALSE(backend.has_same_gradient(0, optimizer));
+  const auto set = [&](std::size_t index) { optimizer.all[index].mutable_grad() = torch::ones({1}); };
+  set(1);
+  set(2);
+  CHECK_FALSE(backend.has_same_gradient(0, optimizer));
+  backend.note_gradient(0, optimizer);
+  CHECK(backend.has_same_gradient(0, optimizer));
+  CHECK_FALSE(backend.has_same_gradient(1, optimizer));
+  set(2);
+  CHECK(backend.has_same_gradient(0, optimizer));
+  const auto kept = optimizer.all[1].grad();
+  const auto without = [&] {
+    for (auto& tensor : optimizer.all) tensor.mutable_grad() = torch::Tensor();
+  };
+  without();
+  backend.note_gradient(0, optimizer);  // a step on nothing
+  optimizer.all[1].mutable_grad() = kept;
+  CHECK(backend.has_same_gradient(0, optimizer));
+  set(1);
+  backend.note_gradient(0, optimizer);
+  without();  // frees the gradient that was noted
+  CHECK_FALSE(backend.has_same_gradient(0, optimizer));
+}
+
+TEST_CASE("losses of other formats, shapes, devices and divisors get gradients of their own") {
+  Backend backend(host, {});
+  const auto differentiate = [&](torch::TensorOptions options, const std::vector<std::int64_t>& shape, double divisor) {
+    const auto weight = torch::ones(shape, options).set_requires_grad(true);
+    backend.backward(weight * 1, divisor);
+    return weight.grad();
+  };
+  for (int round = 0; round < 2; ++round) {
+    CHECK(differentiate(torch::kFloat, {}, 3.0).item<float>() == 1.0f / 3.0f);
+    CHECK(differentiate(torch::kDouble, {}, 3.0).item<double>() == 1.0 / 3.0);
+    CHECK(differentiate(torch::kFloat, {1}, 3.0).item<float>() == 1.0f / 3.0f);
+    CHECK(differentiate(torch::kFloat, {}, 2.0).item<float>() == 0.5f);
+    CHECK(differentiate(torch::kMeta, {}, 3.0).is_meta());
+    for (int divisor = 4; divisor < 40; ++divisor) {
+      CHECK(differentiate(torch::kDouble, {}, divisor).item<double>() == 1.0 / divisor);
+    }
+  }
+}
+
+TEST_CASE("an error names the first eight tensors of a batch, and how many there are more") {
+  const auto said = [](const Tensors& batch) {
+    try {
+      Backend::in_context(batch, [] { return std::string("here"); }, [] { TORCH_CHECK(false, "wrong"); });
+    } catch (const c10::Error& error) {
+      return error.context().empty() ? std::string() : error.context().front();
+    }
+    return std::string();
+  };
+  const auto tensors = [](std::size_t count) { return Tensors(count, torch::ones({3})); };
+  std::string eight = "Float [3]";
+  for (int i = 1; i < 8; ++i) eight += ", Float [3]";
+  CHECK(said({}) == "fulgurite: here");
+  CHECK(said(tensors(1)) == "fulgurite: here (the batch holds Float [3])");
+  CHECK(said(tensors(8)) == "fulgurite: here (the batch holds " + eight + ")");
+  CHECK(said(tensors(9)) == "fulgurite: here (the batch holds " + eight + ", and 1 more)");
+}
+
+TEST_CASE("only parameters that an optimizer trains, or should train, are missed") {
+  const support::Notices notices;
+  Backend backend(host, {});
+  nn::Linear line(2, 1), untrained(1, 1), frozen(1, 1);
+  nn::Sequential model{line, untrained};
+  Toy optimizer{line->parameters()};
+  const auto tells = [&](const auto& f) {
+    optimizer.for_each_parameter(f);
+    return true;
+  };
+  backend.note_parameters(*model, tells);
+  backend.require_same_parameters(*model, tells);
+  frozen->weight.set_requires_grad(false);
+  frozen->bias.set_requires_grad(false);
+  model->push_back(frozen);
+  backend.require_same_parameters(*model, tells);
+  const nn::Sequential without{line};
+  backend.require_same_parameters(*without, tells);
+  CHECK(notices.all.empty());
 }
 
 TEST_CASE("validation leaves every module in the mode in which it was") {

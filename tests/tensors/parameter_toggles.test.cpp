@@ -58,6 +58,11 @@ TEST_CASE("the innermost guard counts, and each brings back what was before it")
       CHECK(all.train() == in_second);
     }
     CHECK(all.train() == in_first);
+    {
+      const auto again = all.toggles.only(1);
+      CHECK(all.train() == in_second);
+    }
+    CHECK(all.train() == in_first);
   }
   CHECK(all.train() == outside);
 }

@@ -77,7 +77,7 @@ class TensorBackend {
           }
         }()) {
     if constexpr (forward == NumberFormat::bfloat16 || forward == NumberFormat::float16) {
-      if (device_.is_cpu()) detail::notice_slow_format(forward);
+      if (device_.is_cpu()) detail::notice_slow_format(forward, processor_formats());
     }
   }
 
@@ -249,9 +249,9 @@ class TensorBackend {
            before->second.lock().get() == gradient.unsafeGetTensorImpl();
   }
 
-  /// Throws std::invalid_argument if `loss` cannot be differentiated.
+  /// Throws std::invalid_argument if `loss` cannot be differentiated. An undefined one has no element.
   FULGURITE_INLINE void check_loss(const at::Tensor& loss) const {
-    if (!loss.defined() || loss.numel() != 1 || !loss.requires_grad() || loss.is_complex()) refuse_loss(loss);
+    if (loss.numel() != 1 || !loss.requires_grad() || loss.is_complex()) refuse_loss(loss);
   }
 
   FULGURITE_INLINE std::optional<double> host_value(const at::Tensor& loss) const { return read_number(loss); }
@@ -339,7 +339,7 @@ class TensorBackend {
   static at::Device existing(DevicePlace place) {
     if (place.kind == DevicePlace::Kind::cpu) return at::kCPU;
     const at::Device device(at::kCUDA, static_cast<at::DeviceIndex>(place.index));
-    if (!at::globalContext().hasCUDA() || place.index >= cuda_devices()) {
+    if (place.index >= cuda_devices()) {
       throw std::invalid_argument("fulgurite: the trainer's device is " + device.str() + ", and this machine has " +
                                   std::to_string(cuda_devices()) +
                                   " CUDA device(s) that LibTorch can use: use fg::Cpu" +
@@ -349,9 +349,8 @@ class TensorBackend {
     return device;
   }
 
-  static int cuda_devices() {
-    return at::globalContext().hasCUDA() ? static_cast<int>(at::detail::getCUDAHooks().deviceCount()) : 0;
-  }
+  /// 0 with a LibTorch without CUDA.
+  static int cuda_devices() { return static_cast<int>(at::detail::getCUDAHooks().deviceCount()); }
 
   /// 1 / divisor in the shape and format of the loss. Those of the last few are kept: a training uses one or two.
   const at::Tensor& seed_for(const at::Tensor& loss, double divisor) {
@@ -362,7 +361,7 @@ class TensorBackend {
       }
     }
     if (seeds_.size() == most_seeds) seeds_.erase(seeds_.begin());
-    seeds_.push_back({divisor, at::ones(loss.sizes(), loss.options().requires_grad(false)) / divisor});
+    seeds_.push_back({divisor, at::ones(loss.sizes(), loss.options()) / divisor});
     return seeds_.back().value;
   }
 

@@ -4,7 +4,6 @@
 
 #include <ATen/core/Tensor.h>
 #include <ATen/ops/stack.h>
-#include <c10/core/GradMode.h>
 #include <c10/util/BFloat16.h>
 #include <c10/util/Half.h>
 
@@ -59,20 +58,18 @@ struct to_number<at::Tensor> {
   /// A copy, since the tensor may be overwritten before it is read; it is made on the device, without
   /// waiting.
   static at::Tensor keep(const at::Tensor& tensor) {
-    const c10::NoGradGuard no_grad;
     return tensor.detach().to(at::kDouble, false, true).reshape({});
   }
 
   /// Those of one device come to the host together.
   static void read(std::span<const at::Tensor> kept, double* values) {
-    const c10::NoGradGuard no_grad;
     std::vector<bool> done(kept.size(), false);
     for (std::size_t first = 0; first < kept.size(); ++first) {
       if (done[first]) continue;
       std::vector<at::Tensor> together;
       std::vector<std::size_t> places;
       for (std::size_t i = first; i < kept.size(); ++i) {
-        if (done[i] || kept[i].device() != kept[first].device()) continue;
+        if (kept[i].device() != kept[first].device()) continue;
         together.push_back(kept[i]);
         places.push_back(i);
         done[i] = true;

@@ -28,27 +28,47 @@ struct ProcessorFormats {
   friend constexpr bool operator==(ProcessorFormats, ProcessorFormats) = default;
 };
 
+namespace detail {
+
+inline bool bit(std::uint64_t word, int index) { return (word >> index & 1U) != 0; }
+
+/// Of an x86 processor: `cpuid(leaf, part)` gives its registers a to d, all 0 where it has no such leaf, and `saved()` the
+/// register XCR0, which registers the system saves.
+template <class Cpuid, class Saved>
+ProcessorFormats x86_formats(const Cpuid& cpuid, const Saved& saved) {
+  if (!bit(cpuid(1, 0)[2], 27)) return {};  // OSXSAVE: XCR0 may be read
+  const std::uint64_t registers = saved();
+  const bool wide = (registers & 0xe6U) == 0xe6U;               // those of AVX-512,
+  const bool tiles = bit(registers, 17) && bit(registers, 18);  // and those of AMX
+  const auto first = cpuid(7, 0), second = cpuid(7, 1);
+  return {(wide && bit(second[0], 5)) || (tiles && bit(first[3], 22)),
+          (wide && bit(first[3], 23)) || (tiles && bit(second[0], 21))};
+}
+
+/// Of a 64-bit ARM processor, from the words AT_HWCAP and AT_HWCAP2 of Linux.
+inline ProcessorFormats arm_formats(std::uint64_t hwcap, std::uint64_t hwcap2) {
+  return {bit(hwcap2, 14), bit(hwcap, 10)};  // HWCAP2_BF16, HWCAP_ASIMDHP
+}
+
+}  // namespace detail
+
 /// The formats of this machine's processor, as far as its operating system lets programs use them; std::nullopt where that
 /// cannot be found out (neither x86 nor 64-bit ARM under Linux).
 inline std::optional<ProcessorFormats> processor_formats() {
 #if defined(__x86_64__) || defined(__i386__)
-  const auto bit = [](unsigned value, int index) { return (value >> index & 1U) != 0; };
-  unsigned a = 0, b = 0, c = 0, d = 0;
-  if (__get_cpuid(1, &a, &b, &c, &d) == 0 || !bit(c, 27)) return ProcessorFormats{};  // OSXSAVE
-  unsigned saved = 0, saved_high = 0;
-  __asm__ volatile("xgetbv" : "=a"(saved), "=d"(saved_high) : "c"(0));
-  const bool wide = (saved & 0xe6U) == 0xe6U;           // the system saves the registers of AVX-512,
-  const bool tiles = bit(saved, 17) && bit(saved, 18);  // and those of AMX
-  if (__get_cpuid_count(7, 0, &a, &b, &c, &d) == 0) return ProcessorFormats{};
-  const bool amx_bfloat16 = bit(d, 22), avx_float16 = bit(d, 23);
-  if (a == 0 || __get_cpuid_count(7, 1, &a, &b, &c, &d) == 0) a = 0;
-  const bool avx_bfloat16 = bit(a, 5), amx_float16 = bit(a, 21);
-  return ProcessorFormats{(wide && avx_bfloat16) || (tiles && amx_bfloat16),
-                          (wide && avx_float16) || (tiles && amx_float16)};
+  const auto cpuid = [](unsigned leaf, unsigned part) {
+    std::array<unsigned, 4> words{};
+    __get_cpuid_count(leaf, part, &words[0], &words[1], &words[2], &words[3]);
+    return words;
+  };
+  const auto saved = [] {
+    unsigned low, high;
+    __asm__ volatile("xgetbv" : "=a"(low), "=d"(high) : "c"(0));
+    return low;
+  };
+  return detail::x86_formats(cpuid, saved);
 #elif defined(__aarch64__) && defined(__linux__)
-  const bool half = (getauxval(AT_HWCAP) >> 10 & 1UL) != 0;     // HWCAP_ASIMDHP
-  const bool bfloat = (getauxval(AT_HWCAP2) >> 14 & 1UL) != 0;  // HWCAP2_BF16
-  return ProcessorFormats{bfloat, half};
+  return detail::arm_formats(getauxval(AT_HWCAP), getauxval(AT_HWCAP2));
 #else
   return std::nullopt;
 #endif
@@ -72,9 +92,9 @@ inline std::atomic<bool>& slow_format_was_said(fulgurite::NumberFormat format) {
   return said[format == fulgurite::NumberFormat::bfloat16 ? 0 : 1];
 }
 
-/// Says once per program and format that a training in it is slow on this processor.
-inline void notice_slow_format(fulgurite::NumberFormat format) {
-  const std::string text = slow_format(format, processor_formats());
+/// Says once per program and format that a training in it is slow on such a processor.
+inline void notice_slow_format(fulgurite::NumberFormat format, std::optional<ProcessorFormats> formats) {
+  const std::string text = slow_format(format, formats);
   if (!text.empty() && !slow_format_was_said(format).exchange(true)) notice(text);
 }
 
