@@ -32,7 +32,7 @@ struct Decaying : toy::Model {
   int validated = 0;
   void validation_step(double, auto&) { ++validated; }
   auto configure_optimizers() {
-    return fg::optimizer(toy::Sgd{&weight}).with(fg::StepDecay{.step_size = 1, .gamma = 0.5});
+    return fg::optimizer(toy::Sgd{&weight}).lr_scheduler(fg::StepLR{.step_size = 1, .gamma = 0.5});
   }
 };
 
@@ -45,8 +45,8 @@ struct Ending : toy::Model {
 struct EndingScheduled : Ending {
   auto configure_optimizers() {
     return fg::optimizer(toy::Sgd{&weight})
-        .with(fg::StepDecay{.step_size = 1, .gamma = 0.5}, fg::EveryStep{})
-        .with(fg::StepDecay{.step_size = 1, .gamma = 0.125}, fg::EveryEpoch{});
+        .lr_scheduler(fg::StepLR{.step_size = 1, .gamma = 0.5}, fg::EveryStep{})
+        .lr_scheduler(fg::StepLR{.step_size = 1, .gamma = 0.125}, fg::EveryEpoch{});
   }
 };
 }  // namespace
@@ -409,7 +409,7 @@ TEST_CASE("a trainer keeps a model that is shared with it") {
 TEST_CASE("a schedule by batches counts the same however an epoch ends") {
   struct Halved : toy::Model {
     auto configure_optimizers() {
-      return fg::optimizer(toy::Sgd{&weight}).with(fg::StepDecay{.step_size = 1, .gamma = 0.5}, fg::EveryBatch{3});
+      return fg::optimizer(toy::Sgd{&weight}).lr_scheduler(fg::StepLR{.step_size = 1, .gamma = 0.5}, fg::EveryBatch{3});
     }
   };
   Halved by_last, by_end;

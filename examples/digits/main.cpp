@@ -33,7 +33,7 @@ struct Classifier : nn::Module {
   }
   auto configure_optimizers() {
     return fg::optimizer(fg::AdamW(parameters(), {.lr = options.lr}))
-        .with(fg::OneCycle{.max_lr = options.lr, .total_steps = steps}, fg::EveryStep{});
+        .lr_scheduler(fg::OneCycleLR{.max_lr = options.lr, .total_steps = steps}, fg::EveryStep{});
   }
 
   torch::Tensor predict(const torch::Tensor& images) { return net->forward(images).argmax(1); }

@@ -22,7 +22,7 @@ struct Classifier : nn::Module {
   }
   auto configure_optimizers() {
     return fg::optimizer(fg::AdamW(parameters(), {.lr = 3e-3}))
-        .with(fg::OneCycle{.max_lr = 3e-3, .total_steps = 80}, fg::EveryStep{});
+        .lr_scheduler(fg::OneCycleLR{.max_lr = 3e-3, .total_steps = 80}, fg::EveryStep{});
   }
 };
 // [/model]

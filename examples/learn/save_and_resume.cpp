@@ -26,7 +26,7 @@ struct Net : torch::nn::Module {
   }
   // [/hook]
   auto configure_optimizers() {
-    return fg::optimizer(fg::AdamW(parameters(), {.lr = 1e-2})).with(fg::CosineAnnealing{.period = 50}, fg::EveryStep{});
+    return fg::optimizer(fg::AdamW(parameters(), {.lr = 1e-2})).lr_scheduler(fg::CosineAnnealingLR{.t_max = 50}, fg::EveryStep{});
   }
 };
 

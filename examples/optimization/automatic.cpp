@@ -19,7 +19,7 @@ struct Regression : nn::Module {
   }
   auto configure_optimizers() {
     return fg::optimizer(fg::SGD(parameters(), {.lr = 0.05, .momentum = 0.9}))
-        .with(fg::StepDecay{.step_size = 2});
+        .lr_scheduler(fg::StepLR{.step_size = 2});
   }
 };
 // [/model]
@@ -40,7 +40,7 @@ Regression trained_by_hand(const fg::data::TensorBatches& batches) {
   // [under-the-hood]
   Regression model;
   fg::SGD optimizer(model.parameters(), {.lr = 0.05, .momentum = 0.9});
-  auto schedule = fg::schedule(optimizer, fg::StepDecay{.step_size = 2});
+  auto schedule = fg::schedule(optimizer, fg::StepLR{.step_size = 2});
 
   for (int epoch = 0; epoch < 5; ++epoch) {
     for (const auto& batch : batches) {

@@ -57,7 +57,7 @@ struct Regression : nn::Module {
 
   auto configure_optimizers() {
     return fg::optimizer(fg::SGD(parameters(), {.lr = 0.05}))
-        .with(fg::ExponentialDecay{.gamma = 0.9}, fg::EveryStep{});
+        .lr_scheduler(fg::ExponentialLR{.gamma = 0.9}, fg::EveryStep{});
   }
 };
 // [/model]

@@ -77,7 +77,7 @@ struct WarmUp : Regression {
 struct WarmUpBySchedule : Regression {
   auto configure_optimizers() {
     return fg::optimizer(fg::SGD(parameters(), {.lr = 0.05}))
-        .with(fg::LinearWarmup{.steps = 499, .start_factor = 1.0 / 500}, fg::EveryStep{});
+        .lr_scheduler(fg::LinearWarmup{.steps = 499, .start_factor = 1.0 / 500}, fg::EveryStep{});
   }
 };
 // [/schedule]

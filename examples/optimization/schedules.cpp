@@ -27,10 +27,10 @@ struct Scheduled : Regression {
   auto configure_optimizers() {
     return fg::optimizer(fg::SGD(parameters(), {.lr = 0.1}))
         // every optimizer step, every fourth one, every second epoch, and after each validation
-        .with(fg::LinearWarmup{.steps = 20, .start_factor = 0.1}, fg::EveryStep{})
-        .with(fg::ExponentialDecay{.gamma = 0.99}, fg::EveryStep{.frequency = 4})
-        .with(fg::StepDecay{.step_size = 1, .gamma = 0.5}, fg::EveryEpoch{.frequency = 2})
-        .with(fg::Plateau<"val_loss">{.factor = 0.5, .patience = 2, .threshold = 0.01});
+        .lr_scheduler(fg::LinearWarmup{.steps = 20, .start_factor = 0.1}, fg::EveryStep{})
+        .lr_scheduler(fg::ExponentialLR{.gamma = 0.99}, fg::EveryStep{.frequency = 4})
+        .lr_scheduler(fg::StepLR{.step_size = 1, .gamma = 0.5}, fg::EveryEpoch{.frequency = 2})
+        .lr_scheduler(fg::ReduceLROnPlateau<"val_loss">{.factor = 0.5, .patience = 2, .threshold = 0.01});
   }
 };
 // [/automatic]
@@ -43,7 +43,7 @@ struct ByHand : Regression {
     optimizer.step();
   }
   auto configure_optimizers() {
-    return fg::optimizer(fg::SGD(parameters(), {.lr = 0.1})).with(fg::ExponentialDecay{.gamma = 0.99});
+    return fg::optimizer(fg::SGD(parameters(), {.lr = 0.1})).lr_scheduler(fg::ExponentialLR{.gamma = 0.99});
   }
 };
 
@@ -66,8 +66,8 @@ struct TwoSchedules : ByHand {
   }
   auto configure_optimizers() {
     return fg::optimizer(fg::SGD(parameters(), {.lr = 0.1}))
-        .with(fg::ExponentialDecay{.gamma = 0.99})
-        .with(fg::StepDecay{.step_size = 1, .gamma = 0.5});
+        .lr_scheduler(fg::ExponentialLR{.gamma = 0.99})
+        .lr_scheduler(fg::StepLR{.step_size = 1, .gamma = 0.5});
   }
 };
 // [/several]
@@ -100,7 +100,7 @@ struct AtEpochEnd : ByHand {
   }
   auto configure_optimizers() {
     return fg::optimizer(fg::SGD(parameters(), {.lr = 0.1}))
-        .with(fg::Plateau<"loss">{.factor = 0.5, .patience = 1});
+        .lr_scheduler(fg::ReduceLROnPlateau<"loss">{.factor = 0.5, .patience = 1});
   }
 };
 // [/epoch-end]

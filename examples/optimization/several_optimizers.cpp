@@ -82,7 +82,7 @@ struct TwoOptimizers : Gan {
 struct OneSchedule : Gan {
   auto configure_optimizers() {
     return fg::optimizers(fg::optimizer(fg::Adam(generator->parameters(), {.lr = 1e-2}))
-                              .with(fg::Plateau<"g_loss">{.factor = 0.5, .patience = 2}),
+                              .lr_scheduler(fg::ReduceLROnPlateau<"g_loss">{.factor = 0.5, .patience = 2}),
                           fg::SGD(discriminator->parameters(), {.lr = 0.1}));
   }
 };
@@ -92,9 +92,9 @@ struct OneSchedule : Gan {
 struct TwoSchedules : Gan {
   auto configure_optimizers() {
     return fg::optimizers(
-        fg::optimizer(fg::Adam(generator->parameters(), {.lr = 1e-2})).with(fg::StepDecay{.step_size = 5}),
+        fg::optimizer(fg::Adam(generator->parameters(), {.lr = 1e-2})).lr_scheduler(fg::StepLR{.step_size = 5}),
         fg::optimizer(fg::SGD(discriminator->parameters(), {.lr = 0.1}))
-            .with(fg::OneCycle{.max_lr = 0.1, .total_steps = 80}, fg::EveryStep{}));
+            .lr_scheduler(fg::OneCycleLR{.max_lr = 0.1, .total_steps = 80}, fg::EveryStep{}));
   }
 };
 // [/two-schedules]
@@ -103,9 +103,9 @@ struct TwoSchedules : Gan {
 struct InTurn : Gan {
   auto configure_optimizers() {
     return fg::optimizers(
-        fg::optimizer(fg::Adam(generator->parameters(), {.lr = 1e-2})).takes(fg::Batches{1}),  // one batch,
+        fg::optimizer(fg::Adam(generator->parameters(), {.lr = 1e-2})).frequency(fg::Batches{1}),  // one batch,
         fg::optimizer(fg::Adam(discriminator->parameters(), {.lr = 1e-2}))
-            .takes(fg::Batches{3}));  // then three
+            .frequency(fg::Batches{3}));  // then three
   }
 };
 // [/turns]

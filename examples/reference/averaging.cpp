@@ -48,7 +48,7 @@ void by_hand(const std::vector<fg::Example>& batches) {
   Net model;
   torch::optim::SGD optimizer(model.parameters(), 0.05);
   // [by-hand]
-  fg::AveragedWeights average(model, fg::ExponentialMean{.decay = 0.99});
+  fg::AveragedModel average(model, fg::ExponentialMean{.decay = 0.99});
   for (const auto& batch : batches) {
     optimizer.zero_grad();
     torch::mse_loss(model.forward(batch.data), batch.target).backward();
@@ -57,15 +57,15 @@ void by_hand(const std::vector<fg::Example>& batches) {
   }
   {
     auto scope = average.swap_in();  // the average is in the model until the scope ends
-    fg::update_batch_norm(model, batches);
+    fg::update_bn(model, batches);
     std::cout << "average: " << loss_of(model, batches[0]) << '\n';
   }
   std::cout << "weights: " << loss_of(model, batches[0]) << '\n';
   average.copy_to_model();  // for good
   // [/by-hand]
   // [batch-norm]
-  fg::update_batch_norm(model, batches);
-  fg::update_batch_norm(model, batches, [&](const fg::Example& batch) { model.forward(batch.data); });  // the same
+  fg::update_bn(model, batches);
+  fg::update_bn(model, batches, [&](const fg::Example& batch) { model.forward(batch.data); });  // the same
   // [/batch-norm]
   // [save]
   torch::save(average, "average.pt");
@@ -76,7 +76,7 @@ void by_hand(const std::vector<fg::Example>& batches) {
 void exponential(const std::vector<fg::Example>& train, const std::vector<fg::Example>& validation) {
   Net model;
   // [exponential]
-  fg::Trainer trainer{model, fg::ExponentialAverage{.decay = 0.99}, fg::MaxEpochs{5}};
+  fg::Trainer trainer{model, fg::EMAWeightAveraging{.decay = 0.99}, fg::MaxEpochs{5}};
   trainer.fit(train, validation);  // validation sees the average, and now the model holds it
   // [/exponential]
   std::cout << "exponential: " << *trainer.metric("val_loss") << '\n';
@@ -85,7 +85,7 @@ void exponential(const std::vector<fg::Example>& train, const std::vector<fg::Ex
 void stochastic(const std::vector<fg::Example>& train, const std::vector<fg::Example>& validation) {
   Net model;
   // [stochastic]
-  fg::Trainer trainer{model, fg::StochasticWeightAverage{.lr = 0.02, .start = fg::EpochNumber{4}, .annealing_epochs = 2},
+  fg::Trainer trainer{model, fg::StochasticWeightAveraging{.lr = 0.02, .start = fg::EpochNumber{4}, .annealing_epochs = 2},
                       fg::MaxEpochs{8}};
   trainer.fit(train, validation);  // epochs 4 to 8 are averaged, and now the model holds the average
   // [/stochastic]

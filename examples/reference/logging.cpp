@@ -42,7 +42,7 @@ struct Net : nn::Module {
   // [/norms]
   auto configure_optimizers() {
     return fg::optimizer(fg::SGD(parameters(), {.lr = 0.05, .momentum = 0.9}))
-        .with(fg::ExponentialDecay{.gamma = 0.99}, fg::EveryStep{});
+        .lr_scheduler(fg::ExponentialLR{.gamma = 0.99}, fg::EveryStep{});
   }
 };
 

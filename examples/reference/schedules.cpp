@@ -33,51 +33,51 @@ void show(std::string_view name, Schedule value) {
 
 void pure_schedules() {
   // [constant]
-  const fg::ConstantSchedule constant{.factor = 0.1, .steps = 5};  // a tenth of the rate for 5 steps
+  const fg::ConstantLR constant{.factor = 0.1, .steps = 5};  // a tenth of the rate for 5 steps
   // [/constant]
   show("constant", constant);
   // [linear]
-  const fg::LinearSchedule linear{.start_factor = 0.1, .end_factor = 1.0, .steps = 5};
+  const fg::LinearLR linear{.start_factor = 0.1, .end_factor = 1.0, .steps = 5};
   // [/linear]
   show("linear", linear);
   // [warmup]
-  const auto warmed_up = fg::LinearWarmup{.steps = 500}.then(fg::CosineAnnealing{.period = 9'500});
+  const auto warmed_up = fg::LinearWarmup{.steps = 500}.then(fg::CosineAnnealingLR{.t_max = 9'500});
   // [/warmup]
   show("warm-up", warmed_up);
   // [step]
-  const fg::StepDecay step{.step_size = 30, .gamma = 0.1};  // a tenth after 30, 60, 90, …
+  const fg::StepLR step{.step_size = 30, .gamma = 0.1};  // a tenth after 30, 60, 90, …
   // [/step]
   show("step", step);
   // [anneal-to]
-  const fg::AnnealTo anneal_to{.target = 0.02, .period = 5, .anneal = fg::Anneal::linear};
+  const fg::SWALR anneal_to{.target = 0.02, .period = 5, .anneal = fg::Anneal::linear};
   // [/anneal-to]
   show("anneal to", anneal_to);
   // [multi-step]
-  const fg::MultiStepDecay multi_step{.milestones = {30, 80}, .gamma = 0.1};
+  const fg::MultiStepLR multi_step{.milestones = {30, 80}, .gamma = 0.1};
   // [/multi-step]
   show("multi-step", multi_step);
   // [exponential]
-  const fg::ExponentialDecay exponential{.gamma = 0.95};
+  const fg::ExponentialLR exponential{.gamma = 0.95};
   // [/exponential]
   show("exponential", exponential);
   // [cosine]
-  const fg::CosineAnnealing cosine{.period = 100, .min_lr = 1e-5};
+  const fg::CosineAnnealingLR cosine{.t_max = 100, .min_lr = 1e-5};
   // [/cosine]
   show("cosine", cosine);
   // [restarts]
-  const fg::CosineWarmRestarts restarts{.period = 10, .multiplier = 2};  // restarts at 10, 30, 70, …
+  const fg::CosineAnnealingWarmRestarts restarts{.period = 10, .multiplier = 2};  // restarts at 10, 30, 70, …
   // [/restarts]
   show("warm restarts", restarts);
   // [polynomial]
-  const fg::PolynomialDecay polynomial{.steps = 100, .power = 0.9};
+  const fg::PolynomialLR polynomial{.steps = 100, .power = 0.9};
   // [/polynomial]
   show("polynomial", polynomial);
   // [one-cycle]
-  const fg::OneCycle one_cycle{.max_lr = 0.3, .epochs = 10, .steps_per_epoch = 200};
+  const fg::OneCycleLR one_cycle{.max_lr = 0.3, .epochs = 10, .steps_per_epoch = 200};
   // [/one-cycle]
   show("one cycle", one_cycle);
   // [cyclic]
-  const fg::CyclicSchedule cyclic{.base_lr = 0.01, .max_lr = 0.1, .steps_up = 4, .mode = fg::CycleMode::triangular2};
+  const fg::CyclicLR cyclic{.base_lr = 0.01, .max_lr = 0.1, .steps_up = 4, .mode = fg::CycleMode::triangular2};
   const auto scaled = cyclic.scaled_by([](std::int64_t cycle) { return 1.0 / static_cast<double>(cycle); });
   // [/cyclic]
   show("cyclic", cyclic);
@@ -86,25 +86,25 @@ void pure_schedules() {
 
 void functions() {
   // [lambda]
-  const fg::LambdaSchedule inverse_root{[](std::int64_t step) { return 1.0 / std::sqrt(static_cast<double>(step + 1)); }};
+  const fg::LambdaLR inverse_root{[](std::int64_t step) { return 1.0 / std::sqrt(static_cast<double>(step + 1)); }};
   // [/lambda]
   show("lambda", inverse_root);
   // [multiplicative]
-  const fg::MultiplicativeSchedule slower{[](std::int64_t step) { return step < 3 ? 1.0 : 0.5; }};
+  const fg::MultiplicativeLR slower{[](std::int64_t step) { return step < 3 ? 1.0 : 0.5; }};
   // [/multiplicative]
   show("multiplicative", slower);
 }
 
 void composites() {
   // [sequential]
-  const fg::SequentialSchedule sequence{{20, 60},                                  // milestones, then the schedules
-                                        fg::ConstantSchedule{.factor = 0.1, .steps = 20},
-                                        fg::ExponentialDecay{.gamma = 0.95},
-                                        fg::StepDecay{.step_size = 10}};
+  const fg::SequentialLR sequence{{20, 60},                                  // milestones, then the schedules
+                                        fg::ConstantLR{.factor = 0.1, .steps = 20},
+                                        fg::ExponentialLR{.gamma = 0.95},
+                                        fg::StepLR{.step_size = 10}};
   // [/sequential]
   show("sequence", sequence);
   // [chained]
-  const fg::ChainedSchedules chain{fg::ConstantSchedule{.factor = 0.1, .steps = 4}, fg::ExponentialDecay{.gamma = 0.9}};
+  const fg::ChainedScheduler chain{fg::ConstantLR{.factor = 0.1, .steps = 4}, fg::ExponentialLR{.gamma = 0.9}};
   // [/chained]
   show("chain", chain);
 }
@@ -121,7 +121,7 @@ struct Line : torch::nn::Module {
   }
   auto configure_optimizers() {
     return fg::optimizer(fg::SGD(parameters(), {.lr = 0.1}))
-        .with(fg::Plateau<"val_loss">{.factor = 0.5, .patience = 2, .min_lr = 1e-4});
+        .lr_scheduler(fg::ReduceLROnPlateau<"val_loss">{.factor = 0.5, .patience = 2, .min_lr = 1e-4});
   }
 };
 // [/plateau]
@@ -130,7 +130,7 @@ void without_trainer() {
   torch::nn::Linear model(1, 1);
   // [driven]
   torch::optim::Adam optimizer(model->parameters(), torch::optim::AdamOptions(1e-2));  // or one of ours
-  auto schedule = fg::schedule(optimizer, fg::CosineAnnealing{.period = 100});
+  auto schedule = fg::schedule(optimizer, fg::CosineAnnealingLR{.t_max = 100});
   for (int step = 0; step < 100; ++step) {
     optimizer.zero_grad();
     model->forward(torch::ones({1, 1})).sum().backward();
@@ -141,7 +141,7 @@ void without_trainer() {
   std::cout << "driven: " << schedule.last_lr() << '\n';
   // [state]
   const fg::ScheduleState saved = schedule.state();  // "last_epoch", "base_lrs", "_last_lr"
-  auto resumed = fg::schedule(optimizer, fg::CosineAnnealing{.period = 100});
+  auto resumed = fg::schedule(optimizer, fg::CosineAnnealingLR{.t_max = 100});
   resumed.load_state(saved);
   // [/state]
   if (resumed.steps() != 100) std::exit(1);
@@ -154,7 +154,7 @@ int main() {
   pure_schedules();
   functions();
   composites();
-  show("plateau", fg::Plateau<"loss">{.factor = 0.5, .patience = 2});
+  show("plateau", fg::ReduceLROnPlateau<"loss">{.factor = 0.5, .patience = 2});
 
   const auto inputs = torch::linspace(-1, 1, 32).unsqueeze(1);
   fg::data::TensorBatches batches{inputs, 2 * inputs + 1, {.batch_size = 8}};

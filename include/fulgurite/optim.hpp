@@ -26,4 +26,4 @@
 #include "optim/sgd.hpp"
 #include "optim/storage.hpp"
 #include "optim/torch_optimizer.hpp"
-#include "optim/torch_rates.hpp"
+#include "optim/torch_optimizer_view.hpp"

@@ -419,7 +419,7 @@ class Trainer {
     if constexpr (works) engine_.logbook().set_interval(limits_.log_every);
   }
 
-  /// A callback as it stands in the trainer: `trainer.callback<fg::ExponentialAverage>()`.
+  /// A callback as it stands in the trainer: `trainer.callback<fg::EMAWeightAveraging>()`.
   template <class Callback>
   Callback& callback() {
     Callback* found = nullptr;

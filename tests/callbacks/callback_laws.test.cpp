@@ -6,7 +6,7 @@
 #include <fulgurite/logging/logger.hpp>
 #include <fulgurite/optim/sgd.hpp>
 #include <fulgurite/policies.hpp>
-#include <fulgurite/schedulers/exponential_decay.hpp>
+#include <fulgurite/schedulers/exponential_lr.hpp>
 #include <fulgurite/trainer.hpp>
 
 #include <torch/torch.h>
@@ -81,12 +81,12 @@ struct Recorder {
 struct Model : resume::Net {
   auto configure_optimizers() {
     return fg::optimizer(fg::SGD(parameters(), {.lr = 0.05, .momentum = 0.8}))
-        .with(fg::ExponentialDecay{.gamma = 0.9}, fg::EveryStep{});
+        .lr_scheduler(fg::ExponentialLR{.gamma = 0.9}, fg::EveryStep{});
   }
 };
 
-const std::set<std::string> members{"early_stopping",   "exponential_average", "learning_rate_monitor",
-                                    "model_checkpoint", "progress_bar",        "stochastic_weight_average"};
+const std::set<std::string> members{"early_stopping",   "ema_weight_averaging", "learning_rate_monitor",
+                                    "model_checkpoint", "progress_bar",        "stochastic_weight_averaging"};
 
 using OnLoss = fg::EarlyStopping<"val_loss">;
 
@@ -94,8 +94,8 @@ using OnLoss = fg::EarlyStopping<"val_loss">;
 auto trainer_of(Model& model, Record& record, std::FILE* screen, bool often) {
   return fg::Trainer{model,
                      fg::ProgressBar{.out = screen},
-                     fg::ExponentialAverage{.decay = 0.7},
-                     fg::StochasticWeightAverage{.lr = 0.01, .start = fg::EpochNumber{2}, .annealing_epochs = 2},
+                     fg::EMAWeightAveraging{.decay = 0.7},
+                     fg::StochasticWeightAveraging{.lr = 0.01, .start = fg::EpochNumber{2}, .annealing_epochs = 2},
                      fg::LearningRateMonitor{},
                      OnLoss{.patience = often ? 9 : 2, .min_delta = 9.0},
                      fg::ModelCheckpoint<"val_loss">{.folder = record.kept(), .save_top_k = 2, .save_last = true},

@@ -207,7 +207,7 @@ struct OneName : toy::Model {
   }
   void validation_step(double, auto& step) { step.log("loss", 1.0); }
   auto configure_optimizers() {
-    return fg::optimizer(toy::Sgd{&weight}).with(fg::Plateau<"loss_epoch">{.factor = 0.5, .patience = 0});
+    return fg::optimizer(toy::Sgd{&weight}).lr_scheduler(fg::ReduceLROnPlateau<"loss_epoch">{.factor = 0.5, .patience = 0});
   }
 };
 }  // namespace

@@ -40,7 +40,7 @@ struct Line : torch::nn::Module {
 struct OneGroup : Line {
   auto configure_optimizers() {
     return fg::optimizer(fg::SGD(parameters(), {.lr = 1.0, .momentum = 0.5}))
-        .with(fg::ExponentialDecay{.gamma = 0.5}, fg::EveryStep{});
+        .lr_scheduler(fg::ExponentialLR{.gamma = 0.5}, fg::EveryStep{});
   }
 };
 struct TwoGroups : Line {

@@ -45,7 +45,7 @@ struct Small : torch::nn::Module {
     return loss;
   }
   auto configure_optimizers() {
-    return fg::optimizer(fg::SGD(parameters(), {.lr = 0.01, .momentum = 0.9})).with(fg::StepDecay{.step_size = 1, .gamma = 0.5});
+    return fg::optimizer(fg::SGD(parameters(), {.lr = 0.01, .momentum = 0.9})).lr_scheduler(fg::StepLR{.step_size = 1, .gamma = 0.5});
   }
 };
 
@@ -265,7 +265,7 @@ struct Inner : torch::nn::Module {
 };
 struct Net : Inner {
   auto configure_optimizers() {
-    return fg::optimizer(fg::AdamW(parameters(), {.lr = 0.01})).with(fg::StepDecay{.step_size = 1, .gamma = 0.5});
+    return fg::optimizer(fg::AdamW(parameters(), {.lr = 0.01})).lr_scheduler(fg::StepLR{.step_size = 1, .gamma = 0.5});
   }
 };
 struct OfLibTorch : Inner {

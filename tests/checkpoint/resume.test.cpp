@@ -16,7 +16,7 @@ using resume::require_resumes_anywhere;
 struct OneCycleSgd : resume::Net {
   auto configure_optimizers() {
     return fg::optimizer(fg::SGD(parameters(), {.lr = 0.1, .momentum = 0.9, .nesterov = true}))
-        .with(fg::OneCycle{.max_lr = 0.2, .total_steps = 40}, fg::EveryStep{});
+        .lr_scheduler(fg::OneCycleLR{.max_lr = 0.2, .total_steps = 40}, fg::EveryStep{});
   }
 };
 
@@ -27,15 +27,15 @@ TEST_CASE("a run with SGD, one cycle by steps and shuffled batches goes on where
 struct PlateauAdamW : resume::Net {
   auto configure_optimizers() {
     return fg::optimizer(fg::AdamW({{first->parameters(), {.lr = 0.03}}, {second->parameters(), {.lr = 0.01}}}))
-        .with(fg::Plateau<"val_loss">{.factor = 0.5, .patience = 0, .threshold = 0.1})
-        .with(fg::Plateau<"train_loss">{.factor = 0.9, .patience = 1}, fg::EveryStep{.frequency = 2});
+        .lr_scheduler(fg::ReduceLROnPlateau<"val_loss">{.factor = 0.5, .patience = 0, .threshold = 0.1})
+        .lr_scheduler(fg::ReduceLROnPlateau<"train_loss">{.factor = 0.9, .patience = 1}, fg::EveryStep{.frequency = 2});
   }
 };
 
 TEST_CASE("windows, plateaus, averages and early stopping go on where they were saved") {
   require_resumes_anywhere<PlateauAdamW>([](auto& model) {
     return fg::Trainer{model, fg::Accumulate<3>{}, fg::ClipNorm{.max = 0.5}, fg::MaxEpochs{3},
-                       fg::ValidateEvery{.interval = fg::Batches{3}}, fg::ExponentialAverage{.decay = 0.8},
+                       fg::ValidateEvery{.interval = fg::Batches{3}}, fg::EMAWeightAveraging{.decay = 0.8},
                        fg::EarlyStopping<"val_loss">{.patience = 100}};
   });
 }
@@ -55,7 +55,7 @@ TEST_CASE("an open window of weighted losses goes on where it was saved") {
 
 struct Stops : resume::Net {
   auto configure_optimizers() {
-    return fg::optimizer(fg::SGD(parameters(), {.lr = 0.05})).with(fg::StepDecay{.step_size = 1, .gamma = 0.8});
+    return fg::optimizer(fg::SGD(parameters(), {.lr = 0.05})).lr_scheduler(fg::StepLR{.step_size = 1, .gamma = 0.8});
   }
 };
 
@@ -79,14 +79,14 @@ TEST_CASE("stochastic weight averaging goes on where it was saved") {
   for (const std::int64_t after : {4, 12, 16, 21, 24}) {
     require_resumes<Stops>(after, [](auto& model) {
       return fg::Trainer{model, fg::MaxEpochs{4},
-                         fg::StochasticWeightAverage{.lr = 0.01, .start = fg::EpochNumber{2}, .annealing_epochs = 2}};
+                         fg::StochasticWeightAveraging{.lr = 0.01, .start = fg::EpochNumber{2}, .annealing_epochs = 2}};
     });
   }
 }
 
 struct LibTorchAdam : resume::Net {
   auto configure_optimizers() {
-    return fg::optimizer(torch::optim::Adam(parameters(), 0.01)).with(fg::CosineAnnealing{.period = 20}, fg::EveryStep{});
+    return fg::optimizer(torch::optim::Adam(parameters(), 0.01)).lr_scheduler(fg::CosineAnnealingLR{.t_max = 20}, fg::EveryStep{});
   }
 };
 

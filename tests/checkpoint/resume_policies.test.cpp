@@ -16,7 +16,7 @@ using resume::require_resumes_anywhere;
 
 struct Adams : resume::Net {
   auto configure_optimizers() {
-    return fg::optimizer(fg::AdamW(parameters(), {.lr = 0.01})).with(fg::CosineAnnealing{.period = 20}, fg::EveryStep{});
+    return fg::optimizer(fg::AdamW(parameters(), {.lr = 0.01})).lr_scheduler(fg::CosineAnnealingLR{.t_max = 20}, fg::EveryStep{});
   }
 };
 
@@ -41,7 +41,7 @@ TEST_CASE("a loss scale that grows and overflows goes on where it was saved") {
 struct Flat : resume::Net {
   auto configure_optimizers() {
     return fg::optimizer(fg::AdamW(parameters(), {.lr = 0.01}, fg::Contiguous{}))
-        .with(fg::CosineAnnealing{.period = 20}, fg::EveryStep{});
+        .lr_scheduler(fg::CosineAnnealingLR{.t_max = 20}, fg::EveryStep{});
   }
 };
 

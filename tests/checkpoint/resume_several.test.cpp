@@ -23,8 +23,8 @@ struct TwoLosses : resume::Net {
 struct Together : TwoLosses {
   auto configure_optimizers() {
     return fg::optimizers(
-        fg::optimizer(fg::Adam(first->parameters(), {.lr = 0.01})).with(fg::CosineAnnealing{.period = 9}, fg::EveryStep{}),
-        fg::optimizer(fg::RMSprop(second->parameters(), {.lr = 0.01, .momentum = 0.5})).with(fg::StepDecay{.step_size = 1}));
+        fg::optimizer(fg::Adam(first->parameters(), {.lr = 0.01})).lr_scheduler(fg::CosineAnnealingLR{.t_max = 9}, fg::EveryStep{}),
+        fg::optimizer(fg::RMSprop(second->parameters(), {.lr = 0.01, .momentum = 0.5})).lr_scheduler(fg::StepLR{.step_size = 1}));
   }
 };
 
@@ -34,8 +34,8 @@ TEST_CASE("two optimizers with a window go on where they were saved") {
 
 struct Turns : TwoLosses {
   auto configure_optimizers() {
-    return fg::optimizers(fg::optimizer(fg::Adam(first->parameters(), {.lr = 0.01})).takes(fg::Batches{1}),
-                          fg::optimizer(fg::SGD(second->parameters(), {.lr = 0.1})).takes(fg::Batches{2}));
+    return fg::optimizers(fg::optimizer(fg::Adam(first->parameters(), {.lr = 0.01})).frequency(fg::Batches{1}),
+                          fg::optimizer(fg::SGD(second->parameters(), {.lr = 0.1})).frequency(fg::Batches{2}));
   }
 };
 
@@ -60,7 +60,7 @@ struct ByHand : resume::Net {
     if (step.is_last_batch()) std::get<0>(std::tuple(step.lr_schedulers())).step();
   }
   auto configure_optimizers() {
-    return fg::optimizers(fg::optimizer(fg::AdamW(first->parameters(), {.lr = 0.01})).with(fg::StepDecay{.step_size = 1}),
+    return fg::optimizers(fg::optimizer(fg::AdamW(first->parameters(), {.lr = 0.01})).lr_scheduler(fg::StepLR{.step_size = 1}),
                           fg::optimizer(fg::SGD(second->parameters(), {.lr = 0.1, .momentum = 0.9})));
   }
 };

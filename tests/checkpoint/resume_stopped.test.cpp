@@ -15,8 +15,8 @@
 #include <cstdint>
 #include <filesystem>
 #include <ostream>
-#include <string>
 #include <set>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -76,8 +76,8 @@ struct Acts : torch::nn::Module {
   }
   auto configure_optimizers() {
     return fg::optimizer(fg::SGD(parameters(), {.lr = 0.1, .momentum = 0.9}))
-        .with(fg::StepDecay{.step_size = 3, .gamma = 0.9}, fg::EveryStep{})
-        .with(fg::Plateau<"val_loss">{.factor = 0.5, .patience = 0, .threshold = 0.1, .strict = false});
+        .lr_scheduler(fg::StepLR{.step_size = 3, .gamma = 0.9}, fg::EveryStep{})
+        .lr_scheduler(fg::ReduceLROnPlateau<"val_loss">{.factor = 0.5, .patience = 0, .threshold = 0.1, .strict = false});
   }
 
   void on_fit_start(auto& run) { act(In::fit_start, run); }
@@ -176,7 +176,7 @@ TEST_CASE("the same with several validations an epoch, of which none is at its e
   require_as_never_stopped(
       [](auto& model) {
         return fg::Trainer{model, fg::Accumulate<3>{}, fg::MaxEpochs{2}, fg::ValidateEvery{.interval = fg::Batches{3}},
-                           fg::ExponentialAverage{.decay = 0.8}};
+                           fg::EMAWeightAveraging{.decay = 0.8}};
       },
       fit, places);
 }
@@ -218,7 +218,7 @@ struct Ends : resume::Net {
   std::filesystem::path folder;
 
   auto configure_optimizers() {
-    return fg::optimizer(fg::Adam(parameters(), {.lr = 0.05})).with(fg::StepDecay{.step_size = 1, .gamma = 0.8});
+    return fg::optimizer(fg::Adam(parameters(), {.lr = 0.05})).lr_scheduler(fg::StepLR{.step_size = 1, .gamma = 0.8});
   }
   void save(const char* name, auto& at) {
     if (!folder.empty()) fg::save_checkpoint(at, folder / name);
@@ -264,10 +264,10 @@ TEST_CASE("a run that goes on from its end ends as it did: at a limit") {
 }
 
 TEST_CASE("a run that goes on from its end ends as it did: with averages") {
-  require_stays_at_its_end([](auto& model) { return fg::Trainer{model, fg::ExponentialAverage{.decay = 0.9}, fg::MaxEpochs{2}}; });
+  require_stays_at_its_end([](auto& model) { return fg::Trainer{model, fg::EMAWeightAveraging{.decay = 0.9}, fg::MaxEpochs{2}}; });
   require_stays_at_its_end([](auto& model) {
     return fg::Trainer{model, fg::MaxEpochs{3},
-                       fg::StochasticWeightAverage{.lr = 0.01, .start = fg::EpochNumber{2}, .annealing_epochs = 1}};
+                       fg::StochasticWeightAveraging{.lr = 0.01, .start = fg::EpochNumber{2}, .annealing_epochs = 1}};
   });
 }
 
@@ -275,11 +275,11 @@ TEST_CASE("a run that goes on from its end ends as it did: by early stopping") {
   for (const auto times : {fg::ValidateEvery{}, fg::ValidateEvery{.interval = fg::Batches{3}}}) {
     INFO(times);
     require_stays_at_its_end([&](auto& model) {
-      return fg::Trainer{model, fg::ExponentialAverage{.decay = 0.9}, times, fg::MaxEpochs{9},
+      return fg::Trainer{model, fg::EMAWeightAveraging{.decay = 0.9}, times, fg::MaxEpochs{9},
                          fg::EarlyStopping<"val_loss">{.patience = 2, .min_delta = 9.0}};
     });
     require_stays_at_its_end([&](auto& model) {
-      return fg::Trainer{model, fg::ExponentialAverage{.decay = 0.9}, times, fg::MaxEpochs{9},
+      return fg::Trainer{model, fg::EMAWeightAveraging{.decay = 0.9}, times, fg::MaxEpochs{9},
                          fg::EarlyStopping<"val_loss">{.patience = 99, .stopping_threshold = 99.0}};
     });
     require_stays_at_its_end([&](auto& model) {  // the request waits, and comes in the middle of an epoch
@@ -295,7 +295,7 @@ TEST_CASE("every file that ModelCheckpoint leaves behind leads to the same end")
   const auto run = [&](const std::filesystem::path& folder, auto stopping, auto times, const std::filesystem::path& from) {
     torch::manual_seed(3);
     Ends model;
-    fg::Trainer trainer{model, fg::ExponentialAverage{.decay = 0.9}, fg::MaxEpochs{3}, fg::MinSteps{13}, stopping, times,
+    fg::Trainer trainer{model, fg::EMAWeightAveraging{.decay = 0.9}, fg::MaxEpochs{3}, fg::MinSteps{13}, stopping, times,
                         fg::ModelCheckpoint<"val_loss">{.folder = folder, .save_top_k = -1, .save_last = true}};
     if (!from.empty()) fg::load_checkpoint(trainer, from);
     trainer.fit(data.train(), data.validation());
@@ -319,7 +319,7 @@ TEST_CASE("with more patience, or a higher limit, a run that had ended goes on a
   const Data data;
   const support::TemporaryFolder folder;
   const auto make = [](Ends& model, std::int64_t epochs, std::int64_t patience) {
-    return fg::Trainer{model, fg::ExponentialAverage{.decay = 0.9}, fg::MaxEpochs{epochs},
+    return fg::Trainer{model, fg::EMAWeightAveraging{.decay = 0.9}, fg::MaxEpochs{epochs},
                        fg::EarlyStopping<"val_loss">{.patience = patience, .min_delta = 9.0}};
   };
   torch::manual_seed(3);

@@ -48,7 +48,7 @@ struct Plain : resume::Host {
     return loss;
   }
   auto configure_optimizers() {
-    return fg::optimizer(fg::AdamW(parameters(), {.lr = 0.01})).with(fg::StepDecay{.step_size = 1, .gamma = 0.5});
+    return fg::optimizer(fg::AdamW(parameters(), {.lr = 0.01})).lr_scheduler(fg::StepLR{.step_size = 1, .gamma = 0.5});
   }
 };
 
@@ -215,7 +215,7 @@ struct Beside : Plain {
   auto configure_optimizers() {
     auto all = parameters();
     all.push_back(more);
-    return fg::optimizer(fg::AdamW(all, {.lr = 0.01})).with(fg::StepDecay{.step_size = 1});
+    return fg::optimizer(fg::AdamW(all, {.lr = 0.01})).lr_scheduler(fg::StepLR{.step_size = 1});
   }
 };
 struct Bare : resume::Host {
@@ -274,7 +274,7 @@ struct OtherOptimizer : Plain {
 struct TwoGroups : Plain {
   auto configure_optimizers() {
     return fg::optimizer(fg::AdamW({{{layer->weight}, {.lr = 0.1}}, {{layer->bias}, {.lr = 0.1}}}))
-        .with(fg::StepDecay{.step_size = 1});
+        .lr_scheduler(fg::StepLR{.step_size = 1});
   }
 };
 struct NoSchedule : Plain {
@@ -282,7 +282,7 @@ struct NoSchedule : Plain {
 };
 struct OtherSchedule : Plain {
   auto configure_optimizers() {
-    return fg::optimizer(fg::AdamW(parameters(), {.lr = 0.01})).with(fg::CosineAnnealing{.period = 3});
+    return fg::optimizer(fg::AdamW(parameters(), {.lr = 0.01})).lr_scheduler(fg::CosineAnnealingLR{.t_max = 3});
   }
 };
 struct TwoOptimizers : Plain {
@@ -323,7 +323,7 @@ TEST_CASE("a trainer of another kind is refused by what differs") {
   require_refused_by<NoSchedule>(
       "optimizer_0.schedules.count is 1 there and 0 here: give the optimizer the schedules that it had when it was saved");
   require_refused_by<OtherSchedule>(
-      "optimizer_0.schedules.class_0 is StepDecay there and CosineAnnealing here: give the optimizer the schedules that it had "
+      "optimizer_0.schedules.class_0 is StepLR there and CosineAnnealingLR here: give the optimizer the schedules that it had "
       "when it was saved, in the same order");
   require_refused_by<Plain>(
       "precision is ModelPrecision there and Bfloat16Mixed here: give the trainer the precision that it had",
@@ -338,24 +338,24 @@ namespace {
 
 struct OtherGamma : Plain {
   auto configure_optimizers() {
-    return fg::optimizer(fg::AdamW(parameters(), {.lr = 0.01})).with(fg::StepDecay{.step_size = 1, .gamma = 0.25});
+    return fg::optimizer(fg::AdamW(parameters(), {.lr = 0.01})).lr_scheduler(fg::StepLR{.step_size = 1, .gamma = 0.25});
   }
 };
 struct OwnInterval : Plain {
   auto configure_optimizers() {
     return fg::optimizer(fg::AdamW(parameters(), {.lr = 0.01}))
-        .with(fg::StepDecay{.step_size = 1, .gamma = 0.5}, fg::EveryStep{.frequency = 2});
+        .lr_scheduler(fg::StepLR{.step_size = 1, .gamma = 0.5}, fg::EveryStep{.frequency = 2});
   }
 };
 struct OtherFrequency : Plain {
   auto configure_optimizers() {
     return fg::optimizer(fg::AdamW(parameters(), {.lr = 0.01}))
-        .with(fg::StepDecay{.step_size = 1, .gamma = 0.5}, fg::EveryStep{.frequency = 3});
+        .lr_scheduler(fg::StepLR{.step_size = 1, .gamma = 0.5}, fg::EveryStep{.frequency = 3});
   }
 };
 struct OtherInterval : Plain {
   auto configure_optimizers() {
-    return fg::optimizer(fg::AdamW(parameters(), {.lr = 0.01})).with(fg::StepDecay{.step_size = 1, .gamma = 0.5}, fg::EveryBatch{});
+    return fg::optimizer(fg::AdamW(parameters(), {.lr = 0.01})).lr_scheduler(fg::StepLR{.step_size = 1, .gamma = 0.5}, fg::EveryBatch{});
   }
 };
 
@@ -367,8 +367,8 @@ void forget_values(const std::filesystem::path& file) {
   CHECK(training.erase("schedule_interval") == 1);
   CHECK(training.erase("schedule_interval_frequency") == 1);
   auto schedule = training.at("optimizer_0").toGenericDict().at("schedules").toGenericDict().at("0").toGenericDict();
-  CHECK(schedule.erase("StepDecay.step_size") == 1);
-  CHECK(schedule.erase("StepDecay.gamma") == 1);
+  CHECK(schedule.erase("StepLR.step_size") == 1);
+  CHECK(schedule.erase("StepLR.gamma") == 1);
   write_value(file, value);
 }
 
@@ -376,7 +376,7 @@ void forget_values(const std::filesystem::path& file) {
 
 TEST_CASE("a schedule of other values is refused by name, or gets the saved ones when asked for") {
   require_refused_by<OtherGamma>(
-      "StepDecay.gamma is 0.5 in the saved state and 0.25 in the schedule, which would go on along another curve: make the "
+      "StepLR.gamma is 0.5 in the saved state and 0.25 in the schedule, which would go on along another curve: make the "
       "schedule with the saved value, or ask for the saved values (fg::ScheduleValues::taken_over in "
       "load_checkpoint, take_over instead of load_state)");
   require_refused_by<Plain>(
@@ -500,7 +500,7 @@ TEST_CASE("a schedule that advances at other times of its own is refused") {
   fg::Trainer other_interval{interval};
   require_refused(other_interval, file.path,
                   "the schedule advanced by fg::EveryStep of its own when it was saved, and does not now: give "
-                  ".with(schedule, interval) the interval that it had");
+                  ".lr_scheduler(schedule, interval) the interval that it had");
   Plain plain;
   fg::Trainer without{plain};
   require_refused(without, file.path, "the schedule advanced by fg::EveryStep of its own when it was saved");
@@ -788,7 +788,7 @@ struct SavesInSchedule : Plain {
     if (step.progress().batches == 2) fg::save_checkpoint(step, path);
   }
   auto configure_optimizers() {
-    return fg::optimizer(fg::SGD(parameters(), {.lr = 0.1})).with(fg::StepDecay{.step_size = 1, .gamma = 0.5}, fg::EveryStep{});
+    return fg::optimizer(fg::SGD(parameters(), {.lr = 0.1})).lr_scheduler(fg::StepLR{.step_size = 1, .gamma = 0.5}, fg::EveryStep{});
   }
 };
 
@@ -963,7 +963,7 @@ struct SavesAtEnds : Plain {
   }
   auto configure_optimizers() {
     return fg::optimizer(fg::AdamW(parameters(), {.lr = 0.01}))
-        .with(fg::Plateau<"train_loss">{.factor = 0.5, .patience = 0, .threshold = 0.9});
+        .lr_scheduler(fg::ReduceLROnPlateau<"train_loss">{.factor = 0.5, .patience = 0, .threshold = 0.9});
   }
 };
 

@@ -43,8 +43,8 @@ struct Busy : toy::Model {
   void on_before_optimizer_step(auto& optimizer, auto&) { seen += optimizer.lr(); }
   auto configure_optimizers() {
     return fg::optimizer(toy::MomentumSgd{{&weight}})
-        .with(fg::OneCycle{.max_lr = 0.1, .total_steps = 10'000}, fg::EveryStep{})
-        .with(fg::StepDecay{.step_size = 100}, fg::EveryStep{});
+        .lr_scheduler(fg::OneCycleLR{.max_lr = 0.1, .total_steps = 10'000}, fg::EveryStep{})
+        .lr_scheduler(fg::StepLR{.step_size = 100}, fg::EveryStep{});
   }
 };
 

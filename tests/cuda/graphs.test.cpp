@@ -36,7 +36,7 @@ struct Net : nn::Module {
     return loss;
   }
   auto configure_optimizers() {
-    return fg::optimizer(fg::AdamW(parameters(), {.lr = 1e-2})).with(fg::CosineAnnealing{.period = 30}, fg::EveryStep{});
+    return fg::optimizer(fg::AdamW(parameters(), {.lr = 1e-2})).lr_scheduler(fg::CosineAnnealingLR{.t_max = 30}, fg::EveryStep{});
   }
 };
 
@@ -56,7 +56,7 @@ struct Sets : Net {
     const auto all = parameters();
     const fg::SGDOptions options{.lr = 1e-3, .momentum = 0.9};
     return fg::optimizer(fg::SGD({{{all[0], all[1]}, options}, {{all[2], all[3], all[4], all[5]}, options}}))
-        .with(fg::CosineAnnealing{.period = 30}, fg::EveryStep{});
+        .lr_scheduler(fg::CosineAnnealingLR{.t_max = 30}, fg::EveryStep{});
   }
 };
 

@@ -76,7 +76,7 @@ TEST_CASE("a refusal says what is so, and what it advises is recorded") {
   const std::string host =
       "it reads, on the host, a value that changes from step to step, and a replay does not decide anew: keep the value in a "
       "tensor "
-      "(torch::where instead of if, fg::clip_norm_ instead of clip_grad_norm_), or read it after the step";
+      "(torch::where instead of if, fg::clip_grad_norm_ instead of clip_grad_norm_), or read it after the step";
   const std::string shape =
       "the shape of what it makes depends on data that changes from step to step: use an operator with a fixed shape "
       "(torch::where or "
@@ -116,7 +116,7 @@ TEST_CASE("a refusal says what is so, and what it advises is recorded") {
        },
        {[&] {
          backward();
-         fg::clip_norm_({weight}, 0.1);
+         fg::clip_grad_norm_({weight}, 0.1);
        }}},
       {"aten::index.Tensor",
        shape,

@@ -54,7 +54,7 @@ struct Net : nn::Module {
     step.log("val_loss", nn::functional::cross_entropy(head->forward(features->forward(batch.data)), batch.target));
   }
   auto configure_optimizers() {
-    return fg::optimizer(fg::AdamW(parameters(), {.lr = 1e-2})).with(fg::CosineAnnealing{.period = 20}, fg::EveryStep{});
+    return fg::optimizer(fg::AdamW(parameters(), {.lr = 1e-2})).lr_scheduler(fg::CosineAnnealingLR{.t_max = 20}, fg::EveryStep{});
   }
 };
 
@@ -67,7 +67,7 @@ struct Other : Net {
 struct Cyclic : Net {
   auto configure_optimizers() {
     return fg::optimizer(fg::SGD(parameters(), {.lr = 1e-2, .momentum = 0.9}))
-        .with(fg::OneCycle{.max_lr = 1e-2, .total_steps = 40}, fg::EveryStep{});
+        .lr_scheduler(fg::OneCycleLR{.max_lr = 1e-2, .total_steps = 40}, fg::EveryStep{});
   }
 };
 

@@ -252,7 +252,7 @@ struct Plain {
   struct Model : Net {
     using Net::Net;
     auto configure_optimizers() {
-      return fg::optimizer(fg::AdamW(parameters(), {.lr = 1e-2})).with(fg::ExponentialDecay{.gamma = 0.9}, fg::EveryStep{});
+      return fg::optimizer(fg::AdamW(parameters(), {.lr = 1e-2})).lr_scheduler(fg::ExponentialLR{.gamma = 0.9}, fg::EveryStep{});
     }
   };
   template <class Execution>
@@ -267,7 +267,7 @@ struct Windows {
     using Net::Net;
     auto configure_optimizers() {
       return fg::optimizer(fg::SGD(parameters(), {.lr = 0.05, .momentum = 0.9}, fg::Contiguous{}))
-          .with(fg::StepDecay{.step_size = 2, .gamma = 0.5});
+          .lr_scheduler(fg::StepLR{.step_size = 2, .gamma = 0.5});
     }
   };
   template <class Execution>

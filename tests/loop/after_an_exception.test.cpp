@@ -44,7 +44,7 @@ struct CountingBatches : Failing {
 
 struct OnPlateau : Failing {
   auto configure_optimizers() {
-    return fg::optimizer(toy::Sgd{&weight}).with(fg::Plateau<"loss">{.factor = 0.5, .patience = 0}, fg::EveryStep{});
+    return fg::optimizer(toy::Sgd{&weight}).lr_scheduler(fg::ReduceLROnPlateau<"loss">{.factor = 0.5, .patience = 0}, fg::EveryStep{});
   }
 };
 

@@ -31,7 +31,7 @@ struct CautiousSgd : toy::Sgd {
 
 TEST_CASE("a schedule's state is saved and loaded") {
   toy::Weight weight;
-  auto configured = fg::optimizer(toy::Sgd{&weight}).with(fg::CosineAnnealing{.period = 5}).with(fg::Plateau<"loss">{});
+  auto configured = fg::optimizer(toy::Sgd{&weight}).lr_scheduler(fg::CosineAnnealingLR{.t_max = 5}).lr_scheduler(fg::ReduceLROnPlateau<"loss">{});
   configured.attach_schedules();
   auto& cosine = boost::hana::at_c<0>(configured.schedules());
   auto& plateau = boost::hana::at_c<1>(configured.schedules());
@@ -39,7 +39,7 @@ TEST_CASE("a schedule's state is saved and loaded") {
   plateau.advance(configured.optimizer(), 2.0);
   CHECK(cosine.last_lr() == configured.optimizer().lr(0));
 
-  auto other = fg::optimizer(toy::Sgd{&weight}).with(fg::CosineAnnealing{.period = 5}).with(fg::Plateau<"loss">{});
+  auto other = fg::optimizer(toy::Sgd{&weight}).lr_scheduler(fg::CosineAnnealingLR{.t_max = 5}).lr_scheduler(fg::ReduceLROnPlateau<"loss">{});
   other.attach_schedules();
   auto& other_cosine = boost::hana::at_c<0>(other.schedules());
   auto& other_plateau = boost::hana::at_c<1>(other.schedules());
@@ -55,7 +55,7 @@ TEST_CASE("an interval of its own is saved beside the schedule, and loaded or ta
   toy::Weight weight;
   const auto make = [&](std::int64_t step_size, std::int64_t frequency) {
     auto configured = fg::optimizer(toy::Sgd{&weight})
-                          .with(fg::StepDecay{.step_size = step_size}, fg::EveryEpoch{.frequency = frequency});
+                          .lr_scheduler(fg::StepLR{.step_size = step_size}, fg::EveryEpoch{.frequency = frequency});
     configured.attach_schedules();
     return configured;
   };
@@ -73,7 +73,7 @@ TEST_CASE("an interval of its own is saved beside the schedule, and loaded or ta
 TEST_CASE("a schedule is not loaded that had another interval: of another class, or of another frequency unless that is taken over") {
   toy::Weight weight;
   const auto make = [&](auto... interval) {
-    auto configured = fg::optimizer(toy::Sgd{&weight}).with(fg::StepDecay{.step_size = 5}, interval...);
+    auto configured = fg::optimizer(toy::Sgd{&weight}).lr_scheduler(fg::StepLR{.step_size = 5}, interval...);
     configured.attach_schedules();
     return configured;
   };
@@ -92,7 +92,7 @@ TEST_CASE("a schedule is not loaded that had another interval: of another class,
   };
   const auto had = [](const std::string& interval) {
     return "fulgurite: the schedule advanced by fg::" + interval + " of its own when it was saved, and does not now: give "
-           ".with(schedule, interval) the interval that it had";
+           ".lr_scheduler(schedule, interval) the interval that it had";
   };
   refuses(by_trainers, saved, had("EveryStep"));
   refuses(by_batch, saved, had("EveryStep"));
@@ -122,7 +122,7 @@ struct ConstantFrequency {
 TEST_CASE("a value that is a constant is not taken over: it must be the saved one") {
   toy::Weight weight;
   const auto make = [&](std::int64_t step_size, auto interval) {
-    auto configured = fg::optimizer(toy::Sgd{&weight}).with(fg::StepDecay{.step_size = step_size}, interval);
+    auto configured = fg::optimizer(toy::Sgd{&weight}).lr_scheduler(fg::StepLR{.step_size = step_size}, interval);
     configured.attach_schedules();
     return configured;
   };
@@ -141,7 +141,7 @@ TEST_CASE("a value that is a constant is not taken over: it must be the saved on
 
 TEST_CASE("a metric whose step was refused is not counted as taken") {
   toy::Weight weight;
-  auto configured = fg::optimizer(CautiousSgd{{&weight}}).with(fg::Plateau<"loss">{.factor = 0.5, .patience = 0});
+  auto configured = fg::optimizer(CautiousSgd{{&weight}}).lr_scheduler(fg::ReduceLROnPlateau<"loss">{.factor = 0.5, .patience = 0});
   configured.attach_schedules();
   auto& plateau = boost::hana::at_c<0>(configured.schedules());
   fg::Metrics metrics;
@@ -171,7 +171,7 @@ TEST_CASE("a metric whose step was refused is not counted as taken") {
 
 TEST_CASE("a metric whose step was made is taken, also if what came after it failed") {
   toy::Weight weight;
-  auto configured = fg::optimizer(toy::Sgd{&weight}).with(fg::Plateau<"loss">{});
+  auto configured = fg::optimizer(toy::Sgd{&weight}).lr_scheduler(fg::ReduceLROnPlateau<"loss">{});
   configured.attach_schedules();
   auto& plateau = boost::hana::at_c<0>(configured.schedules());
   fg::Metrics metrics;
@@ -200,7 +200,7 @@ TEST_CASE("which value of its metric a schedule has taken is loaded or taken ove
     });
   };
   const auto make = [&] {
-    auto configured = fg::optimizer(toy::Sgd{&weight}).with(fg::Plateau<"loss">{});
+    auto configured = fg::optimizer(toy::Sgd{&weight}).lr_scheduler(fg::ReduceLROnPlateau<"loss">{});
     configured.attach_schedules();
     return configured;
   };
@@ -230,7 +230,7 @@ namespace {
 
 /// A schedule of the program's own that is made of another, and cannot take values over.
 struct Wrapped {
-  fg::StepDecay part;
+  fg::StepLR part;
   class Running;
 };
 class Wrapped::Running {
@@ -246,7 +246,7 @@ class Wrapped::Running {
 
  private:
   Wrapped schedule_;
-  fg::RunningSchedule<fg::StepDecay> part_;
+  fg::RunningSchedule<fg::StepLR> part_;
 };
 /// One that follows a metric, and does not say what is to be done without it.
 struct FollowsLoss {
@@ -265,7 +265,7 @@ TEST_CASE("a schedule of the program's own that cannot take values over is loade
   toy::Weight weight;
   const auto make = [&](std::int64_t frequency) {
     auto configured = fg::optimizer(toy::Sgd{&weight})
-                          .with(Wrapped{{.step_size = 2}}, fg::EveryStep{.frequency = frequency});
+                          .lr_scheduler(Wrapped{{.step_size = 2}}, fg::EveryStep{.frequency = frequency});
     configured.attach_schedules();
     return configured;
   };
@@ -280,7 +280,7 @@ TEST_CASE("a schedule of the program's own that cannot take values over is loade
 
 TEST_CASE("a schedule that does not say what to do without its metric is strict") {
   toy::Weight weight;
-  auto configured = fg::optimizer(toy::Sgd{&weight}).with(FollowsLoss{});
+  auto configured = fg::optimizer(toy::Sgd{&weight}).lr_scheduler(FollowsLoss{});
   configured.attach_schedules();
   const auto& schedule = boost::hana::at_c<0>(configured.schedules());
   CHECK_THROWS_AS(schedule.metric(fg::Metrics(), false), std::invalid_argument);

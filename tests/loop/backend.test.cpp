@@ -54,7 +54,7 @@ struct Automatic : Hooked {
   }
   auto configure_optimizers() {
     world->note("configure_optimizers");
-    return fg::optimizer(optimizer(weight)).with(fg::StepDecay{.step_size = 100}, fg::EveryStep{});
+    return fg::optimizer(optimizer(weight)).lr_scheduler(fg::StepLR{.step_size = 100}, fg::EveryStep{});
   }
 };
 
@@ -69,8 +69,8 @@ struct Pair : Automatic {
   }
   auto configure_optimizers() {
     return fg::optimizers(
-        fg::optimizer(optimizer(weight, "one")).with(fg::StepDecay{.step_size = 100}, fg::EveryEpoch{}),
-        fg::optimizer(optimizer(second, "two")).with(fg::StepDecay{.step_size = 100}, fg::EveryStep{}));
+        fg::optimizer(optimizer(weight, "one")).lr_scheduler(fg::StepLR{.step_size = 100}, fg::EveryEpoch{}),
+        fg::optimizer(optimizer(second, "two")).lr_scheduler(fg::StepLR{.step_size = 100}, fg::EveryStep{}));
   }
 };
 

@@ -60,7 +60,7 @@ struct Named : toy::MomentumSgd {
 };
 struct Decaying : toy::Model {
   auto configure_optimizers() {
-    return fg::optimizer(Named{{{&weight}}}).with(fg::ExponentialDecay{.gamma = 0.5}, fg::EveryStep{});
+    return fg::optimizer(Named{{{&weight}}}).lr_scheduler(fg::ExponentialLR{.gamma = 0.5}, fg::EveryStep{});
   }
 };
 struct Pair : toy::Pair {

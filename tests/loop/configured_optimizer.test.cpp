@@ -13,29 +13,29 @@ namespace fg = fulgurite;
 TEST_CASE("schedules act in order, each on what the one before it wrote, and drive momentum where there is one") {
   toy::Weight weight;
   auto configured = fg::optimizer(toy::MomentumSgd{{&weight}})
-                        .with(fg::OneCycle{.max_lr = 1.0, .total_steps = 10})
-                        .with(fg::StepDecay{.step_size = 1, .gamma = 0.5}, fg::EveryBatch{});
+                        .lr_scheduler(fg::OneCycleLR{.max_lr = 1.0, .total_steps = 10})
+                        .lr_scheduler(fg::StepLR{.step_size = 1, .gamma = 0.5}, fg::EveryBatch{});
   configured.attach_schedules();
-  CHECK(std::abs(configured.optimizer().lr(0) - 1.0 / 25.0) < 1e-15);  // OneCycle's start; StepDecay multiplies from its first step on
+  CHECK(std::abs(configured.optimizer().lr(0) - 1.0 / 25.0) < 1e-15);  // OneCycleLR's start; StepLR multiplies from its first step on
   CHECK(configured.optimizer().momentum(0) == 0.95);
   static_assert(decltype(configured)::schedule_count == 2);
 }
 
 TEST_CASE("an invalid schedule or interval is refused when it is attached") {
   toy::Weight weight;
-  CHECK_THROWS_WITH(fg::optimizer(toy::Sgd{&weight}).with(fg::StepDecay{.step_size = 0}),
-                    "fulgurite: StepDecay.step_size must be 1 or more");
-  CHECK_THROWS_WITH(fg::optimizer(toy::Sgd{&weight}).with(fg::StepDecay{}, fg::EveryStep{.frequency = 0}),
+  CHECK_THROWS_WITH(fg::optimizer(toy::Sgd{&weight}).lr_scheduler(fg::StepLR{.step_size = 0}),
+                    "fulgurite: StepLR.step_size must be 1 or more");
+  CHECK_THROWS_WITH(fg::optimizer(toy::Sgd{&weight}).lr_scheduler(fg::StepLR{}, fg::EveryStep{.frequency = 0}),
                     "fulgurite: EveryStep.frequency must be 1 or more");
-  CHECK_THROWS_WITH(fg::optimizer(toy::Sgd{&weight}).with(fg::OneCycle{.max_lr = 1.0}),
-                    "fulgurite: OneCycle needs its length: set total_steps to the optimizer steps of the whole training, "
+  CHECK_THROWS_WITH(fg::optimizer(toy::Sgd{&weight}).lr_scheduler(fg::OneCycleLR{.max_lr = 1.0}),
+                    "fulgurite: OneCycleLR needs its length: set total_steps to the optimizer steps of the whole training, "
                     "or epochs and steps_per_epoch");
 }
 
 TEST_CASE("the turn of an optimizer is a batch or more") {
   toy::Weight weight;
-  CHECK_THROWS_WITH(fg::optimizer(toy::Sgd{&weight}).takes(fg::Batches{0}),
-                    "fulgurite: takes(fg::Batches{0}): the turn of an optimizer is 1 batch or more");
+  CHECK_THROWS_WITH(fg::optimizer(toy::Sgd{&weight}).frequency(fg::Batches{0}),
+                    "fulgurite: frequency(fg::Batches{0}): the turn of an optimizer is 1 batch or more");
 }
 
 TEST_CASE("an optimizer's own clipping comes before the trainer's") {

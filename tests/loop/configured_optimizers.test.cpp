@@ -34,12 +34,12 @@ struct Pair {
 struct Turns : Pair {
   auto configure_optimizers() {
     return fg::optimizers(fg::optimizer(toy::Sgd{&a})
-                              .takes(fg::Batches{1})
-                              .with(fg::StepDecay{.step_size = 1, .gamma = 0.5}, fg::EveryStep{}),
+                              .frequency(fg::Batches{1})
+                              .lr_scheduler(fg::StepLR{.step_size = 1, .gamma = 0.5}, fg::EveryStep{}),
                           fg::optimizer(toy::Sgd{&b})
-                              .with(fg::StepDecay{.step_size = 1, .gamma = 0.5}, fg::EveryStep{.frequency = 2})
-                              .with(fg::StepDecay{.step_size = 1, .gamma = 0.1}, fg::EveryEpoch{})
-                              .takes(fg::Batches{2}));
+                              .lr_scheduler(fg::StepLR{.step_size = 1, .gamma = 0.5}, fg::EveryStep{.frequency = 2})
+                              .lr_scheduler(fg::StepLR{.step_size = 1, .gamma = 0.1}, fg::EveryEpoch{})
+                              .frequency(fg::Batches{2}));
   }
 };
 
@@ -62,7 +62,7 @@ struct Hooked : Pair {
     scheduler.step();
   }
   auto configure_optimizers() {
-    return fg::optimizers(toy::Sgd{&a}, fg::optimizer(toy::Sgd{&b}).with(fg::StepDecay{.step_size = 9}, fg::EveryEpoch{}));
+    return fg::optimizers(toy::Sgd{&a}, fg::optimizer(toy::Sgd{&b}).lr_scheduler(fg::StepLR{.step_size = 9}, fg::EveryEpoch{}));
   }
 
   void note(const char* what, const auto& optimizer) { events += what + std::to_string(optimizer.index()) + " "; }
@@ -97,8 +97,8 @@ struct ByHand : Pair {
     if (step.is_last_batch()) step.lr_schedulers().step();
   }
   auto configure_optimizers() {
-    return fg::optimizers(fg::optimizer(toy::Sgd{&a}).with(fg::StepDecay{.step_size = 1, .gamma = 0.5}),
-                          fg::optimizer(toy::Sgd{&b}).with(fg::StepDecay{.step_size = 1, .gamma = 0.25}));
+    return fg::optimizers(fg::optimizer(toy::Sgd{&a}).lr_scheduler(fg::StepLR{.step_size = 1, .gamma = 0.5}),
+                          fg::optimizer(toy::Sgd{&b}).lr_scheduler(fg::StepLR{.step_size = 1, .gamma = 0.25}));
   }
 };
 }  // namespace

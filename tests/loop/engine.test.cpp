@@ -29,7 +29,7 @@ struct Overriding : toy::Model {
     if (++scheduled % 2 == 0) scheduler.step();
   }
   auto configure_optimizers() {
-    return fg::optimizer(toy::Sgd{&weight}).with(fg::StepDecay{.step_size = 1, .gamma = 0.5}, fg::EveryStep{});
+    return fg::optimizer(toy::Sgd{&weight}).lr_scheduler(fg::StepLR{.step_size = 1, .gamma = 0.5}, fg::EveryStep{});
   }
 };
 

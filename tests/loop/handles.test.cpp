@@ -115,7 +115,7 @@ struct Follows : toy::Model {
   }
   auto configure_optimizers() {
     return fg::optimizer(toy::Sgd{&weight})
-        .with(fg::Plateau<"loss">{.factor = 0.5, .patience = 0, .threshold = 0.0, .strict = false});
+        .lr_scheduler(fg::ReduceLROnPlateau<"loss">{.factor = 0.5, .patience = 0, .threshold = 0.0, .strict = false});
   }
 };
 }  // namespace

@@ -114,10 +114,10 @@ TEST_CASE("a range that never ends is refused without a limit, and trained with 
   CHECK(validates.progress().epoch == 1);
 }
 
-TEST_CASE("a OneCycle that is advanced too often says how often and how long it is") {
-  const fg::OneCycle cycle{.max_lr = 0.1, .total_steps = 2};
+TEST_CASE("a OneCycleLR that is advanced too often says how often and how long it is") {
+  const fg::OneCycleLR cycle{.max_lr = 0.1, .total_steps = 2};
   CHECK_THROWS_WITH(
       cycle.lr({.step = 3, .base = 0.1, .current = 0.1}),
-      "fulgurite: OneCycle was advanced 3 times, but its length is 2 steps: give it the number of optimizer steps of the "
+      "fulgurite: OneCycleLR was advanced 3 times, but its length is 2 steps: give it the number of optimizer steps of the "
       "whole training");
 }

@@ -39,10 +39,10 @@ struct ByHand : toy::Model {
   void training_step(double, auto&) {}
 };
 struct Decaying : toy::Model {
-  auto configure_optimizers() { return fg::optimizer(toy::Sgd{&weight}).with(fg::StepDecay{.step_size = 1, .gamma = 0.5}); }
+  auto configure_optimizers() { return fg::optimizer(toy::Sgd{&weight}).lr_scheduler(fg::StepLR{.step_size = 1, .gamma = 0.5}); }
 };
 struct DecayingOtherwise : toy::Model {
-  auto configure_optimizers() { return fg::optimizer(toy::Sgd{&weight}).with(fg::ExponentialDecay{.gamma = 0.5}); }
+  auto configure_optimizers() { return fg::optimizer(toy::Sgd{&weight}).lr_scheduler(fg::ExponentialLR{.gamma = 0.5}); }
 };
 struct Worldly : toy::Model {
   toy::World* world;

@@ -114,7 +114,7 @@ struct Scheduled : Diary {
     if (step.batch_index() == 0) toy::save(step, file);
   }
   auto configure_optimizers() {
-    return fg::optimizer(toy::MomentumSgd{{&weight}}).with(fg::OneCycle{.max_lr = 0.1, .total_steps = 100}, fg::EveryStep{});
+    return fg::optimizer(toy::MomentumSgd{{&weight}}).lr_scheduler(fg::OneCycleLR{.max_lr = 0.1, .total_steps = 100}, fg::EveryStep{});
   }
 };
 }  // namespace

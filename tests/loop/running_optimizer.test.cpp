@@ -21,7 +21,7 @@ struct Two {
     return toy::Loss{index == 0 ? &a : &b, batch};
   }
   auto configure_optimizers() {
-    return fg::optimizers(fg::optimizer(toy::Sgd{&a}).takes(fg::Batches{1}), fg::optimizer(toy::Sgd{&b}).takes(fg::Batches{2}));
+    return fg::optimizers(fg::optimizer(toy::Sgd{&a}).frequency(fg::Batches{1}), fg::optimizer(toy::Sgd{&b}).frequency(fg::Batches{2}));
   }
 };
 }  // namespace

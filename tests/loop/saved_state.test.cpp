@@ -104,24 +104,24 @@ struct TakingTurns : toy::Pair {
   auto training_step(double batch, auto&, auto index) { return toy::Loss{index == 0 ? &weight : &second, batch}; }
   void validation_step(double, auto&) {}
   auto configure_optimizers() {
-    return fg::optimizers(fg::optimizer(toy::Sgd{&weight}).takes(fg::Batches{1}),
-                          fg::optimizer(toy::Sgd{&second}).takes(fg::Batches{2}));
+    return fg::optimizers(fg::optimizer(toy::Sgd{&weight}).frequency(fg::Batches{1}),
+                          fg::optimizer(toy::Sgd{&second}).frequency(fg::Batches{2}));
   }
 };
 struct EverySecondStep : Plain {
   auto configure_optimizers() {
-    return fg::optimizer(toy::Sgd{&weight}).with(fg::StepDecay{.step_size = 1, .gamma = 0.5}, fg::EveryStep{.frequency = 2});
+    return fg::optimizer(toy::Sgd{&weight}).lr_scheduler(fg::StepLR{.step_size = 1, .gamma = 0.5}, fg::EveryStep{.frequency = 2});
   }
 };
 struct OnTrainLoss : Plain {
   auto configure_optimizers() {
-    return fg::optimizer(toy::Sgd{&weight}).with(fg::Plateau<"loss">{.factor = 0.5, .patience = 0}, fg::EveryStep{});
+    return fg::optimizer(toy::Sgd{&weight}).lr_scheduler(fg::ReduceLROnPlateau<"loss">{.factor = 0.5, .patience = 0}, fg::EveryStep{});
   }
 };
 struct OnValidationLoss : Plain {
   auto configure_optimizers() {
     return fg::optimizer(toy::Sgd{&weight})
-        .with(fg::Plateau<"val_loss">{.factor = 0.5, .patience = 0, .strict = false}, fg::EveryStep{});
+        .lr_scheduler(fg::ReduceLROnPlateau<"val_loss">{.factor = 0.5, .patience = 0, .strict = false}, fg::EveryStep{});
   }
 };
 struct Suspending : Plain {
@@ -129,7 +129,7 @@ struct Suspending : Plain {
     if (batch == 2.0) step.suspend_schedules();
   }
   auto configure_optimizers() {
-    return fg::optimizer(toy::Sgd{&weight}).with(fg::StepDecay{.step_size = 1, .gamma = 0.5}, fg::EveryStep{});
+    return fg::optimizer(toy::Sgd{&weight}).lr_scheduler(fg::StepLR{.step_size = 1, .gamma = 0.5}, fg::EveryStep{});
   }
 };
 
@@ -140,7 +140,7 @@ struct Stopping : Plain {
     if (step.progress().batches + 1 == stops_after) step.stop();
     return Plain::training_step(batch, step);
   }
-  auto configure_optimizers() { return fg::optimizer(toy::Sgd{&weight}).with(fg::StepDecay{.step_size = 1, .gamma = 0.5}); }
+  auto configure_optimizers() { return fg::optimizer(toy::Sgd{&weight}).lr_scheduler(fg::StepLR{.step_size = 1, .gamma = 0.5}); }
 };
 
 /// 1, 2, …, count, of a size that is not known before.

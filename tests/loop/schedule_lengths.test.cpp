@@ -28,7 +28,7 @@ struct Scheduled : toy::Model {
   Interval interval;
 
   Scheduled(Schedule given, Interval every) : schedule(given), interval(every) {}
-  auto configure_optimizers() { return fg::optimizer(toy::MomentumSgd{{&weight}}).with(schedule, interval); }
+  auto configure_optimizers() { return fg::optimizer(toy::MomentumSgd{{&weight}}).lr_scheduler(schedule, interval); }
 };
 
 /// What a fit on 6 batches says.
@@ -45,7 +45,7 @@ std::string said(Schedule schedule, Interval interval, Policies... policies) {
   return notices.text();
 }
 
-fg::OneCycle cycle(std::int64_t steps) { return {.max_lr = 0.1, .total_steps = steps}; }
+fg::OneCycleLR cycle(std::int64_t steps) { return {.max_lr = 0.1, .total_steps = steps}; }
 
 }  // namespace
 
@@ -153,7 +153,7 @@ TEST_CASE("what would take long to count is not known") {
   CHECK(asked < 10'000'000);
 }
 
-TEST_CASE("a OneCycle that is as long as the fit needs no word") {
+TEST_CASE("a OneCycleLR that is as long as the fit needs no word") {
   CHECK(said(cycle(12), fg::EveryStep{}, fg::MaxEpochs{2}) == "");
   CHECK(said(cycle(4), fg::EveryStep{}, fg::Accumulate<3>{}, fg::MaxEpochs{2}) == "");
   CHECK(said(cycle(9), fg::EveryStep{}, fg::MaxSteps{9}) == "");
@@ -161,16 +161,16 @@ TEST_CASE("a OneCycle that is as long as the fit needs no word") {
   CHECK(said(cycle(13), fg::EveryStep{}, fg::MaxEpochs{2}) == "");  // its last value is that of the step before the last
 }
 
-TEST_CASE("a OneCycle that the fit advances by epochs names the interval that is meant") {
+TEST_CASE("a OneCycleLR that the fit advances by epochs names the interval that is meant") {
   CHECK_THAT(
       said(cycle(12), fg::EveryEpoch{}, fg::MaxEpochs{2}),
-      ContainsSubstring("fulgurite: OneCycle{") &&
+      ContainsSubstring("fulgurite: OneCycleLR{") &&
           ContainsSubstring(
               "} has 12 steps, and this fit advances it 2 times, once per epoch at most: it does not come to its end. If "
-              "optimizer steps are meant, attach it by .with(schedule, fg::EveryStep{})\n"));
+              "optimizer steps are meant, attach it by .lr_scheduler(schedule, fg::EveryStep{})\n"));
 }
 
-TEST_CASE("a OneCycle that is longer or shorter than the fit says by how much") {
+TEST_CASE("a OneCycleLR that is longer or shorter than the fit says by how much") {
   CHECK_THAT(said(cycle(100), fg::EveryStep{}, fg::MaxEpochs{2}),
              ContainsSubstring(
                  "has 100 steps, and this fit advances it 12 times: it does not come to its end. Give it the steps of the "
@@ -188,14 +188,14 @@ TEST_CASE("a OneCycle that is longer or shorter than the fit says by how much") 
 
 TEST_CASE("of other schedules it is mentioned only if epochs are taken for steps") {
   CHECK_THAT(said(fg::LinearWarmup{.steps = 500}, fg::EveryEpoch{}, fg::MaxEpochs{2}), ContainsSubstring("LinearWarmup{"));
-  CHECK_THAT(said(fg::CosineAnnealing{.period = 12}, fg::EveryEpoch{}, fg::MaxEpochs{2}), ContainsSubstring("fg::EveryStep{}"));
+  CHECK_THAT(said(fg::CosineAnnealingLR{.t_max = 12}, fg::EveryEpoch{}, fg::MaxEpochs{2}), ContainsSubstring("fg::EveryStep{}"));
   CHECK_THAT(said(fg::LinearWarmup{.steps = 500}, fg::EveryEpoch{.frequency = 2}, fg::MaxEpochs{2}),
              ContainsSubstring("advances it 1 times, once per epoch at most"));
   CHECK(said(fg::LinearWarmup{.steps = 5}, fg::EveryStep{}, fg::MaxEpochs{2}) == "");
   CHECK(said(fg::LinearWarmup{.steps = 1}, fg::EveryEpoch{}, fg::MaxEpochs{5}) == "");
-  CHECK(said(fg::CosineAnnealing{.period = 2}, fg::EveryEpoch{}, fg::MaxEpochs{2}) == "");
-  CHECK(said(fg::CosineAnnealing{.period = 100}, fg::EveryStep{}, fg::MaxEpochs{2}) == "");
-  CHECK(said(fg::StepDecay{.step_size = 30}, fg::EveryEpoch{}, fg::MaxEpochs{2}) == "");
+  CHECK(said(fg::CosineAnnealingLR{.t_max = 2}, fg::EveryEpoch{}, fg::MaxEpochs{2}) == "");
+  CHECK(said(fg::CosineAnnealingLR{.t_max = 100}, fg::EveryStep{}, fg::MaxEpochs{2}) == "");
+  CHECK(said(fg::StepLR{.step_size = 30}, fg::EveryEpoch{}, fg::MaxEpochs{2}) == "");
 }
 
 namespace {
@@ -205,8 +205,8 @@ struct TwoCycles : toy::Pair {
     return toy::Loss{optimizer == 0 ? &weight : &second, batch};
   }
   auto configure_optimizers() {
-    return fg::optimizers(fg::optimizer(toy::MomentumSgd{{&weight}}).with(cycle(12), fg::EveryStep{}),
-                          fg::optimizer(toy::MomentumSgd{{&second}}).with(cycle(12), fg::EveryStep{}));
+    return fg::optimizers(fg::optimizer(toy::MomentumSgd{{&weight}}).lr_scheduler(cycle(12), fg::EveryStep{}),
+                          fg::optimizer(toy::MomentumSgd{{&second}}).lr_scheduler(cycle(12), fg::EveryStep{}));
   }
 };
 
@@ -237,12 +237,12 @@ TEST_CASE("where the end is not known, nothing is said") {
 namespace {
 
 /// Leaves its schedule alone from its first batch on.
-struct Suspending : Scheduled<fg::OneCycle, fg::EveryStep> {
+struct Suspending : Scheduled<fg::OneCycleLR, fg::EveryStep> {
   using Scheduled::Scheduled;
   void on_train_batch_start(double, auto& step) { step.suspend_schedules(); }
 };
 /// Ends the fit after its first batch.
-struct Stopping : Scheduled<fg::OneCycle, fg::EveryStep> {
+struct Stopping : Scheduled<fg::OneCycleLR, fg::EveryStep> {
   using Scheduled::Scheduled;
   void on_train_batch_start(double, auto& step) { step.stop(); }
 };

@@ -14,7 +14,7 @@
 namespace fg = fulgurite;
 
 namespace {
-using Loss = fg::Plateau<"val_loss">;
+using Loss = fg::ReduceLROnPlateau<"val_loss">;
 
 /// Logs the metric that it is given, one value a validation.
 template <class Schedule, class Interval = fg::EveryEpoch>
@@ -34,7 +34,7 @@ struct Validated : toy::Model {
   }
   void validation_step(double, auto& step) { step.log("val_loss", metrics.at(validations)); }
   void on_validation_end(auto& /*step*/) { ++validations; }
-  auto configure_optimizers() { return fg::optimizer(toy::Sgd{&weight}).with(schedule, interval); }
+  auto configure_optimizers() { return fg::optimizer(toy::Sgd{&weight}).lr_scheduler(schedule, interval); }
 };
 
 const toy::Range one{1.0};
@@ -77,19 +77,19 @@ struct OnTrainLoss : toy::Model {
 };
 struct ByStep : OnTrainLoss {
   auto configure_optimizers() {
-    return fg::optimizer(toy::Sgd{&weight}).with(fg::Plateau<"train_loss">{.factor = 0.5, .patience = 0}, fg::EveryStep{});
+    return fg::optimizer(toy::Sgd{&weight}).lr_scheduler(fg::ReduceLROnPlateau<"train_loss">{.factor = 0.5, .patience = 0}, fg::EveryStep{});
   }
 };
 struct ByEpoch : OnTrainLoss {
   auto configure_optimizers() {
-    return fg::optimizer(toy::Sgd{&weight}).with(fg::Plateau<"train_loss">{.factor = 0.5, .patience = 0});
+    return fg::optimizer(toy::Sgd{&weight}).lr_scheduler(fg::ReduceLROnPlateau<"train_loss">{.factor = 0.5, .patience = 0});
   }
 };
 struct Missing : OnTrainLoss {
-  auto configure_optimizers() { return fg::optimizer(toy::Sgd{&weight}).with(fg::Plateau<"nope">{}); }
+  auto configure_optimizers() { return fg::optimizer(toy::Sgd{&weight}).lr_scheduler(fg::ReduceLROnPlateau<"nope">{}); }
 };
 struct MissingButNotStrict : OnTrainLoss {
-  auto configure_optimizers() { return fg::optimizer(toy::Sgd{&weight}).with(fg::Plateau<"nope">{.strict = false}); }
+  auto configure_optimizers() { return fg::optimizer(toy::Sgd{&weight}).lr_scheduler(fg::ReduceLROnPlateau<"nope">{.strict = false}); }
 };
 struct Overridden : ByEpoch {
   int calls = 0;
@@ -108,7 +108,7 @@ struct ByHand : toy::Model {
     if (batch == 9.0) step.lr_schedulers().step(99.0);  // or one of its own
   }
   auto configure_optimizers() {
-    return fg::optimizer(toy::Sgd{&weight}).with(fg::Plateau<"loss">{.factor = 0.5, .patience = 0});
+    return fg::optimizer(toy::Sgd{&weight}).lr_scheduler(fg::ReduceLROnPlateau<"loss">{.factor = 0.5, .patience = 0});
   }
 };
 }  // namespace
@@ -197,8 +197,8 @@ struct Suspending : OnTrainLoss {
   }
   auto configure_optimizers() {
     return fg::optimizer(toy::Sgd{&weight})
-        .with(fg::StepDecay{.step_size = 1, .gamma = 0.5}, fg::EveryStep{})
-        .with(fg::StepDecay{.step_size = 1, .gamma = 0.125}, fg::EveryEpoch{});
+        .lr_scheduler(fg::StepLR{.step_size = 1, .gamma = 0.5}, fg::EveryStep{})
+        .lr_scheduler(fg::StepLR{.step_size = 1, .gamma = 0.125}, fg::EveryEpoch{});
   }
 };
 }  // namespace
@@ -220,7 +220,7 @@ struct OneName : toy::Model {
   }
   void validation_step(double, auto& step) { step.log("loss", 5.0); }
   auto configure_optimizers() {
-    return fg::optimizer(toy::Sgd{&weight}).with(fg::Plateau<"loss">{.factor = 0.5, .patience = 0}, fg::EveryStep{});
+    return fg::optimizer(toy::Sgd{&weight}).lr_scheduler(fg::ReduceLROnPlateau<"loss">{.factor = 0.5, .patience = 0}, fg::EveryStep{});
   }
 };
 }  // namespace
@@ -245,7 +245,7 @@ struct Noting {
   }
 };
 struct Noted : toy::Model {
-  auto configure_optimizers() { return fg::optimizer(toy::Sgd{&weight}).with(fg::StepDecay{.step_size = 1, .gamma = 0.5}); }
+  auto configure_optimizers() { return fg::optimizer(toy::Sgd{&weight}).lr_scheduler(fg::StepLR{.step_size = 1, .gamma = 0.5}); }
 };
 }  // namespace
 

@@ -133,7 +133,7 @@ struct Asking : toy::Model {
     CHECK_FALSE(step.batch_count());
     return toy::Loss{&weight, batch};
   }
-  auto configure_optimizers() { return fg::optimizer(toy::Sgd{&weight}).with(fg::StepDecay{.step_size = 1}); }
+  auto configure_optimizers() { return fg::optimizer(toy::Sgd{&weight}).lr_scheduler(fg::StepLR{.step_size = 1}); }
 };
 }  // namespace
 

@@ -310,7 +310,7 @@ struct Seen : toy::Model {
     rates.push_back(step.optimizer(fg::optimizer_index<0>).lr());
   }
   auto configure_optimizers() {
-    return fg::optimizer(toy::Sgd{&weight}).with(fg::StepDecay{.step_size = 1, .gamma = 0.5}, fg::EveryEpoch{});
+    return fg::optimizer(toy::Sgd{&weight}).lr_scheduler(fg::StepLR{.step_size = 1, .gamma = 0.5}, fg::EveryEpoch{});
   }
 };
 /// Says that it has more than it has.
@@ -338,7 +338,7 @@ TEST_CASE("a loop of the program's own validates between its batches") {
   struct Validated : Diary {
     auto configure_optimizers() {
       return fg::optimizer(toy::Sgd{&weight})
-          .with(fg::Plateau<"val_loss">{.factor = 0.5, .patience = 0, .strict = false}, fg::EveryBatch{2});
+          .lr_scheduler(fg::ReduceLROnPlateau<"val_loss">{.factor = 0.5, .patience = 0, .strict = false}, fg::EveryBatch{2});
     }
   };
   Validated model;

@@ -74,7 +74,7 @@ torch::Tensor by_hand(const std::vector<fg::Example>& batches, const fg::ClipNor
     (model.training_step(batch, step) / window).backward();
     if (++place < window) continue;
     place = 0;
-    fg::clip_norm_(model.parameters(), limit.max, limit.norm_type);
+    fg::clip_grad_norm_(model.parameters(), limit.max, limit.norm_type);
     optimizer.step();
   }
   return torch::nn::utils::parameters_to_vector(model.parameters());
@@ -90,7 +90,7 @@ torch::Tensor by_trainer(const std::vector<fg::Example>& batches, auto... polici
 
 }  // namespace
 
-TEMPLATE_TEST_CASE("a trainer that clips equals, bit for bit, a loop with clip_norm_", "", (Net<fg::SGD>), (Net<fg::Adam>),
+TEMPLATE_TEST_CASE("a trainer that clips equals, bit for bit, a loop with clip_grad_norm_", "", (Net<fg::SGD>), (Net<fg::Adam>),
                    (Net<fg::NAdam>), (Net<fg::AdamW, fg::Contiguous>)) {
   torch::manual_seed(8);
   std::vector<fg::Example> batches;
@@ -121,26 +121,26 @@ TEST_CASE("in manual optimization a gradient is clipped where it is written") {
                         torch::nn::utils::parameters_to_vector(expected.parameters()), 1e-6, 1e-7));
 }
 
-TEST_CASE("clip_norm_ clips any parameters and returns the norm before") {
+TEST_CASE("clip_grad_norm_ clips any parameters and returns the norm before") {
   const double norm_type = GENERATE(1.0, 2.0, std::numeric_limits<double>::infinity());
   const auto ours = with_gradients();
   const auto torchs = with_gradients();
   const double before = torch::nn::utils::clip_grad_norm_(torchs, 0.5, norm_type);
-  CHECK(std::abs(fg::clip_norm_(ours, 0.5, norm_type).item<double>() - before) < 1e-6);
+  CHECK(std::abs(fg::clip_grad_norm_(ours, 0.5, norm_type).item<double>() - before) < 1e-6);
   for (std::size_t i = 0; i < 2; ++i) CHECK(torch::allclose(ours[i].grad(), torchs[i].grad(), 1e-6));
   CHECK_FALSE(ours[2].grad().defined());
 }
 
-TEST_CASE("clip_value_ clamps any parameters") {
+TEST_CASE("clip_grad_value_ clamps any parameters") {
   const auto ours = with_gradients();
   const auto torchs = with_gradients();
-  fg::clip_value_(ours, 0.3);
+  fg::clip_grad_value_(ours, 0.3);
   torch::nn::utils::clip_grad_value_(torchs, 0.3);
   for (std::size_t i = 0; i < 2; ++i) CHECK(ours[i].grad().equal(torchs[i].grad()));
 }
 
 TEST_CASE("a limit of 0 is refused, and having no gradients is allowed") {
-  CHECK_THROWS_WITH(fg::clip_norm_(with_gradients(), 0.0), ContainsSubstring("ClipNorm.max must be above 0"));
-  CHECK_THROWS_WITH(fg::clip_value_(with_gradients(), -1.0), ContainsSubstring("ClipValue.max must be above 0"));
-  CHECK(fg::clip_norm_({}, 1.0).item<double>() == 0.0);
+  CHECK_THROWS_WITH(fg::clip_grad_norm_(with_gradients(), 0.0), ContainsSubstring("ClipNorm.max must be above 0"));
+  CHECK_THROWS_WITH(fg::clip_grad_value_(with_gradients(), -1.0), ContainsSubstring("ClipValue.max must be above 0"));
+  CHECK(fg::clip_grad_norm_({}, 1.0).item<double>() == 0.0);
 }

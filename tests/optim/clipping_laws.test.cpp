@@ -259,11 +259,11 @@ TEST_CASE("parameters without gradients stay without, and no gradients have a no
     clipper.clip(none);
   }
   for (const double p : {1.0, 2.0, infinity}) {
-    CHECK(fg::clip_norm_({}, 0.5, p).item<double>() == 0.0);
-    CHECK(fg::clip_norm_({parameters[0]}, 0.5, p).item<double>() == 0.0);
+    CHECK(fg::clip_grad_norm_({}, 0.5, p).item<double>() == 0.0);
+    CHECK(fg::clip_grad_norm_({parameters[0]}, 0.5, p).item<double>() == 0.0);
     CHECK(fg::Gradients(Tensors{}).norm(p).item<double>() == 0.0);
   }
-  fg::clip_norm_(parameters, 0.5);
-  fg::clip_value_(parameters, 0.25);
+  fg::clip_grad_norm_(parameters, 0.5);
+  fg::clip_grad_value_(parameters, 0.25);
   for (std::size_t i = 0; i < parameters.size(); ++i) CHECK(parameters[i].grad().defined() == (i % 2 == 1));
 }

@@ -84,7 +84,7 @@ TEST_CASE("every way to clip gives the same bits, and the norm those of LibTorch
     };
     const auto free = with_these(), plain = with_these(), flat = with_these(), torchs = with_these();
     const double max = round % 3 == 0 ? 1e3 : 0.3;
-    const auto of_free = fg::clip_norm_(free, max, p);
+    const auto of_free = fg::clip_grad_norm_(free, max, p);
     const auto of_plain = fg::SGD(plain, {}).gradients().clip_norm(max, p);
     fg::SGD contiguous(flat, {}, fg::Contiguous{});
     for (std::size_t i = 0; i < flat.size(); ++i) flat[i].mutable_grad() = gradients[i].clone();
@@ -107,12 +107,12 @@ TEST_CASE("the norm of no gradients is 0, and tensors without elements are allow
   auto none = torch::zeros({0, 3}).requires_grad_();
   none.mutable_grad() = torch::zeros({0, 3});
   CHECK(fg::Gradients({none.grad()}).norm(p).item<double>() == 0.0);
-  CHECK(fg::clip_norm_({none}, 1.0, p).item<double>() == 0.0);
+  CHECK(fg::clip_grad_norm_({none}, 1.0, p).item<double>() == 0.0);
   auto some = torch::zeros({2}).requires_grad_();
   some.mutable_grad() = torch::tensor({3.0f, 4.0f});
   const double expected = p == 1.0 ? 7.0 : p == 2.0 ? 5.0 : 4.0;
-  CHECK(fg::clip_norm_({none, some}, 100.0, p).item<double>() == expected);
-  fg::clip_value_({none, some}, 3.5);
+  CHECK(fg::clip_grad_norm_({none, some}, 100.0, p).item<double>() == expected);
+  fg::clip_grad_value_({none, some}, 3.5);
   CHECK(some.grad().equal(torch::tensor({3.0f, 3.5f})));
 }
 
@@ -128,11 +128,11 @@ TEST_CASE("a sparse gradient is measured and clipped by its values, entries of o
   const auto sparse = embedded(true), dense = embedded(false);
   REQUIRE(sparse.grad().is_sparse());
   REQUIRE_FALSE(sparse.grad().is_coalesced());
-  CHECK(torch::allclose(fg::clip_norm_({sparse}, 0.1, p), fg::clip_norm_({dense}, 0.1, p), 1e-6));
+  CHECK(torch::allclose(fg::clip_grad_norm_({sparse}, 0.1, p), fg::clip_grad_norm_({dense}, 0.1, p), 1e-6));
   CHECK(sparse.grad().is_sparse());
   CHECK(torch::allclose(sparse.grad().to_dense(), dense.grad(), 1e-6));
-  fg::clip_value_({sparse}, 0.01);
-  fg::clip_value_({dense}, 0.01);
+  fg::clip_grad_value_({sparse}, 0.01);
+  fg::clip_grad_value_({dense}, 0.01);
   CHECK(torch::allclose(sparse.grad().to_dense(), dense.grad(), 1e-6));
 
   fg::SGD sgd({sparse}, {});
@@ -146,11 +146,11 @@ TEST_CASE("a sparse gradient is measured and clipped by its values, entries of o
   const auto csr = torch::ones({2, 2}).requires_grad_();
   for (const bool to_dense : {true, false}) {
     csr.mutable_grad() = torch::eye(2).to_sparse_csr();
-    CHECK_THROWS_WITH(fg::clip_norm_({csr}, 1.0, p),
+    CHECK_THROWS_WITH(fg::clip_grad_norm_({csr}, 1.0, p),
                       "fulgurite: a gradient of layout SparseCsr can be neither measured nor clipped: make "
                       "it dense, or sparse by coordinates (to_sparse())");
     csr.mutable_grad() = to_dense ? csr.grad().to_dense() : csr.grad().to_sparse();
-    CHECK(torch::allclose(fg::clip_norm_({csr}, 1.0, p), torch::eye(2).norm(p)));
+    CHECK(torch::allclose(fg::clip_grad_norm_({csr}, 1.0, p), torch::eye(2).norm(p)));
   }
 }
 
@@ -171,8 +171,8 @@ TEST_CASE("gradients can be scaled, also if there are none") {
 TEST_CASE("a parameter without gradient is left out, and gradients without a loss scale need no division by one") {
   auto none = torch::zeros({2}).requires_grad_(), some = torch::zeros({2}).requires_grad_();
   some.mutable_grad() = torch::tensor({3.0f, 4.0f});
-  CHECK(fg::clip_norm_({none, some}, 10.0).item<float>() == 5.0f);
-  fg::clip_value_({none, some}, 3.5);
+  CHECK(fg::clip_grad_norm_({none, some}, 10.0).item<float>() == 5.0f);
+  fg::clip_grad_value_({none, some}, 3.5);
   fg::Gradients({some.grad()}).unscale();
   CHECK(some.grad().equal(torch::tensor({3.0f, 3.5f})));
   CHECK_FALSE(none.grad().defined());
@@ -182,6 +182,6 @@ TEST_CASE("a sparse gradient that requires gradients is added up without its gra
   auto p = torch::zeros({3}).requires_grad_();
   const auto values = torch::tensor({1.0f, 2.0f}).requires_grad_();
   p.mutable_grad() = torch::sparse_coo_tensor(torch::tensor({{1, 1}}), values * 2.0, {3});
-  CHECK(fg::clip_norm_({p}, 10.0).item<float>() == 6.0f);
+  CHECK(fg::clip_grad_norm_({p}, 10.0).item<float>() == 6.0f);
   CHECK_FALSE(p.grad().requires_grad());
 }

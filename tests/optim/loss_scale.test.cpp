@@ -560,7 +560,7 @@ TEMPLATE_TEST_CASE("a trainer with a loss scale trains as one without", "", fg::
 TEST_CASE("an overflow in a fit advances no schedule and no global step, and is counted") {
   struct Scheduled : Line<fg::SGD> {
     auto configure_optimizers() {
-      return fg::optimizer(fg::SGD(parameters(), {.lr = 1.0})).with(fg::StepDecay{.step_size = 1, .gamma = 0.5}, fg::EveryStep{});
+      return fg::optimizer(fg::SGD(parameters(), {.lr = 1.0})).lr_scheduler(fg::StepLR{.step_size = 1, .gamma = 0.5}, fg::EveryStep{});
     }
   } model;
   model.overflowing = {2};

@@ -57,7 +57,7 @@ TEST_CASE("any of LibTorch's optimizers trains, bare or configured") {
   CHECK(loss_after(300, [](auto p) { return torch::optim::Adam(p, torch::optim::AdamOptions(5e-2)); }, fg::ClipNorm{}) < 1e-3);
   CHECK(loss_after(300, [](auto p) {
           return fg::optimizer(torch::optim::SGD(p, torch::optim::SGDOptions(0.1).momentum(0.9)))
-              .with(fg::StepDecay{.step_size = 100}, fg::EveryStep{});
+              .lr_scheduler(fg::StepLR{.step_size = 100}, fg::EveryStep{});
         }) < 1e-3);
 }
 

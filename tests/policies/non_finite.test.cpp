@@ -133,7 +133,7 @@ TEST_CASE("by hand, a loss that is not finite stops the run, is left out, or goe
 TEST_CASE("a batch that is not finite is skipped, and no schedule advances for it") {
   struct Decaying : toy::Model {
     auto configure_optimizers() {
-      return fg::optimizer(toy::Sgd{&weight}).with(fg::StepDecay{.step_size = 1, .gamma = 0.5}, fg::EveryStep{});
+      return fg::optimizer(toy::Sgd{&weight}).lr_scheduler(fg::StepLR{.step_size = 1, .gamma = 0.5}, fg::EveryStep{});
     }
   } model;
   fg::Trainer trainer{model, fg::SkipNonFinite{}, fg::MaxEpochs{1}};

@@ -27,7 +27,7 @@ struct Manual : toy::Model {
     step.lr_schedulers().step();
   }
   auto configure_optimizers() {
-    return fg::optimizer(toy::Sgd{&weight}).with(fg::StepDecay{.step_size = 1, .gamma = 0.5});
+    return fg::optimizer(toy::Sgd{&weight}).lr_scheduler(fg::StepLR{.step_size = 1, .gamma = 0.5});
   }
 };
 }  // namespace

@@ -10,7 +10,7 @@
 namespace fg = fulgurite;
 
 TEST_CASE("a warm-up rises to the base rate and hands over to the next schedule") {
-  const auto schedule = fg::LinearWarmup{.steps = 3}.then(fg::ExponentialDecay{.gamma = 0.9});
+  const auto schedule = fg::LinearWarmup{.steps = 3}.then(fg::ExponentialLR{.gamma = 0.9});
   // SequentialLR(optimizer, [LinearLR(optimizer, 0.01, 1.0, 3), ExponentialLR(optimizer, 0.9)], [3]) from 1.0
   toy::check_same(toy::rates(schedule, 6),
       {0.01, 0.34, 0.67, 1.0, 0.9, 0.81, 0.7290000000000001});
@@ -29,6 +29,6 @@ TEST_CASE("a warm-up without steps or from nothing is refused") {
         "LinearWarmup.start_factor must be above 0 and at most 1");
   CHECK(fg::LinearWarmup{.steps = 1, .start_factor = 1.0}.problem() == nullptr);
   toy::MomentumRates optimizer;
-  CHECK_THROWS_WITH(fg::schedule(optimizer, fg::LinearWarmup{}.then(fg::StepDecay{})),
+  CHECK_THROWS_WITH(fg::schedule(optimizer, fg::LinearWarmup{}.then(fg::StepLR{})),
                     "fulgurite: LinearWarmup.steps must be 1 or more: the steps until the base rate is reached");
 }

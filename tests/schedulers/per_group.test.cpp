@@ -22,8 +22,8 @@ TEST_CASE("one number for all groups, or one for each") {
   CHECK(each != everywhere);
   CHECK_NOTHROW(each.require_groups("x", 2));
   CHECK_NOTHROW(everywhere.require_groups("x", 9));
-  CHECK_THROWS_WITH(each.require_groups("OneCycle.max_lr", 3),
-                    "fulgurite: OneCycle.max_lr has 2 values, but the optimizer has 3 parameter groups: give one number "
+  CHECK_THROWS_WITH(each.require_groups("OneCycleLR.max_lr", 3),
+                    "fulgurite: OneCycleLR.max_lr has 2 values, but the optimizer has 3 parameter groups: give one number "
                     "for all, or one for each");
 }
 
@@ -42,24 +42,24 @@ TEST_CASE("values for another number of groups are refused by name when a schedu
     CHECK(optimizer.lrs == std::vector<double>{1.0, 1.0});
   };
   const fg::PerGroup three{0.5, 0.5, 0.5}, four{0.5, 0.5, 0.5, 0.5};
-  refused(fg::AnnealTo{.target = three}, "AnnealTo.target has 3 values");
-  refused(fg::Plateau<"loss">{.min_lr = three}, "Plateau.min_lr has 3 values");
+  refused(fg::SWALR{.target = three}, "SWALR.target has 3 values");
+  refused(fg::ReduceLROnPlateau<"loss">{.min_lr = three}, "ReduceLROnPlateau.min_lr has 3 values");
 
-  refused(fg::CyclicSchedule{.base_lr = three, .max_lr = four}, "CyclicSchedule.base_lr has 3 values");
-  refused(fg::CyclicSchedule{.max_lr = three, .momentum_range = fg::MomentumRange{.base = four}},
-          "CyclicSchedule.max_lr has 3 values");
-  refused(fg::CyclicSchedule{.max_lr = 1.0, .momentum_range = fg::MomentumRange{.base = three, .max = four}},
-          "CyclicSchedule.momentum_range has 3 values");
-  const fg::CyclicSchedule cycle{.max_lr = 1.0, .momentum_range = fg::MomentumRange{.max = three}};
-  refused(cycle, "CyclicSchedule.momentum_range has 3 values");
-  refused(cycle.scaled_by([](std::int64_t) { return 1.0; }), "CyclicSchedule.momentum_range has 3 values");
+  refused(fg::CyclicLR{.base_lr = three, .max_lr = four}, "CyclicLR.base_lr has 3 values");
+  refused(fg::CyclicLR{.max_lr = three, .momentum_range = fg::MomentumRange{.base = four}},
+          "CyclicLR.max_lr has 3 values");
+  refused(fg::CyclicLR{.max_lr = 1.0, .momentum_range = fg::MomentumRange{.base = three, .max = four}},
+          "CyclicLR.momentum_range has 3 values");
+  const fg::CyclicLR cycle{.max_lr = 1.0, .momentum_range = fg::MomentumRange{.max = three}};
+  refused(cycle, "CyclicLR.momentum_range has 3 values");
+  refused(cycle.scaled_by([](std::int64_t) { return 1.0; }), "CyclicLR.momentum_range has 3 values");
 
-  refused(fg::OneCycle{.max_lr = three, .total_steps = 9, .momentum_range = fg::MomentumRange{.base = four}},
-          "OneCycle.max_lr has 3 values");
-  refused(fg::OneCycle{.max_lr = 1.0, .total_steps = 9, .momentum_range = fg::MomentumRange{.max = three}},
-          "OneCycle.momentum_range has 3 values");
+  refused(fg::OneCycleLR{.max_lr = three, .total_steps = 9, .momentum_range = fg::MomentumRange{.base = four}},
+          "OneCycleLR.max_lr has 3 values");
+  refused(fg::OneCycleLR{.max_lr = 1.0, .total_steps = 9, .momentum_range = fg::MomentumRange{.max = three}},
+          "OneCycleLR.momentum_range has 3 values");
 
   const auto half = [](std::int64_t) { return 0.5; };
-  refused(fg::MultiplicativeSchedule{half, half, half}, "MultiplicativeSchedule has 3 functions");
-  refused(fg::LambdaSchedule{half, half, half}, "LambdaSchedule has 3 functions");
+  refused(fg::MultiplicativeLR{half, half, half}, "MultiplicativeLR has 3 functions");
+  refused(fg::LambdaLR{half, half, half}, "LambdaLR has 3 functions");
 }

@@ -19,8 +19,8 @@ namespace fg = fulgurite;
 TEST_CASE("several schedules on one optimizer start from the same rates, and act in order") {
   toy::MomentumRates optimizer;
   std::vector<double> initial_lrs;
-  fg::RunningSchedule<fg::ConstantSchedule> first(fg::ConstantSchedule{.factor = 0.5, .steps = 2});
-  fg::RunningSchedule<fg::CosineWarmRestarts> second(fg::CosineWarmRestarts{.period = 4});
+  fg::RunningSchedule<fg::ConstantLR> first(fg::ConstantLR{.factor = 0.5, .steps = 2});
+  fg::RunningSchedule<fg::CosineAnnealingWarmRestarts> second(fg::CosineAnnealingWarmRestarts{.period = 4});
   first.attach(optimizer, initial_lrs);
   second.attach(optimizer, initial_lrs);
   CHECK(optimizer.lr(0) == 1.0);  // the second overwrites, and its base is not what the first wrote
@@ -33,13 +33,13 @@ TEST_CASE("several schedules on one optimizer start from the same rates, and act
 
 // As in PyTorch, whose CyclicLR computes its step 0 with the optimizer's initial rate, and all others with its base_lr.
 TEST_CASE("a schedule that sets the rate before it starts gives it to those after it only if it is the first") {
-  const fg::CyclicSchedule cyclic{.base_lr = 0.25, .max_lr = 0.5};
+  const fg::CyclicLR cyclic{.base_lr = 0.25, .max_lr = 0.5};
   for (const bool is_first : {true, false}) {
     toy::MomentumRates optimizer;
     std::vector<double> initial_lrs;
-    fg::RunningSchedule<fg::StepDecay> before(fg::StepDecay{});
+    fg::RunningSchedule<fg::StepLR> before(fg::StepLR{});
     if (!is_first) before.attach(optimizer, initial_lrs);
-    fg::RunningSchedule<fg::CyclicSchedule> running(cyclic);
+    fg::RunningSchedule<fg::CyclicLR> running(cyclic);
     running.attach(optimizer, initial_lrs);
     CHECK(optimizer.lr(0) == (is_first ? 0.25 : 1.0));
     CHECK(running.last_lr() == optimizer.lr(0));
@@ -50,16 +50,16 @@ TEST_CASE("a schedule that sets the rate before it starts gives it to those afte
 TEST_CASE("a state of another kind or of other groups is refused and changes nothing") {
   toy::MomentumRates optimizer;
   toy::MomentumRates other{{{1.0, 2.0}}};
-  auto decay = fg::schedule(optimizer, fg::StepDecay{});
-  auto plateau = fg::schedule(optimizer, fg::Plateau<"loss">{});
-  auto wide = fg::schedule(other, fg::StepDecay{});
+  auto decay = fg::schedule(optimizer, fg::StepLR{});
+  auto plateau = fg::schedule(optimizer, fg::ReduceLROnPlateau<"loss">{});
+  auto wide = fg::schedule(other, fg::StepLR{});
   const auto before = decay.state();
   CHECK_THROWS_AS(plateau.load_state(decay.state()), std::invalid_argument);
   CHECK_THROWS_WITH(decay.load_state(wide.state()),
                     "fulgurite: this schedule state is of an optimizer with 2 parameter groups, but this one has 1");
   CHECK(decay.state() == before);
-  auto chain = fg::schedule(optimizer, fg::ChainedSchedules{fg::StepDecay{}, fg::StepDecay{}});
-  auto short_chain = fg::schedule(optimizer, fg::ChainedSchedules{fg::StepDecay{}});
+  auto chain = fg::schedule(optimizer, fg::ChainedScheduler{fg::StepLR{}, fg::StepLR{}});
+  auto short_chain = fg::schedule(optimizer, fg::ChainedScheduler{fg::StepLR{}});
   short_chain.step();
   const auto chained = chain.state();
   CHECK_THROWS_AS(chain.load_state(short_chain.state()), std::invalid_argument);
@@ -68,18 +68,18 @@ TEST_CASE("a state of another kind or of other groups is refused and changes not
   const auto of_one = short_chain.state();
   CHECK_THROWS_AS(short_chain.load_state(chained), std::invalid_argument);
   CHECK(short_chain.state() == of_one);
-  auto exponential = fg::schedule(optimizer, fg::ExponentialDecay{.gamma = 0.5});
+  auto exponential = fg::schedule(optimizer, fg::ExponentialLR{.gamma = 0.5});
   CHECK_THROWS_WITH(exponential.load_state(decay.state()),
-                    "fulgurite: this schedule state has \"StepDecay.step_size\", which the schedule has not: it was saved by "
+                    "fulgurite: this schedule state has \"StepLR.step_size\", which the schedule has not: it was saved by "
                     "another kind of schedule");
   CHECK_THROWS_AS(exponential.take_over(decay.state()), std::invalid_argument);
-  auto lambda = fg::schedule(optimizer, fg::LambdaSchedule{[](std::int64_t) { return 1.0; }});
+  auto lambda = fg::schedule(optimizer, fg::LambdaLR{[](std::int64_t) { return 1.0; }});
   CHECK_THROWS_AS(lambda.load_state(decay.state()), std::invalid_argument);
   auto with_another_value = plateau.state();
   with_another_value.set("last_epoch", 5.0);
-  with_another_value.set("StepDecay.gamma", 0.1);
+  with_another_value.set("StepLR.gamma", 0.1);
   CHECK_THROWS_WITH(plateau.load_state(with_another_value),
-                    "fulgurite: this schedule state has \"StepDecay.gamma\", which the schedule has not: it was saved by "
+                    "fulgurite: this schedule state has \"StepLR.gamma\", which the schedule has not: it was saved by "
                     "another kind of schedule");
   CHECK(plateau.steps() == 0);
 }
@@ -97,17 +97,17 @@ TEST_CASE("values for another number of groups are not taken over, and nothing c
                           "each");
     CHECK(schedule.state() == before);
   };
-  auto cycle = fg::schedule(optimizer, fg::OneCycle{.max_lr = 1.0, .total_steps = 9});
-  refused(cycle, "OneCycle.max_lr");
-  auto plateau = fg::schedule(optimizer, fg::Plateau<"loss">{});
-  refused(plateau, "Plateau.min_lr");
+  auto cycle = fg::schedule(optimizer, fg::OneCycleLR{.max_lr = 1.0, .total_steps = 9});
+  refused(cycle, "OneCycleLR.max_lr");
+  auto plateau = fg::schedule(optimizer, fg::ReduceLROnPlateau<"loss">{});
+  refused(plateau, "ReduceLROnPlateau.min_lr");
 }
 
 TEST_CASE("a state of an optimizer with other groups is not taken over, and every part keeps its own values") {
   const auto sequence = [](double factor, std::int64_t period) {
-    return fg::SequentialSchedule(
-        {4}, fg::ChainedSchedules{fg::ConstantSchedule{.factor = factor}, fg::ExponentialDecay{.gamma = factor}},
-        fg::ChainedSchedules{fg::CosineAnnealing{.period = period}});
+    return fg::SequentialLR(
+        {4}, fg::ChainedScheduler{fg::ConstantLR{.factor = factor}, fg::ExponentialLR{.gamma = factor}},
+        fg::ChainedScheduler{fg::CosineAnnealingLR{.t_max = period}});
   };
   toy::MomentumRates optimizer, wide{{{1.0, 2.0}}};
   auto saved = fg::schedule(wide, sequence(0.5, 7));
@@ -122,7 +122,7 @@ TEST_CASE("a state of an optimizer with other groups is not taken over, and ever
 
 TEST_CASE("a state as PyTorch saves it, without the momenta that it began with and with other numbers, is taken") {
   toy::MomentumRates optimizer;
-  auto schedule = fg::schedule(optimizer, fg::OneCycle{.max_lr = 1.0, .total_steps = 9});
+  auto schedule = fg::schedule(optimizer, fg::OneCycleLR{.max_lr = 1.0, .total_steps = 9});
   const auto before = schedule.state();
   schedule.step();
   fg::ScheduleState saved;
@@ -201,44 +201,44 @@ fg::ScheduleState without_values(const fg::ScheduleState& state) {
 }  // namespace
 
 TEST_CASE("a state that was saved with another value of the schedule is refused by name, or its values are taken over") {
-  check_values(fg::StepDecay{.step_size = 2}, fg::StepDecay{.step_size = 3}, "StepDecay.step_size");
-  check_values(fg::StepDecay{.gamma = 0.5}, fg::StepDecay{.gamma = 0.25}, "StepDecay.gamma");
-  check_values(fg::MultiStepDecay{.milestones = {2, 4}}, fg::MultiStepDecay{.milestones = {4}}, "MultiStepDecay.milestones");
-  check_values(fg::ExponentialDecay{.gamma = 0.5}, fg::ExponentialDecay{.gamma = 0.25}, "ExponentialDecay.gamma");
-  check_values(fg::ConstantSchedule{.factor = 0.5}, fg::ConstantSchedule{.factor = 0.25}, "ConstantSchedule.factor");
-  check_values(fg::LinearSchedule{.steps = 4}, fg::LinearSchedule{.steps = 6}, "LinearSchedule.steps");
+  check_values(fg::StepLR{.step_size = 2}, fg::StepLR{.step_size = 3}, "StepLR.step_size");
+  check_values(fg::StepLR{.gamma = 0.5}, fg::StepLR{.gamma = 0.25}, "StepLR.gamma");
+  check_values(fg::MultiStepLR{.milestones = {2, 4}}, fg::MultiStepLR{.milestones = {4}}, "MultiStepLR.milestones");
+  check_values(fg::ExponentialLR{.gamma = 0.5}, fg::ExponentialLR{.gamma = 0.25}, "ExponentialLR.gamma");
+  check_values(fg::ConstantLR{.factor = 0.5}, fg::ConstantLR{.factor = 0.25}, "ConstantLR.factor");
+  check_values(fg::LinearLR{.steps = 4}, fg::LinearLR{.steps = 6}, "LinearLR.steps");
   check_values(fg::LinearWarmup{.steps = 4}, fg::LinearWarmup{.steps = 6}, "LinearWarmup.steps");
-  check_values(fg::PolynomialDecay{.power = 2.0}, fg::PolynomialDecay{.power = 1.0}, "PolynomialDecay.power");
-  check_values(fg::CosineAnnealing{.period = 7}, fg::CosineAnnealing{.period = 8}, "CosineAnnealing.period");
-  check_values(fg::CosineWarmRestarts{.period = 3, .multiplier = 2}, fg::CosineWarmRestarts{.period = 3},
-               "CosineWarmRestarts.multiplier");
-  check_values(fg::AnnealTo{.target = {0.1, 0.2}}, fg::AnnealTo{.target = 0.1}, "AnnealTo.target");
-  check_values(fg::OneCycle{.max_lr = 1.0, .total_steps = 20}, fg::OneCycle{.max_lr = 1.0, .total_steps = 30},
-               "OneCycle.total_steps");
-  check_values(fg::OneCycle{.max_lr = 1.0, .total_steps = 20, .momentum_range = fg::MomentumRange{.base = {0.5, 0.6}}},
-               fg::OneCycle{.max_lr = 1.0, .total_steps = 20}, "OneCycle.momentum_range");
-  check_values(fg::OneCycle{.max_lr = 1.0, .total_steps = 20, .momentum_range = std::nullopt},
-               fg::OneCycle{.max_lr = 1.0, .total_steps = 20}, "OneCycle.momentum_range");
-  const fg::CyclicSchedule cyclic{.base_lr = 0.1, .max_lr = 1.0, .steps_up = 2};
-  fg::CyclicSchedule other = cyclic;
+  check_values(fg::PolynomialLR{.power = 2.0}, fg::PolynomialLR{.power = 1.0}, "PolynomialLR.power");
+  check_values(fg::CosineAnnealingLR{.t_max = 7}, fg::CosineAnnealingLR{.t_max = 8}, "CosineAnnealingLR.t_max");
+  check_values(fg::CosineAnnealingWarmRestarts{.period = 3, .multiplier = 2}, fg::CosineAnnealingWarmRestarts{.period = 3},
+               "CosineAnnealingWarmRestarts.multiplier");
+  check_values(fg::SWALR{.target = {0.1, 0.2}}, fg::SWALR{.target = 0.1}, "SWALR.target");
+  check_values(fg::OneCycleLR{.max_lr = 1.0, .total_steps = 20}, fg::OneCycleLR{.max_lr = 1.0, .total_steps = 30},
+               "OneCycleLR.total_steps");
+  check_values(fg::OneCycleLR{.max_lr = 1.0, .total_steps = 20, .momentum_range = fg::MomentumRange{.base = {0.5, 0.6}}},
+               fg::OneCycleLR{.max_lr = 1.0, .total_steps = 20}, "OneCycleLR.momentum_range");
+  check_values(fg::OneCycleLR{.max_lr = 1.0, .total_steps = 20, .momentum_range = std::nullopt},
+               fg::OneCycleLR{.max_lr = 1.0, .total_steps = 20}, "OneCycleLR.momentum_range");
+  const fg::CyclicLR cyclic{.base_lr = 0.1, .max_lr = 1.0, .steps_up = 2};
+  fg::CyclicLR other = cyclic;
   other.steps_down = 5;
-  check_values(cyclic, other, "CyclicSchedule.steps_down");
-  check_values(other, cyclic, "CyclicSchedule.steps_down");
+  check_values(cyclic, other, "CyclicLR.steps_down");
+  check_values(other, cyclic, "CyclicLR.steps_down");
   const double height = 0.5;
   const auto function = [height](std::int64_t) { return height; };
-  check_values(cyclic.scaled_by(function), other.scaled_by(function), "CyclicSchedule.steps_down");
-  check_values(fg::Plateau<"loss">{.patience = 1}, fg::Plateau<"loss">{.patience = 2}, "Plateau.patience");
+  check_values(cyclic.scaled_by(function), other.scaled_by(function), "CyclicLR.steps_down");
+  check_values(fg::ReduceLROnPlateau<"loss">{.patience = 1}, fg::ReduceLROnPlateau<"loss">{.patience = 2}, "ReduceLROnPlateau.patience");
 }
 
 TEST_CASE("other values of the parts of a chain or sequence, and other milestones, are refused or taken over") {
   const auto chain = [](double gamma) {
-    return fg::ChainedSchedules{fg::ConstantSchedule{.factor = 0.5}, fg::ExponentialDecay{.gamma = gamma}};
+    return fg::ChainedScheduler{fg::ConstantLR{.factor = 0.5}, fg::ExponentialLR{.gamma = gamma}};
   };
-  check_values(chain(0.5), chain(0.25), "ExponentialDecay.gamma");
+  check_values(chain(0.5), chain(0.25), "ExponentialLR.gamma");
   const double factor = 0.5;
   const auto sequence = [factor](std::int64_t milestone, std::int64_t period) {
-    return fg::SequentialSchedule({milestone}, fg::LambdaSchedule{[factor](std::int64_t) { return factor; }},
-                                  fg::CosineAnnealing{.period = period});
+    return fg::SequentialLR({milestone}, fg::LambdaLR{[factor](std::int64_t) { return factor; }},
+                                  fg::CosineAnnealingLR{.t_max = period});
   };
   const auto straight = sequence(5, 7), later = sequence(6, 7), longer = sequence(5, 8);
   toy::MomentumRates optimizer, fresh;
@@ -253,32 +253,32 @@ TEST_CASE("other values of the parts of a chain or sequence, and other milestone
     resumed.take_over(saved.state());
     CHECK(resumed.state() == saved.state());
     CHECK(resumed.schedule().milestones()[0] == 5);
-    CHECK(std::get<1>(resumed.schedule().schedules()).period == 7);
+    CHECK(std::get<1>(resumed.schedule().schedules()).t_max == 7);
   };
-  refused(later, "SequentialSchedule.milestones is 5 in the saved state and 6");
-  refused(longer, "CosineAnnealing.period is 7 in the saved state and 8");
+  refused(later, "SequentialLR.milestones is 5 in the saved state and 6");
+  refused(longer, "CosineAnnealingLR.t_max is 7 in the saved state and 8");
 }
 
 TEST_CASE("a state of an earlier version, without values, is taken as it is; an invalid value is not") {
   toy::MomentumRates optimizer, other;
-  auto saved = fg::schedule(optimizer, fg::ChainedSchedules{fg::StepDecay{.step_size = 2}, fg::CosineAnnealing{.period = 9}});
+  auto saved = fg::schedule(optimizer, fg::ChainedScheduler{fg::StepLR{.step_size = 2}, fg::CosineAnnealingLR{.t_max = 9}});
   saved.step();
   auto old = without_values(saved.state());
   CHECK_FALSE(old == saved.state());
   old.nest("_schedulers.0.", without_values(saved.state().part("_schedulers.0.")));
   old.nest("_schedulers.1.", without_values(saved.state().part("_schedulers.1.")));
-  auto resumed = fg::schedule(other, fg::ChainedSchedules{fg::StepDecay{.step_size = 3}, fg::CosineAnnealing{.period = 9}});
+  auto resumed = fg::schedule(other, fg::ChainedScheduler{fg::StepLR{.step_size = 3}, fg::CosineAnnealingLR{.t_max = 9}});
   resumed.load_state(old);
   CHECK(resumed.steps() == 1);
   resumed.take_over(old);
   CHECK(std::get<0>(resumed.schedule().schedules()).step_size == 3);
 
-  auto decay = fg::schedule(other, fg::StepDecay{});
+  auto decay = fg::schedule(other, fg::StepLR{});
   auto broken = decay.state();
-  broken.set("StepDecay.step_size", 0.0);
+  broken.set("StepLR.step_size", 0.0);
   const auto before = decay.state();
-  CHECK_THROWS_WITH(decay.take_over(broken), Catch::Matchers::ContainsSubstring("StepDecay.step_size must be 1 or more"));
-  broken.set("StepDecay.step_size", std::vector<double>{1.0, 2.0});
-  CHECK_THROWS_WITH(decay.take_over(broken), Catch::Matchers::ContainsSubstring("StepDecay.step_size in the saved state is of another kind"));
+  CHECK_THROWS_WITH(decay.take_over(broken), Catch::Matchers::ContainsSubstring("StepLR.step_size must be 1 or more"));
+  broken.set("StepLR.step_size", std::vector<double>{1.0, 2.0});
+  CHECK_THROWS_WITH(decay.take_over(broken), Catch::Matchers::ContainsSubstring("StepLR.step_size in the saved state is of another kind"));
   CHECK(decay.state() == before);
 }

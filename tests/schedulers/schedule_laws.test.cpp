@@ -42,79 +42,79 @@ double half_cosine(double from, double to, double part) {
 
 std::vector<Member> members() {
   std::vector<Member> all;
-  all.push_back({"anneal_to", fg::AnnealTo{.target = {0.02, 0.3}, .period = 4},
+  all.push_back({"swa_lr", fg::SWALR{.target = {0.02, 0.3}, .period = 4},
                  [](double base, int n) { return half_cosine(base, 0.02, std::min(n, 4) / 4.0); }, true});
-  all.push_back({"anneal_to", fg::AnnealTo{.target = 0.02, .period = 3, .anneal = fg::Anneal::linear},
+  all.push_back({"swa_lr", fg::SWALR{.target = 0.02, .period = 3, .anneal = fg::Anneal::linear},
                  [](double base, int n) { return base + (0.02 - base) * std::min(n, 3) / 3.0; }, true});
-  all.push_back({"anneal_to", fg::AnnealTo{.target = 0.02, .period = 0}, [](double, int) { return 0.02; }});
-  all.push_back({"chained_schedules",
-                 fg::ChainedSchedules{fg::ConstantSchedule{.factor = 0.1, .steps = 3}, fg::ExponentialDecay{.gamma = 0.9}},
+  all.push_back({"swa_lr", fg::SWALR{.target = 0.02, .period = 0}, [](double, int) { return 0.02; }});
+  all.push_back({"chained_scheduler",
+                 fg::ChainedScheduler{fg::ConstantLR{.factor = 0.1, .steps = 3}, fg::ExponentialLR{.gamma = 0.9}},
                  [](double base, int n) { return base * (n < 3 ? 0.1 : 1.0) * std::pow(0.9, n); }});
-  all.push_back({"constant_schedule", fg::ConstantSchedule{.factor = 0.3, .steps = 4},
+  all.push_back({"constant_lr", fg::ConstantLR{.factor = 0.3, .steps = 4},
                  [](double base, int n) { return n < 4 ? base * 0.3 : base; }});
-  all.push_back({"cosine_annealing", fg::CosineAnnealing{.period = 3, .min_lr = 0.01},
+  all.push_back({"cosine_annealing_lr", fg::CosineAnnealingLR{.t_max = 3, .min_lr = 0.01},
                  [](double base, int n) { return half_cosine(base, 0.01, n / 3.0); }});
-  all.push_back({"cosine_annealing", fg::CosineAnnealing{.period = 1, .min_lr = 0.01},
+  all.push_back({"cosine_annealing_lr", fg::CosineAnnealingLR{.t_max = 1, .min_lr = 0.01},
                  [](double base, int n) { return n % 2 == 0 ? base : 0.01; }});
   all.push_back(
-      {"cosine_warm_restarts", fg::CosineWarmRestarts{.period = 2, .multiplier = 2, .min_lr = 0.01}, [](double base, int n) {
+      {"cosine_annealing_warm_restarts", fg::CosineAnnealingWarmRestarts{.period = 2, .multiplier = 2, .min_lr = 0.01}, [](double base, int n) {
          const int begin = n < 2 ? 0 : n < 6 ? 2 : 6;  // 2, 4 and 8 steps
          return half_cosine(base, 0.01, (n - begin) / (begin + 2.0));
        }});
   const auto triangle = [](int n) { return n % 5 <= 3 ? (n % 5) / 3.0 : (5 - n % 5) / 2.0; };
-  const fg::CyclicSchedule cyclic{.base_lr = 0.05, .max_lr = 0.5, .steps_up = 3, .steps_down = 2};
-  all.push_back({"cyclic_schedule", cyclic, [triangle](double, int n) { return 0.05 + 0.45 * triangle(n); }});
-  fg::CyclicSchedule halved = cyclic, decaying = cyclic;
+  const fg::CyclicLR cyclic{.base_lr = 0.05, .max_lr = 0.5, .steps_up = 3, .steps_down = 2};
+  all.push_back({"cyclic_lr", cyclic, [triangle](double, int n) { return 0.05 + 0.45 * triangle(n); }});
+  fg::CyclicLR halved = cyclic, decaying = cyclic;
   halved.mode = fg::CycleMode::triangular2;
   decaying.mode = fg::CycleMode::exp_range;
   decaying.gamma = 0.9;
   all.push_back(
-      {"cyclic_schedule", halved, [triangle](double, int n) { return 0.05 + 0.45 * triangle(n) / std::pow(2.0, n / 5); }});
+      {"cyclic_lr", halved, [triangle](double, int n) { return 0.05 + 0.45 * triangle(n) / std::pow(2.0, n / 5); }});
   all.push_back(
-      {"cyclic_schedule", decaying, [triangle](double, int n) { return 0.05 + 0.45 * triangle(n) * std::pow(0.9, n); }});
-  all.push_back({"cyclic_schedule", cyclic.scaled_by([](std::int64_t cycle) { return 1.0 / static_cast<double>(cycle); }),
+      {"cyclic_lr", decaying, [triangle](double, int n) { return 0.05 + 0.45 * triangle(n) * std::pow(0.9, n); }});
+  all.push_back({"cyclic_lr", cyclic.scaled_by([](std::int64_t cycle) { return 1.0 / static_cast<double>(cycle); }),
                  [triangle](double, int n) { return 0.05 + 0.45 * triangle(n) / (n / 5 + 1); }});
   all.push_back(
-      {"exponential_decay", fg::ExponentialDecay{.gamma = 0.8}, [](double base, int n) { return base * std::pow(0.8, n); }});
-  all.push_back({"lambda_schedule", fg::LambdaSchedule{[](std::int64_t n) { return 1.0 / static_cast<double>(n + 2); }},
+      {"exponential_lr", fg::ExponentialLR{.gamma = 0.8}, [](double base, int n) { return base * std::pow(0.8, n); }});
+  all.push_back({"lambda_lr", fg::LambdaLR{[](std::int64_t n) { return 1.0 / static_cast<double>(n + 2); }},
                  [](double base, int n) { return base / (n + 2); }});
-  all.push_back({"linear_schedule", fg::LinearSchedule{.start_factor = 0.25, .end_factor = 0.75, .steps = 5},
+  all.push_back({"linear_lr", fg::LinearLR{.start_factor = 0.25, .end_factor = 0.75, .steps = 5},
                  [](double base, int n) { return base * (0.25 + 0.1 * std::min(n, 5)); }});
-  all.push_back({"linear_schedule", fg::LinearSchedule{.start_factor = 0.9, .end_factor = 0.0, .steps = 4},
+  all.push_back({"linear_lr", fg::LinearLR{.start_factor = 0.9, .end_factor = 0.0, .steps = 4},
                  [](double base, int n) { return base * (0.9 - 0.225 * std::min(n, 4)); }});
   all.push_back({"linear_warmup", fg::LinearWarmup{.steps = 4, .start_factor = 0.1},
                  [](double base, int n) { return base * (0.1 + 0.225 * std::min(n, 4)); }});
-  all.push_back({"linear_warmup", fg::LinearWarmup{.steps = 3, .start_factor = 0.1}.then(fg::CosineAnnealing{.period = 9}),
+  all.push_back({"linear_warmup", fg::LinearWarmup{.steps = 3, .start_factor = 0.1}.then(fg::CosineAnnealingLR{.t_max = 9}),
                  [](double base, int n) { return n < 3 ? base * (0.1 + 0.3 * n) : half_cosine(base, 0.0, (n - 3) / 9.0); }});
-  all.push_back({"multi_step_decay", fg::MultiStepDecay{.milestones = {0, 2, 5, 5}, .gamma = 0.5}, [](double base, int n) {
+  all.push_back({"multi_step_lr", fg::MultiStepLR{.milestones = {0, 2, 5, 5}, .gamma = 0.5}, [](double base, int n) {
                    return base * (n < 2 ? 0.5 : n < 5 ? 0.25 : 0.0625);
                  }});
-  all.push_back({"multiplicative_schedule",
-                 fg::MultiplicativeSchedule{[](std::int64_t n) { return n % 2 == 0 ? 0.5 : 0.8; }},
+  all.push_back({"multiplicative_lr",
+                 fg::MultiplicativeLR{[](std::int64_t n) { return n % 2 == 0 ? 0.5 : 0.8; }},
                  [](double base, int n) { return base * std::pow(0.5, n / 2) * std::pow(0.8, n - n / 2); }, true});
   const auto one_cycle = [](double, int n) {  // the peak is at step 3, the end at 11
     return n <= 3 ? half_cosine(0.02, 0.5, n / 3.0) : half_cosine(0.5, 2e-6, (n - 3) / 8.0);
   };
-  const fg::OneCycle cycle{.max_lr = 0.5, .total_steps = 12, .rising = 1.0 / 3.0};
-  all.push_back({"one_cycle", cycle, one_cycle});
-  fg::OneCycle line = cycle;
+  const fg::OneCycleLR cycle{.max_lr = 0.5, .total_steps = 12, .rising = 1.0 / 3.0};
+  all.push_back({"one_cycle_lr", cycle, one_cycle});
+  fg::OneCycleLR line = cycle;
   line.anneal = fg::Anneal::linear;
-  all.push_back({"one_cycle", line,
+  all.push_back({"one_cycle_lr", line,
                  [](double, int n) { return n <= 3 ? 0.02 + 0.16 * n : 0.5 + (2e-6 - 0.5) * std::min(n - 3, 8) / 8.0; }});
-  all.push_back({"plateau", fg::Plateau<"loss">{.factor = 0.5, .patience = 1, .cooldown = 1, .min_lr = {0.01, 0.02}}});
-  all.push_back({"polynomial_decay", fg::PolynomialDecay{.steps = 6, .power = 2.0},
+  all.push_back({"reduce_lr_on_plateau", fg::ReduceLROnPlateau<"loss">{.factor = 0.5, .patience = 1, .cooldown = 1, .min_lr = {0.01, 0.02}}});
+  all.push_back({"polynomial_lr", fg::PolynomialLR{.steps = 6, .power = 2.0},
                  [](double base, int n) { return base * std::pow(1.0 - std::min(n, 6) / 6.0, 2.0); }});
-  all.push_back({"sequential_schedule",
-                 fg::SequentialSchedule{{2, 2, 5},
-                                        fg::ExponentialDecay{.gamma = 0.5},
-                                        fg::StepDecay{},
-                                        fg::ConstantSchedule{.factor = 0.1, .steps = 2},
-                                        fg::CosineAnnealing{.period = 9}},
+  all.push_back({"sequential_lr",
+                 fg::SequentialLR{{2, 2, 5},
+                                        fg::ExponentialLR{.gamma = 0.5},
+                                        fg::StepLR{},
+                                        fg::ConstantLR{.factor = 0.1, .steps = 2},
+                                        fg::CosineAnnealingLR{.t_max = 9}},
                  [](double base, int n) {
                    if (n < 2) return base * std::pow(0.5, n);
                    return n < 5 ? base * (n < 4 ? 0.1 : 1.0) : half_cosine(base, 0.0, (n - 5) / 9.0);
                  }});
-  all.push_back({"step_decay", fg::StepDecay{.step_size = 3, .gamma = 0.5},
+  all.push_back({"step_lr", fg::StepLR{.step_size = 3, .gamma = 0.5},
                  [](double base, int n) { return base * std::pow(0.5, n / 3); }});
   return all;
 }
@@ -132,7 +132,7 @@ std::vector<Member> one_of_each(std::vector<Member> all) {
   return all;
 }
 
-constexpr int steps = 12;  // the length of a OneCycle
+constexpr int steps = 12;  // the length of a OneCycleLR
 
 Rates two_groups() {
   return {{{0.1, 0.4}}};
@@ -192,13 +192,13 @@ void check_goes_on(const AnySchedule& schedule, int length) {
 
 /// Whose state has no names of its own, as the function cannot be saved: it fits to any schedule without values.
 bool has_values(const Member& member) {
-  return member.header != "lambda_schedule" && member.header != "multiplicative_schedule";
+  return member.header != "lambda_lr" && member.header != "multiplicative_lr";
 }
 
 }  // namespace
 
 TEST_CASE("the laws are about all schedules") {
-  std::set<std::string> known{"driven_schedule",  "momentum_range", "per_group",
+  std::set<std::string> known{"standalone_scheduler",  "momentum_range", "per_group",
                               "running_schedule", "schedule_state", "scheduler"};
   for (const auto& member : members()) known.insert(member.header);
   CHECK(support::headers_in("schedulers") == known);
@@ -213,7 +213,7 @@ TEST_CASE("every schedule has the rates that it promises, from the first one on"
       CHECK(close(walk.rates[n].lrs[0], member.lr(0.1, static_cast<int>(n))));
     }
   }
-  const Walk plateau(fg::Plateau<"loss">{}, 0, two_groups());
+  const Walk plateau(fg::ReduceLROnPlateau<"loss">{}, 0, two_groups());
   CHECK(same(plateau.rates[0], two_groups()));
 }
 
@@ -229,20 +229,20 @@ TEST_CASE("every pair of schedules in a sequence and in a chain goes on from its
   for (const auto& first : all) {
     for (const auto& second : all) {
       INFO(first.header << " and " << second.header);
-      check_goes_on(fg::SequentialSchedule{{2}, first.schedule, second.schedule}, 4);
-      check_goes_on(fg::ChainedSchedules{first.schedule, second.schedule}, 4);
+      check_goes_on(fg::SequentialLR{{2}, first.schedule, second.schedule}, 4);
+      check_goes_on(fg::ChainedScheduler{first.schedule, second.schedule}, 4);
     }
   }
 }
 
 TEST_CASE("every schedule in sequences and chains of sequences and chains goes on from its saved state") {
-  const AnySchedule other = fg::ExponentialDecay{.gamma = 0.5};
+  const AnySchedule other = fg::ExponentialLR{.gamma = 0.5};
   for (const auto& member : parts()) {
     INFO(member.header);
-    const AnySchedule chain = fg::ChainedSchedules{member.schedule, other};
-    const AnySchedule sequence = fg::SequentialSchedule{{1}, other, member.schedule};
-    check_goes_on(fg::SequentialSchedule{{1, 3}, member.schedule, chain, sequence}, 5);
-    check_goes_on(fg::ChainedSchedules{sequence, chain}, 5);
+    const AnySchedule chain = fg::ChainedScheduler{member.schedule, other};
+    const AnySchedule sequence = fg::SequentialLR{{1}, other, member.schedule};
+    check_goes_on(fg::SequentialLR{{1, 3}, member.schedule, chain, sequence}, 5);
+    check_goes_on(fg::ChainedScheduler{sequence, chain}, 5);
   }
 }
 
@@ -252,7 +252,7 @@ TEST_CASE("a schedule that takes over in a sequence runs as it would alone") {
     for (const auto& member : all) {
       if (member.starts_where_the_rate_is) continue;
       INFO(before.header << ", then " << member.header);
-      const Walk sequence(fg::SequentialSchedule{{3}, before.schedule, member.schedule}, 3 + 6, two_groups());
+      const Walk sequence(fg::SequentialLR{{3}, before.schedule, member.schedule}, 3 + 6, two_groups());
       Rates initial = two_groups();
       initial.lrs = sequence.states[0].part("_schedulers.1.").list("base_lrs");
       const Walk alone(member.schedule, 6, initial);
@@ -333,9 +333,9 @@ TEST_CASE("a part that is restarted runs as it would from its step 0, wherever i
 
 TEST_CASE("a state of another kind of schedule is refused by load_state and by take_over, and changes nothing") {
   auto all = members();
-  all.push_back({"chain of one", fg::ChainedSchedules{fg::StepDecay{}}});
-  all.push_back({"chain of two", fg::ChainedSchedules{fg::StepDecay{}, fg::StepDecay{}}});
-  all.push_back({"sequence of two", fg::SequentialSchedule{{1}, fg::StepDecay{}, fg::StepDecay{}}});
+  all.push_back({"chain of one", fg::ChainedScheduler{fg::StepLR{}}});
+  all.push_back({"chain of two", fg::ChainedScheduler{fg::StepLR{}, fg::StepLR{}}});
+  all.push_back({"sequence of two", fg::SequentialLR{{1}, fg::StepLR{}, fg::StepLR{}}});
   for (const auto& member : all) {
     Rates rates = two_groups(), others = two_groups();
     auto saved = fg::schedule(rates, member.schedule);
@@ -381,27 +381,27 @@ TEST_CASE("a rate is always a number, never negative, and never above the larges
   for (const std::int64_t n : {1, 2, 3, 7, 10}) {
     const auto factors = {1e-3, 0.1, 1.0 / 3.0, 0.7, 1.0};
     for (const double factor : factors) {
-      check_rates(fg::ConstantSchedule{.factor = factor, .steps = n}, far, 0.0);
+      check_rates(fg::ConstantLR{.factor = factor, .steps = n}, far, 0.0);
       check_rates(fg::LinearWarmup{.steps = n, .start_factor = factor}, far, 0.0);
-      check_rates(fg::StepDecay{.step_size = n, .gamma = factor}, far, 0.0);
-      check_rates(fg::MultiStepDecay{.milestones = {0, n, n, 2 * n}, .gamma = factor}, far, 0.0);
+      check_rates(fg::StepLR{.step_size = n, .gamma = factor}, far, 0.0);
+      check_rates(fg::MultiStepLR{.milestones = {0, n, n, 2 * n}, .gamma = factor}, far, 0.0);
       for (const double end : {0.0, 0.3, 1.0}) {
-        check_rates(fg::LinearSchedule{.start_factor = factor, .end_factor = end, .steps = n}, far, 0.0);
+        check_rates(fg::LinearLR{.start_factor = factor, .end_factor = end, .steps = n}, far, 0.0);
       }
     }
-    for (const double power : {0.0, 0.5, 1.0, 3.0}) check_rates(fg::PolynomialDecay{.steps = n, .power = power}, far, 0.0);
+    for (const double power : {0.0, 0.5, 1.0, 3.0}) check_rates(fg::PolynomialLR{.steps = n, .power = power}, far, 0.0);
     for (const double least : {0.0, 0.1, 2.0}) {
-      check_rates(fg::CosineAnnealing{.period = n, .min_lr = least}, far, least);
+      check_rates(fg::CosineAnnealingLR{.t_max = n, .min_lr = least}, far, least);
       for (const std::int64_t multiplier : {1, 2, 5}) {
-        check_rates(fg::CosineWarmRestarts{.period = n, .multiplier = multiplier, .min_lr = least}, far, least);
+        check_rates(fg::CosineAnnealingWarmRestarts{.period = n, .multiplier = multiplier, .min_lr = least}, far, least);
       }
     }
     for (const auto form : {fg::Anneal::cosine, fg::Anneal::linear}) {
-      check_rates(fg::AnnealTo{.target = 1e-3, .period = n - 1, .anneal = form}, far, 1e-3);
-      check_rates(fg::AnnealTo{.target = 2.0, .period = n - 1, .anneal = form}, far, 2.0);
+      check_rates(fg::SWALR{.target = 1e-3, .period = n - 1, .anneal = form}, far, 1e-3);
+      check_rates(fg::SWALR{.target = 2.0, .period = n - 1, .anneal = form}, far, 2.0);
       for (const double rising : {0.0, 0.1, 0.3, 0.5, 0.6, 1.0}) {
         for (const bool three_phase : {false, true}) {
-          const fg::OneCycle cycle{
+          const fg::OneCycleLR cycle{
               .max_lr = 0.5, .total_steps = n, .rising = rising, .anneal = form, .three_phase = three_phase};
           check_rates(cycle, static_cast<int>(n), 0.5);  // each of its steps: the last one is that after the training
         }
@@ -411,15 +411,15 @@ TEST_CASE("a rate is always a number, never negative, and never above the larges
       for (const auto down :
            {std::optional<std::int64_t>(), std::optional<std::int64_t>(0), std::optional<std::int64_t>(3)}) {
         check_rates(
-            fg::CyclicSchedule{.base_lr = 0.0, .max_lr = 0.5, .steps_up = n, .steps_down = down, .mode = mode, .gamma = 0.9},
+            fg::CyclicLR{.base_lr = 0.0, .max_lr = 0.5, .steps_up = n, .steps_down = down, .mode = mode, .gamma = 0.9},
             far, 0.5);
       }
     }
   }
-  for (const double gamma : {1e-3, 0.9, 1.0}) check_rates(fg::ExponentialDecay{.gamma = gamma}, far, 0.0);
+  for (const double gamma : {1e-3, 0.9, 1.0}) check_rates(fg::ExponentialLR{.gamma = gamma}, far, 0.0);
   for (const double factor : {0.0, 0.1, 0.9}) {
     for (const double threshold : {0.0, 0.5, 1.0, 2.0}) {
-      check_rates(fg::Plateau<"loss">{.factor = factor, .patience = 0, .threshold = threshold, .min_lr = 1e-4}, far, 1e-4);
+      check_rates(fg::ReduceLROnPlateau<"loss">{.factor = factor, .patience = 0, .threshold = threshold, .min_lr = 1e-4}, far, 1e-4);
     }
   }
 }

@@ -158,7 +158,7 @@ struct Setup {
   int full_divisor = 0;
   int clip = 0;         ///< quarters; 0: far away
   int rate = 0;         ///< 2^-rate
-  int decay_every = 1;  ///< step_size of the StepDecay
+  int decay_every = 1;  ///< step_size of the StepLR
   int interval = 2;     ///< of schedules: 0 EveryStep, 1 EveryBatch, 2 EveryEpoch
   int frequency = 1;
   int plateau_interval = 2;

@@ -358,17 +358,17 @@ struct Model : Hooks<0> {
   auto optimizer(int which) {
     const Setup& setup = program->setup;
     return fg::optimizer(Momentum{&program->parameters[which]})
-        .with(fg::StepDecay{.step_size = setup.decay_every, .gamma = 0.5}, AnyInterval(setup.interval, setup.frequency));
+        .lr_scheduler(fg::StepLR{.step_size = setup.decay_every, .gamma = 0.5}, AnyInterval(setup.interval, setup.frequency));
   }
   auto optimizer_by_hand(int which) {
     return fg::optimizer(Momentum{&program->parameters[which]})
-        .with(fg::StepDecay{.step_size = program->setup.decay_every, .gamma = 0.5});
+        .lr_scheduler(fg::StepLR{.step_size = program->setup.decay_every, .gamma = 0.5});
   }
   auto optimizer_on_plateau(int which) {
     const Setup& setup = program->setup;
     return fg::optimizer(Momentum{&program->parameters[which]})
-        .with(fg::StepDecay{.step_size = setup.decay_every, .gamma = 0.5})  // by the trainer's interval
-        .with(fg::Plateau<"loss">{.factor = 0.5, .patience = setup.patience, .strict = setup.strict != 0},
+        .lr_scheduler(fg::StepLR{.step_size = setup.decay_every, .gamma = 0.5})  // by the trainer's interval
+        .lr_scheduler(fg::ReduceLROnPlateau<"loss">{.factor = 0.5, .patience = setup.patience, .strict = setup.strict != 0},
               AnyInterval(setup.plateau_interval, setup.plateau_frequency));
   }
 };

@@ -21,8 +21,8 @@ struct Turns {
     }
     auto configure_optimizers() {
       const sequences::Setup& setup = program->setup;
-      return fg::optimizers(optimizer(0).takes(fg::Batches{setup.first_turn}),
-                            optimizer(1).takes(fg::Batches{setup.second_turn}));
+      return fg::optimizers(optimizer(0).frequency(fg::Batches{setup.first_turn}),
+                            optimizer(1).frequency(fg::Batches{setup.second_turn}));
     }
   };
   static auto make(Model& model, sequences::Program& program) {

@@ -8,7 +8,7 @@
 
 namespace support {
 
-/// The public headers of a folder of include/fulgurite, without their ends: "step_decay".
+/// The public headers of a folder of include/fulgurite, without their ends: "step_lr".
 inline std::set<std::string> headers_in(const std::string& family) {
   std::set<std::string> stems;
   for (const auto& entry :

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // What a training on tensors says when something is wrong: what is so, where, and what helps.
-#include <fulgurite/fulgurite.hpp>
 #include <fulgurite/frozen.hpp>
+#include <fulgurite/fulgurite.hpp>
 #include <torch/torch.h>
 
 #include <catch2/catch_test_macros.hpp>
@@ -304,7 +304,7 @@ struct Scheduled : Line {
   explicit Scheduled(double rate) : third(rate) {}
   auto configure_optimizers() {
     const auto factor = [rate = third](std::int64_t step) { return step < 2 ? 1.0 : rate; };
-    return fg::optimizer(fg::SGD(parameters(), {.lr = 0.1})).with(fg::LambdaSchedule{factor}, fg::EveryStep{});
+    return fg::optimizer(fg::SGD(parameters(), {.lr = 0.1})).lr_scheduler(fg::LambdaLR{factor}, fg::EveryStep{});
   }
 };
 }  // namespace
@@ -326,13 +326,13 @@ TEST_CASE("a schedule's rate that is negative or NaN stops a fit before the opti
   CHECK(trained(-10.0, "fulgurite: SGD needs a learning rate of 0 or more, and was given -1").equal(weight));
 }
 
-TEST_CASE("by hand clip_norm_ checks as PyTorch's does, before it changes a gradient") {
+TEST_CASE("by hand clip_grad_norm_ checks as PyTorch's does, before it changes a gradient") {
   auto weight = torch::ones({2}, torch::requires_grad());
   weight.mutable_grad() = torch::tensor({1.0f, std::nanf("")});
-  CHECK_THROWS_AS(fg::clip_norm_({weight}, 0.5, 2.0, true), fg::NonFiniteGradient);
+  CHECK_THROWS_AS(fg::clip_grad_norm_({weight}, 0.5, 2.0, true), fg::NonFiniteGradient);
   CHECK(weight.grad()[0].item<float>() == 1.0f);
   weight.mutable_grad() = torch::tensor({3.0f, 4.0f});
-  CHECK(fg::clip_norm_({weight}, 0.5, 2.0, true).item<float>() == 5.0f);
+  CHECK(fg::clip_grad_norm_({weight}, 0.5, 2.0, true).item<float>() == 5.0f);
 }
 
 namespace {

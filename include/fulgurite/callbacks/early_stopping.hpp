@@ -12,7 +12,7 @@
 
 #include <fulgurite/detail/fixed_string.hpp>
 #include <fulgurite/detail/print.hpp>
-#include <fulgurite/schedulers/plateau.hpp>
+#include <fulgurite/schedulers/reduce_lr_on_plateau.hpp>
 #include "callback.hpp"
 
 namespace fulgurite {

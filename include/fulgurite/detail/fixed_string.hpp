@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// A name that is part of a type: `Plateau<"val_loss">`.
+// A name that is part of a type: `ReduceLROnPlateau<"val_loss">`.
 #pragma once
 
 #include <cstddef>

@@ -149,7 +149,7 @@ class AttachedSchedule {
       const std::string there(name, std::string_view(name).find('.'));
       throw std::invalid_argument("fulgurite: the schedule advanced by fg::" + there +
                                   " of its own when it was saved, and does "
-                                  "not now: give .with(schedule, interval) the interval that it had");
+                                  "not now: give .lr_scheduler(schedule, interval) the interval that it had");
     }
   }
 

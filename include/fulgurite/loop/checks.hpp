@@ -249,14 +249,14 @@ consteval void require_engine() {
                 "`template <class F> void for_each_parameter(F&& f)` that calls f(tensor). "
                 "See docs/errors/several-optimizers.md");
   static_assert(TurnsAreComplete<E>,
-                "some optimizers take turns and some do not: give each of them .takes(fg::Batches{n}), or none. "
+                "some optimizers take turns and some do not: give each of them .frequency(fg::Batches{n}), or none. "
                 "See docs/errors/turns.md");
   static_assert(TurnsAmongSeveral<E>,
-                ".takes(fg::Batches{n}) is for several optimizers in automatic optimization: one alone trains on every "
+                ".frequency(fg::Batches{n}) is for several optimizers in automatic optimization: one alone trains on every "
                 "batch, and in manual optimization the model decides. Remove it. See docs/errors/turns.md");
   static_assert(TurnsWithoutWindows<E>,
                 "optimizers that take turns cannot accumulate: a window would begin with one and end with another. Remove "
-                "the accumulation policy, or .takes(...). See docs/errors/turns.md");
+                "the accumulation policy, or .frequency(...). See docs/errors/turns.md");
   static_assert(FreezesHere<E>,
                 "fg::Frozen needs tensors and #include <fulgurite/frozen.hpp>: include it, or remove the policy. "
                 "See docs/errors/frozen.md");

@@ -58,23 +58,23 @@ class ConfiguredOptimizer {
 
   /// Adds a schedule that advances when the trainer's interval policy says.
   template <class Schedule>
-  auto with(Schedule schedule) && {
-    return std::move(*this).with(std::move(schedule), TrainerInterval{});
+  auto lr_scheduler(Schedule schedule) && {
+    return std::move(*this).lr_scheduler(std::move(schedule), TrainerInterval{});
   }
 
-  /// Adds a schedule with an interval of its own: `.with(fg::OneCycle{...}, fg::EveryStep{})`. Several schedules act in
+  /// Adds a schedule with an interval of its own: `.lr_scheduler(fg::OneCycleLR{...}, fg::EveryStep{})`. Several schedules act in
   /// the order in which they were added, each on what the one before it wrote.
   template <class Schedule, class Interval>
-  auto with(Schedule schedule, Interval interval) && {
+  auto lr_scheduler(Schedule schedule, Interval interval) && {
     static_assert(HasLearningRate<O>,
                   "a schedule needs an optimizer with group_count(), lr(group) and set_lr(group, lr): this one has no "
                   "learning rate to drive. See docs/errors/schedule-without-rate.md");
     static_assert(Scheduler<Schedule>,
-                  "fg::optimizer(...).with(schedule) was given something that is no schedule: write "
-                  ".with(fg::StepDecay{.step_size = 30}). See docs/errors/with-schedule.md");
+                  "fg::optimizer(...).lr_scheduler(schedule) was given something that is no schedule: write "
+                  ".lr_scheduler(fg::StepLR{.step_size = 30}). See docs/errors/lr-scheduler.md");
     static_assert(!Scheduler<Schedule> || detail::IntervalOrTrainers<Interval>,
-                  "fg::optimizer(...).with(schedule, interval) was given something that is no interval: write "
-                  "fg::EveryStep{}, fg::EveryBatch{} or fg::EveryEpoch{}. See docs/errors/with-schedule.md");
+                  "fg::optimizer(...).lr_scheduler(schedule, interval) was given something that is no interval: write "
+                  "fg::EveryStep{}, fg::EveryBatch{} or fg::EveryEpoch{}. See docs/errors/lr-scheduler.md");
     if constexpr (Scheduler<Schedule> && detail::IntervalOrTrainers<Interval>) {
       return boost::hana::unpack(std::move(schedules_), [&](auto&&... attached) {
         using Added = AttachedSchedule<Schedule, Interval>;
@@ -96,12 +96,12 @@ class ConfiguredOptimizer {
                                                               std::move(schedules_));
   }
 
-  /// One of several optimizers in automatic optimization takes turns with the others: `.takes(fg::Batches{5})` trains on
+  /// One of several optimizers in automatic optimization takes turns with the others: `.frequency(fg::Batches{5})` trains on
   /// five batches in a row, then it is the next one's turn. Every epoch begins with the first optimizer.
   /// Throws std::invalid_argument for less than one batch.
-  auto takes(Batches batches) && {
+  auto frequency(Batches batches) && {
     if (batches.count < 1) {
-      throw std::invalid_argument("fulgurite: takes(fg::Batches{" + std::to_string(batches.count) +
+      throw std::invalid_argument("fulgurite: frequency(fg::Batches{" + std::to_string(batches.count) +
                                   "}): the turn of an optimizer is 1 batch or more");
     }
     return ConfiguredOptimizer<O, Turn, Clipping, Attached...>(std::move(optimizer_), Turn{batches.count},
@@ -143,19 +143,19 @@ namespace detail {
 /// What fg::optimizer(...) makes of something that is none: it swallows what is added to it, so that there is one error.
 struct NoOptimizer {
   template <class... Anything>
-  NoOptimizer with(Anything&&...) && {
+  NoOptimizer lr_scheduler(Anything&&...) && {
     return {};
   }
   template <class Anything>
   NoOptimizer clip(Anything&&) && {
     return {};
   }
-  NoOptimizer takes(Batches) && { return {}; }
+  NoOptimizer frequency(Batches) && { return {}; }
 };
 
 }  // namespace detail
 
-/// Starts a configuration: `return fg::optimizer(fg::AdamW(parameters(), {.lr = 3e-3})).with(schedule, interval);`.
+/// Starts a configuration: `return fg::optimizer(fg::AdamW(parameters(), {.lr = 3e-3})).lr_scheduler(schedule, interval);`.
 /// Any `torch::optim::Optimizer` is taken too.
 template <class O>
 auto optimizer(O given) {

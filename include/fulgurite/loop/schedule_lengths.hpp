@@ -112,7 +112,7 @@ std::string length_to_mention(const Schedule& schedule, std::int64_t total, bool
     text << "it throws std::out_of_range after " << length
          << ". Give it the steps of the whole training, or end the fit before";
   } else if (by_epoch) {
-    text << "it does not come to its end. If optimizer steps are meant, attach it by .with(schedule, fg::EveryStep{})";
+    text << "it does not come to its end. If optimizer steps are meant, attach it by .lr_scheduler(schedule, fg::EveryStep{})";
   } else {
     text << "it does not come to its end. Give it the steps of the whole training, or train longer";
   }

@@ -121,7 +121,7 @@ auto scheduler_handles(Engine& engine) {
   }(std::make_index_sequence<Engine::optimizer_count>{});
   constexpr std::size_t count = std::tuple_size_v<decltype(handles)>;
   static_assert(count > 0,
-                "step.lr_schedulers() needs a schedule: give it to the optimizer by fg::optimizer(...).with(schedule). "
+                "step.lr_schedulers() needs a schedule: give it to the optimizer by fg::optimizer(...).lr_scheduler(schedule). "
                 "See docs/errors/no-schedule.md");
   if constexpr (count == 1) {
     return std::get<0>(handles);

@@ -31,7 +31,7 @@ Gradients gradients_to_clip(const std::vector<at::Tensor>& parameters, const Pol
 /// absolute value. Returns the norm before: a tensor of no dimension, not read back. Parameters without gradient are
 /// left out. Throws NonFiniteGradient, before anything is clipped, if `error_if_nonfinite` and the norm is NaN or infinite.
 /// torch.nn.utils.clip_grad_norm_ (Pascanu et al., 2013), with the bits of `ClipNorm` in a trainer.
-inline at::Tensor clip_norm_(const std::vector<at::Tensor>& parameters, double max, double norm_type = 2.0,
+inline at::Tensor clip_grad_norm_(const std::vector<at::Tensor>& parameters, double max, double norm_type = 2.0,
                              bool error_if_nonfinite = false) {
   const ClipNorm policy{max, norm_type, error_if_nonfinite};
   const Gradients gradients = detail::gradients_to_clip(parameters, policy);
@@ -39,7 +39,7 @@ inline at::Tensor clip_norm_(const std::vector<at::Tensor>& parameters, double m
 }
 
 /// Clamps each element of the gradients of `parameters` into [-max, max]. torch.nn.utils.clip_grad_value_.
-inline void clip_value_(const std::vector<at::Tensor>& parameters, double max) {
+inline void clip_grad_value_(const std::vector<at::Tensor>& parameters, double max) {
   detail::gradients_to_clip(parameters, ClipValue{max}).clip_value(max);
 }
 

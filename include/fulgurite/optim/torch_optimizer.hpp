@@ -23,7 +23,7 @@
 #include <fulgurite/tensors/backend.hpp>
 #include "gradients.hpp"
 #include "optimizer.hpp"
-#include "torch_rates.hpp"
+#include "torch_optimizer_view.hpp"
 
 namespace fulgurite {
 
@@ -129,7 +129,7 @@ class TorchOptimizer {
 
  private:
   // LibTorch gives the options of a group to whoever may change the group, which its const accessor does not allow.
-  TorchRates rates() const { return TorchRates(const_cast<O&>(optimizer_)); }
+  TorchOptimizerView rates() const { return TorchOptimizerView(const_cast<O&>(optimizer_)); }
 
   O optimizer_;
   detail::GradientScale scale_;

@@ -7,14 +7,14 @@
 #include <utility>
 
 #include <fulgurite/detail/print.hpp>
-#include "linear_schedule.hpp"
+#include "linear_lr.hpp"
 #include "scheduler.hpp"
-#include "sequential_schedule.hpp"
+#include "sequential_lr.hpp"
 
 namespace fulgurite {
 
 /// Raises the learning rate from `start_factor` of its base to the base in `steps` steps:
-/// `LinearWarmup{.steps = 500}.then(CosineAnnealing{.period = 9'500})`, or alone, which then holds the base rate.
+/// `LinearWarmup{.steps = 500}.then(CosineAnnealingLR{.t_max = 9'500})`, or alone, which then holds the base rate.
 /// The same as SequentialLR of LinearLR and the schedule that follows.
 struct LinearWarmup {
   std::int64_t steps = 0;      ///< steps of the rise, at least 1
@@ -24,8 +24,8 @@ struct LinearWarmup {
 
   /// The warm-up, then `schedule` from its step 0.
   template <Scheduler Schedule>
-  SequentialSchedule<LinearWarmup, Schedule> then(Schedule schedule) const {
-    return SequentialSchedule<LinearWarmup, Schedule>({steps}, *this, std::move(schedule));
+  SequentialLR<LinearWarmup, Schedule> then(Schedule schedule) const {
+    return SequentialLR<LinearWarmup, Schedule>({steps}, *this, std::move(schedule));
   }
 
   constexpr const char* problem() const {
@@ -51,7 +51,7 @@ struct LinearWarmup {
   }
 
  private:
-  constexpr LinearSchedule line() const { return {.start_factor = start_factor, .end_factor = 1.0, .steps = steps}; }
+  constexpr LinearLR line() const { return {.start_factor = start_factor, .end_factor = 1.0, .steps = steps}; }
 };
 
 }  // namespace fulgurite

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // A schedule under way on an optimizer: how often it has advanced, from which rates it started, which it wrote last.
-// The trainer's schedules (loop/configured_optimizer.hpp) and those without a trainer (driven_schedule.hpp) are this.
+// The trainer's schedules (loop/configured_optimizer.hpp) and those without a trainer (standalone_scheduler.hpp) are this.
 #pragma once
 
 #include <cstddef>
@@ -107,11 +107,11 @@ class RunningPure : public LastRates {
     const std::int64_t groups = optimizer.group_count();
     if constexpr (requires { schedule_.require_groups(groups); }) schedule_.require_groups(groups);
     constexpr bool starts_anew = requires { schedule_.start_lr(groups); };
-    if constexpr (starts_anew) {  // CyclicSchedule writes its own before all else
+    if constexpr (starts_anew) {  // CyclicLR writes its own before all else
       for (std::int64_t group = 0; group < groups; ++group) optimizer.set_lr(group, schedule_.start_lr(group));
     }
     take_initial_lrs(optimizer, initial_lrs);
-    if constexpr (requires { schedule_.initial_lr(groups); }) {  // OneCycle replaces the optimizer's
+    if constexpr (requires { schedule_.initial_lr(groups); }) {  // OneCycleLR replaces the optimizer's
       initial_lrs.clear();
       for (std::int64_t group = 0; group < groups; ++group) initial_lrs.push_back(schedule_.initial_lr(group));
     }

@@ -28,7 +28,7 @@ struct RatePoint {
   Arrival arrival = step == 0 ? Arrival::attached : Arrival::advanced;
 };
 
-/// `lr(point)` is the learning rate at a point. Schedules that multiply (StepDecay, CosineAnnealing, …) start from
+/// `lr(point)` is the learning rate at a point. Schedules that multiply (StepLR, CosineAnnealingLR, …) start from
 /// `point.current`, so that several of them on one optimizer work together, as in PyTorch.
 template <class S>
 concept PureScheduler = requires(const S& schedule, const RatePoint& point) {
@@ -55,7 +55,7 @@ concept MetricScheduler =
       schedule.load(state, loaded);
     };
 
-/// A schedule made of schedules: `S::Running` is what drives them (SequentialSchedule, ChainedSchedules).
+/// A schedule made of schedules: `S::Running` is what drives them (SequentialLR, ChainedScheduler).
 template <class S>
 concept CompositeScheduler = requires { typename S::Running; };
 

@@ -54,10 +54,10 @@ struct Plain : nn::Module {
 };
 
 struct Scheduled : Plain {
-  static constexpr fg::CosineAnnealing schedule{.period = 1000};
+  static constexpr fg::CosineAnnealingLR schedule{.t_max = 1000};
 
   auto configure_optimizers() {
-    return fg::optimizer(fg::AdamW(parameters(), {.lr = rate})).with(schedule, fg::EveryStep{});
+    return fg::optimizer(fg::AdamW(parameters(), {.lr = rate})).lr_scheduler(schedule, fg::EveryStep{});
   }
 };
 

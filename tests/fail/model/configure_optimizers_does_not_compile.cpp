@@ -8,7 +8,7 @@ namespace fg = fulgurite;
 struct Model {
   toy::Weight weight;
   auto training_step(double batch, auto&) { return toy::Loss{&weight, batch}; }
-  auto configure_optimizers() { return fg::optimizer(toy::Sgd{&weight}).with(undeclared_schedule); }
+  auto configure_optimizers() { return fg::optimizer(toy::Sgd{&weight}).lr_scheduler(undeclared_schedule); }
 };
 
 int main() {

@@ -8,7 +8,7 @@ namespace fg = fulgurite;
 struct Model {
   toy::Weight weight;
   auto training_step(double batch, auto&) { return toy::Loss{&weight, batch}; }
-  auto configure_optimizers() { return fg::optimizer(0.1).with(fg::StepDecay{}).clip(fg::ClipNorm{}); }
+  auto configure_optimizers() { return fg::optimizer(0.1).lr_scheduler(fg::StepLR{}).clip(fg::ClipNorm{}); }
 };
 
 int main() {

@@ -6,7 +6,7 @@
 namespace fg = fulgurite;
 
 struct Model : toy::Model {
-  auto configure_optimizers() { return fg::optimizer(toy::Sgd{&weight}).takes(fg::Batches{2}); }
+  auto configure_optimizers() { return fg::optimizer(toy::Sgd{&weight}).frequency(fg::Batches{2}); }
 };
 
 int main() {

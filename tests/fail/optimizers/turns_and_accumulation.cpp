@@ -9,7 +9,7 @@ struct Model {
   toy::Weight a, b;
   auto training_step(double batch, auto&, auto index) { return toy::Loss{index == 0 ? &a : &b, batch}; }
   auto configure_optimizers() {
-    return fg::optimizers(fg::optimizer(toy::Sgd{&a}).takes(fg::Batches{1}), fg::optimizer(toy::Sgd{&b}).takes(fg::Batches{1}));
+    return fg::optimizers(fg::optimizer(toy::Sgd{&a}).frequency(fg::Batches{1}), fg::optimizer(toy::Sgd{&b}).frequency(fg::Batches{1}));
   }
 };
 

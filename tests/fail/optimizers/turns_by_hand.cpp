@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// EXPECT: \.takes\(fg::Batches\{n\}\) is for several optimizers in automatic optimization
+// EXPECT: \.frequency\(fg::Batches\{n\}\) is for several optimizers in automatic optimization
 // EXPECT: See docs/errors/turns\.md
 #include "support/toy.hpp"
 
@@ -9,8 +9,8 @@ struct Model {
   toy::Weight a, b;
   void training_step(double, auto&) {}
   auto configure_optimizers() {
-    return fg::optimizers(fg::optimizer(toy::Sgd{&a}).takes(fg::Batches{1}),
-                          fg::optimizer(toy::Sgd{&b}).takes(fg::Batches{1}));
+    return fg::optimizers(fg::optimizer(toy::Sgd{&a}).frequency(fg::Batches{1}),
+                          fg::optimizer(toy::Sgd{&b}).frequency(fg::Batches{1}));
   }
 };
 

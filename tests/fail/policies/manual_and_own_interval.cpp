@@ -7,7 +7,7 @@ namespace fg = fulgurite;
 
 struct Model : toy::Model {
   void training_step(double, auto&) {}
-  auto configure_optimizers() { return fg::optimizer(toy::Sgd{&weight}).with(fg::StepDecay{}, fg::EveryStep{}); }
+  auto configure_optimizers() { return fg::optimizer(toy::Sgd{&weight}).lr_scheduler(fg::StepLR{}, fg::EveryStep{}); }
 };
 
 int main() {

@@ -8,5 +8,5 @@ namespace fg = fulgurite;
 int main() {
   toy::Weight weight;
   toy::BareSgd optimizer{&weight};
-  fg::schedule(optimizer, fg::StepDecay{});
+  fg::schedule(optimizer, fg::StepLR{});
 }

@@ -8,5 +8,5 @@ namespace fg = fulgurite;
 int main() {
   toy::Weight weight;
   toy::Sgd optimizer{&weight};
-  auto schedule = fg::schedule(optimizer, fg::ChainedSchedules{fg::StepDecay{}, fg::Plateau<"val_loss">{}});
+  auto schedule = fg::schedule(optimizer, fg::ChainedScheduler{fg::StepLR{}, fg::ReduceLROnPlateau<"val_loss">{}});
 }

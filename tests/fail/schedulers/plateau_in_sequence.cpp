@@ -8,5 +8,5 @@ namespace fg = fulgurite;
 int main() {
   toy::Weight weight;
   auto configured =
-      fg::optimizer(toy::Sgd{&weight}).with(fg::LinearWarmup{.steps = 5}.then(fg::Plateau<"val_loss">{.factor = 0.5}));
+      fg::optimizer(toy::Sgd{&weight}).lr_scheduler(fg::LinearWarmup{.steps = 5}.then(fg::ReduceLROnPlateau<"val_loss">{.factor = 0.5}));
 }

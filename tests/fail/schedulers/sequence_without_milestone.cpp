@@ -9,5 +9,5 @@ int main() {
   toy::Weight weight;
   toy::Sgd optimizer{&weight};
   auto schedule = fg::schedule(
-      optimizer, fg::SequentialSchedule{{10}, fg::LinearSchedule{}, fg::StepDecay{}, fg::ExponentialDecay{.gamma = 0.9}});
+      optimizer, fg::SequentialLR{{10}, fg::LinearLR{}, fg::StepLR{}, fg::ExponentialLR{.gamma = 0.9}});
 }

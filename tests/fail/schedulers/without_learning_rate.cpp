@@ -7,5 +7,5 @@ namespace fg = fulgurite;
 
 int main() {
   toy::Weight weight;
-  auto configured = fg::optimizer(toy::BareSgd{&weight}).with(fg::OneCycle{.max_lr = 0.1, .total_steps = 10});
+  auto configured = fg::optimizer(toy::BareSgd{&weight}).lr_scheduler(fg::OneCycleLR{.max_lr = 0.1, .total_steps = 10});
 }

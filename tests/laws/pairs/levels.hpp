@@ -92,7 +92,7 @@ inline constexpr Misuse lbfgs_and_loss_scale{
 inline constexpr Misuse monitor_without_logger{"logging/monitor_without_logger.cpp",
                                                "fg::LearningRateMonitor writes to loggers, and the trainer has none"};
 inline constexpr Misuse average_of_two{"torch/callbacks/average_of_two_optimizers.cpp",
-                                       "fg::StochasticWeightAverage needs a model with one optimizer"};
+                                       "fg::StochasticWeightAveraging needs a model with one optimizer"};
 
 /// Two levels that are declared to conflict, which a misuse shows.
 struct Conflict {

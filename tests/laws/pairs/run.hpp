@@ -35,9 +35,9 @@ auto configured(O given) {
   auto scheduled = [&] {
     auto plain = fg::optimizer(std::move(given));
     if constexpr (level<I, schedule> == exponential_decay) {
-      return std::move(plain).with(fg::ExponentialDecay{.gamma = 0.9});
+      return std::move(plain).lr_scheduler(fg::ExponentialLR{.gamma = 0.9});
     } else if constexpr (level<I, schedule> == plateau) {
-      return std::move(plain).with(fg::Plateau<"loss_epoch">{.factor = 0.5, .patience = 0});
+      return std::move(plain).lr_scheduler(fg::ReduceLROnPlateau<"loss_epoch">{.factor = 0.5, .patience = 0});
     } else {
       return plain;
     }
@@ -181,9 +181,9 @@ auto policies_of(const std::filesystem::path& folder, std::FILE* out) {
       one_of<level<I, early_stopping>>(fg::EarlyStopping<"loss_epoch">{.patience = 100}),
       one_of<level<I, model_checkpoint>>(Checkpoint{.folder = folder}, Checkpoint{.folder = folder, .every = fg::EveryStep{2}}),
       one_of<level<I, rate_monitor>>(fg::LearningRateMonitor{}), one_of<level<I, progress_bar>>(fg::ProgressBar{.out = out}),
-      one_of<level<I, exponential_average>>(fg::ExponentialAverage{.decay = 0.9}),
+      one_of<level<I, exponential_average>>(fg::EMAWeightAveraging{.decay = 0.9}),
       one_of<level<I, stochastic_average>>(
-          fg::StochasticWeightAverage{.lr = 0.02, .start = fg::EpochNumber{1}, .annealing_epochs = 2}),
+          fg::StochasticWeightAveraging{.lr = 0.02, .start = fg::EpochNumber{1}, .annealing_epochs = 2}),
       one_of<level<I, logger>>(fg::CsvLogger{.path = folder / "log.csv"}, fg::JsonLinesLogger{.path = folder / "log.jsonl"}),
       one_of<level<I, hooks>>(WithinClosure{}, AroundUpdate{}), std::make_tuple(fg::LogEvery{1}));
 }

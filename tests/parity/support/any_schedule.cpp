@@ -56,7 +56,7 @@ std::optional<fg::MomentumRange> momentum_range(Arguments& arguments, double bas
 }
 
 AnySchedule make_one_cycle(Arguments& a) {
-  fg::OneCycle schedule{
+  fg::OneCycleLR schedule{
       .max_lr = per_group(a.at("max_lr")),
       .total_steps = a.get("total_steps", std::int64_t{0}),
       .epochs = a.get("epochs", std::int64_t{0}),
@@ -71,7 +71,7 @@ AnySchedule make_one_cycle(Arguments& a) {
 }
 
 AnySchedule make_cyclic(Arguments& a) {
-  fg::CyclicSchedule schedule{.base_lr = per_group(a.at("base_lr")),
+  fg::CyclicLR schedule{.base_lr = per_group(a.at("base_lr")),
                               .max_lr = per_group(a.at("max_lr")),
                               .steps_up = a.get("step_size_up", std::int64_t{2000}),
                               .steps_down = {},
@@ -111,56 +111,56 @@ AnySchedule make_sequential(const Json& subs, const Json& milestones) {
   const auto at = [&](std::size_t i) { return milestones.at(i).get<std::int64_t>(); };
   if (subs.size() == 2 && milestones.size() == 1) {
     const std::int64_t one[] = {at(0)};
-    return AnySchedule(fg::SequentialSchedule(one, make_schedule(subs[0]), make_schedule(subs[1])));
+    return AnySchedule(fg::SequentialLR(one, make_schedule(subs[0]), make_schedule(subs[1])));
   }
   if (subs.size() == 3 && milestones.size() == 2) {
     const std::int64_t two[] = {at(0), at(1)};
     return AnySchedule(
-        fg::SequentialSchedule(two, make_schedule(subs[0]), make_schedule(subs[1]), make_schedule(subs[2])));
+        fg::SequentialLR(two, make_schedule(subs[0]), make_schedule(subs[1]), make_schedule(subs[2])));
   }
   throw std::runtime_error("a sequence of as many schedules is not known");
 }
 
 AnySchedule make_chained(const Json& subs) {
   if (subs.size() == 2)
-    return AnySchedule(fg::ChainedSchedules(make_schedule(subs[0]), make_schedule(subs[1])));
+    return AnySchedule(fg::ChainedScheduler(make_schedule(subs[0]), make_schedule(subs[1])));
   if (subs.size() == 3) {
     return AnySchedule(
-        fg::ChainedSchedules(make_schedule(subs[0]), make_schedule(subs[1]), make_schedule(subs[2])));
+        fg::ChainedScheduler(make_schedule(subs[0]), make_schedule(subs[1]), make_schedule(subs[2])));
   }
   throw std::runtime_error("a chain of as many schedules is not known");
 }
 
 AnySchedule named_schedule(const std::string& type, Arguments& a, const Json& subs) {
   constexpr std::int64_t none = 0;
-  if (type == "LambdaLR") return make_of_functions<fg::LambdaSchedule>(functions(a));
-  if (type == "MultiplicativeLR") return make_of_functions<fg::MultiplicativeSchedule>(functions(a));
+  if (type == "LambdaLR") return make_of_functions<fg::LambdaLR>(functions(a));
+  if (type == "MultiplicativeLR") return make_of_functions<fg::MultiplicativeLR>(functions(a));
   if (type == "StepLR")
-    return AnySchedule(fg::StepDecay{.step_size = a.get("step_size", none), .gamma = a.get("gamma", 0.1)});
+    return AnySchedule(fg::StepLR{.step_size = a.get("step_size", none), .gamma = a.get("gamma", 0.1)});
   if (type == "MultiStepLR") {
     auto milestones = a.at("milestones").get<std::vector<std::int64_t>>();
     std::sort(milestones.begin(), milestones.end());
-    return AnySchedule(fg::MultiStepDecay{.milestones = std::move(milestones), .gamma = a.get("gamma", 0.1)});
+    return AnySchedule(fg::MultiStepLR{.milestones = std::move(milestones), .gamma = a.get("gamma", 0.1)});
   }
   if (type == "ConstantLR") {
-    return AnySchedule(fg::ConstantSchedule{.factor = a.get("factor", 1.0 / 3.0),
+    return AnySchedule(fg::ConstantLR{.factor = a.get("factor", 1.0 / 3.0),
                                             .steps = a.get("total_iters", std::int64_t{5})});
   }
   if (type == "LinearLR") {
-    return AnySchedule(fg::LinearSchedule{.start_factor = a.get("start_factor", 1.0 / 3.0),
+    return AnySchedule(fg::LinearLR{.start_factor = a.get("start_factor", 1.0 / 3.0),
                                           .end_factor = a.get("end_factor", 1.0),
                                           .steps = a.get("total_iters", std::int64_t{5})});
   }
-  if (type == "ExponentialLR") return AnySchedule(fg::ExponentialDecay{.gamma = a.get("gamma", 0.0)});
+  if (type == "ExponentialLR") return AnySchedule(fg::ExponentialLR{.gamma = a.get("gamma", 0.0)});
   if (type == "PolynomialLR") {
     return AnySchedule(
-        fg::PolynomialDecay{.steps = a.get("total_iters", std::int64_t{5}), .power = a.get("power", 1.0)});
+        fg::PolynomialLR{.steps = a.get("total_iters", std::int64_t{5}), .power = a.get("power", 1.0)});
   }
   if (type == "CosineAnnealingLR") {
-    return AnySchedule(fg::CosineAnnealing{.period = a.get("T_max", none), .min_lr = a.get("eta_min", 0.0)});
+    return AnySchedule(fg::CosineAnnealingLR{.t_max = a.get("T_max", none), .min_lr = a.get("eta_min", 0.0)});
   }
   if (type == "CosineAnnealingWarmRestarts") {
-    return AnySchedule(fg::CosineWarmRestarts{.period = a.get("T_0", none),
+    return AnySchedule(fg::CosineAnnealingWarmRestarts{.period = a.get("T_0", none),
                                               .multiplier = a.get("T_mult", std::int64_t{1}),
                                               .min_lr = a.get("eta_min", 0.0)});
   }

@@ -87,25 +87,25 @@ class AnySchedule::Running {
 
   template <class Optimizer>
   void attach(Optimizer& optimizer, std::vector<double>& initial_lrs) {
-    if (runner_) runner_->attach(rates_of(optimizer), initial_lrs);
+    if (runner_) runner_->attach(lr_view(optimizer), initial_lrs);
   }
   template <class Optimizer>
   void advance(Optimizer& optimizer) {
-    runner_->advance(rates_of(optimizer));
+    runner_->advance(lr_view(optimizer));
     if (schedule_.on_advance) schedule_.on_advance(optimizer.lr(0));
   }
   void undo() { runner_->undo(); }
   template <class Optimizer>
   void begin(Optimizer& optimizer) {
-    runner_->begin(rates_of(optimizer));
+    runner_->begin(lr_view(optimizer));
   }
   template <class Optimizer>
   void restart(Optimizer& optimizer) {
-    runner_->restart(rates_of(optimizer));
+    runner_->restart(lr_view(optimizer));
   }
   template <class Optimizer>
   void reattach(Optimizer& optimizer) {
-    runner_->reattach(rates_of(optimizer));
+    runner_->reattach(lr_view(optimizer));
   }
   fg::ScheduleState state() const { return runner_ ? runner_->state() : fg::ScheduleState(); }
   void load_state(const fg::ScheduleState& saved) {
@@ -116,9 +116,9 @@ class AnySchedule::Running {
   const AnySchedule& schedule() const { return schedule_; }
 
  private:
-  static Rates& rates_of(Rates& rates) { return rates; }
+  static Rates& lr_view(Rates& rates) { return rates; }
   template <bool Reevaluates>
-  static Rates& rates_of(AnyOptimizer<Reevaluates>& optimizer) {
+  static Rates& lr_view(AnyOptimizer<Reevaluates>& optimizer) {
     return optimizer.rates();
   }
 
@@ -129,7 +129,7 @@ class AnySchedule::Running {
 /// A plateau schedule whose metric is chosen when the program runs.
 class AnyPlateau {
  public:
-  using Inner = fg::Plateau<"any">;
+  using Inner = fg::ReduceLROnPlateau<"any">;
   using State = Inner::State;
 
   AnyPlateau() = default;

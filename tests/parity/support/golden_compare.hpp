@@ -253,7 +253,7 @@ inline Json without_callbacks(const Json& scheduler_steps, const Outcome& ours, 
 }
 
 /// The rows of batches as a run with our callbacks has them: SWALR steps before the last on_train_batch_end
-/// of an epoch, StochasticWeightAverage in on_train_epoch_end, so those rows still have the rates of the row
+/// of an epoch, StochasticWeightAveraging in on_train_epoch_end, so those rows still have the rates of the row
 /// before. The rates that the trace has there are those of SWALR's step.
 inline Json with_rates_before_swalr(Json batch_end, const Json& scheduler_steps) {
   for (const Json& step : scheduler_steps) {

@@ -231,7 +231,7 @@ struct GoldenModel : Net {
         make_optimizer(I), [this] { note_step(I); },
         [this] { record->event("<opt" + std::to_string(I) + ".step"); })));
     if constexpr (shape.turns) {
-      return std::move(all).takes(fg::Batches{config.at("frequencies").at(I).template get<std::int64_t>()});
+      return std::move(all).frequency(fg::Batches{config.at("frequencies").at(I).template get<std::int64_t>()});
     } else {
       return all;
     }
@@ -271,9 +271,9 @@ struct GoldenModel : Net {
   auto with(Configured all, std::optional<std::size_t> index, Schedule schedule) {
     if (index) fill(schedule, *index);
     if constexpr (shape.manual) {
-      return std::move(all).with(std::move(schedule));
+      return std::move(all).lr_scheduler(std::move(schedule));
     } else {
-      return std::move(all).with(std::move(schedule),
+      return std::move(all).lr_scheduler(std::move(schedule),
                                  index ? interval(config.at("schedulers").at(*index)) : AnyInterval{});
     }
   }

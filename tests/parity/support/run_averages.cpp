@@ -6,8 +6,8 @@
 #include <stdexcept>
 #include <string>
 
-#include <fulgurite/callbacks/exponential_average.hpp>
-#include <fulgurite/callbacks/stochastic_weight_average.hpp>
+#include <fulgurite/callbacks/ema_weight_averaging.hpp>
+#include <fulgurite/callbacks/stochastic_weight_averaging.hpp>
 
 #include "golden_automatic.hpp"
 #include "golden_run.hpp"
@@ -18,9 +18,9 @@ namespace {
 
 using Model = Single<MlpNet, Shape{.schedules = 2, .plateaus = 1}>;
 
-fg::StochasticWeightAverage stochastic(const Json& given) {
+fg::StochasticWeightAveraging stochastic(const Json& given) {
   Arguments options(given);
-  fg::StochasticWeightAverage average{.averages_at = fg::AveragesAt::epoch_start};  // as Lightning
+  fg::StochasticWeightAveraging average{.averages_at = fg::AveragesAt::epoch_start};  // as Lightning
   average.lr = per_group(options.at("swa_lrs"));
   if (const Json* start = options.find("swa_epoch_start")) {
     average.start = start->is_number_float() ? fg::EpochPlace(fg::Fraction{start->get<double>()})
@@ -36,9 +36,9 @@ fg::StochasticWeightAverage stochastic(const Json& given) {
 }
 
 /// By the names of Lightning's EMAWeightAveraging, or short ones.
-fg::ExponentialAverage exponential(const Json& given) {
+fg::EMAWeightAveraging exponential(const Json& given) {
   Arguments options(given);
-  fg::ExponentialAverage average;
+  fg::EMAWeightAveraging average;
   average.decay = options.get("decay", average.decay);
   average.every = options.get("update_every_n_steps", options.get("every", average.every));
   average.start = options.get("update_starting_at_step", options.get("start", average.start));

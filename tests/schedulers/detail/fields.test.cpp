@@ -33,33 +33,33 @@ Fields fields_of(const Schedule& schedule) {
 }  // namespace
 
 TEST_CASE("a schedule saves each of its values, which are PyTorch's by default") {
-  CHECK(fields_of(fg::StepDecay{}) == Fields{{"StepDecay.step_size", {1}}, {"StepDecay.gamma", {0.1}}});
-  CHECK(fields_of(fg::MultiStepDecay{}) == Fields{{"MultiStepDecay.milestones", {}}, {"MultiStepDecay.gamma", {0.1}}});
-  CHECK(fields_of(fg::ExponentialDecay{}) == Fields{{"ExponentialDecay.gamma", {0}}});
-  CHECK(fields_of(fg::ConstantSchedule{}) ==
-        Fields{{"ConstantSchedule.factor", {1.0 / 3.0}}, {"ConstantSchedule.steps", {5}}});
-  CHECK(fields_of(fg::LinearSchedule{}) == Fields{{"LinearSchedule.start_factor", {1.0 / 3.0}},
-                                                  {"LinearSchedule.end_factor", {1}}, {"LinearSchedule.steps", {5}}});
+  CHECK(fields_of(fg::StepLR{}) == Fields{{"StepLR.step_size", {1}}, {"StepLR.gamma", {0.1}}});
+  CHECK(fields_of(fg::MultiStepLR{}) == Fields{{"MultiStepLR.milestones", {}}, {"MultiStepLR.gamma", {0.1}}});
+  CHECK(fields_of(fg::ExponentialLR{}) == Fields{{"ExponentialLR.gamma", {0}}});
+  CHECK(fields_of(fg::ConstantLR{}) ==
+        Fields{{"ConstantLR.factor", {1.0 / 3.0}}, {"ConstantLR.steps", {5}}});
+  CHECK(fields_of(fg::LinearLR{}) == Fields{{"LinearLR.start_factor", {1.0 / 3.0}},
+                                                  {"LinearLR.end_factor", {1}}, {"LinearLR.steps", {5}}});
   CHECK(fields_of(fg::LinearWarmup{}) == Fields{{"LinearWarmup.steps", {0}}, {"LinearWarmup.start_factor", {0.01}}});
-  CHECK(fields_of(fg::PolynomialDecay{}) == Fields{{"PolynomialDecay.steps", {5}}, {"PolynomialDecay.power", {1}}});
-  CHECK(fields_of(fg::CosineAnnealing{}) == Fields{{"CosineAnnealing.period", {0}}, {"CosineAnnealing.min_lr", {0}}});
-  CHECK(fields_of(fg::CosineWarmRestarts{}) ==
-        Fields{{"CosineWarmRestarts.period", {0}}, {"CosineWarmRestarts.multiplier", {1}}, {"CosineWarmRestarts.min_lr", {0}}});
-  CHECK(fields_of(fg::AnnealTo{}) == Fields{{"AnnealTo.target", {0}}, {"AnnealTo.period", {10}}, {"AnnealTo.anneal", {0}}});
-  CHECK(fields_of(fg::CyclicSchedule{}) ==
-        Fields{{"CyclicSchedule.base_lr", {0}}, {"CyclicSchedule.max_lr", {0}}, {"CyclicSchedule.steps_up", {2000}},
-               {"CyclicSchedule.steps_down", {}}, {"CyclicSchedule.mode", {0}}, {"CyclicSchedule.gamma", {1}},
-               {"CyclicSchedule.momentum_range", {1, 0.8, 0.9}}});
-  CHECK(fields_of(fg::CyclicSchedule{}.scaled_by([](std::int64_t) { return 1.0; }, fg::ScaleBy::step)).back() ==
-        std::pair<std::string, Numbers>("CyclicSchedule.by", {1}));
-  CHECK(fields_of(fg::OneCycle{}) ==
-        Fields{{"OneCycle.max_lr", {0}}, {"OneCycle.total_steps", {0}}, {"OneCycle.epochs", {0}},
-               {"OneCycle.steps_per_epoch", {0}}, {"OneCycle.rising", {0.3}}, {"OneCycle.div_factor", {25}},
-               {"OneCycle.final_div_factor", {1e4}}, {"OneCycle.anneal", {0}}, {"OneCycle.three_phase", {0}},
-               {"OneCycle.momentum_range", {1, 0.85, 0.95}}});
-  CHECK(fields_of(fg::Plateau<"loss">{}) ==
-        Fields{{"Plateau.mode", {0}}, {"Plateau.factor", {0.1}}, {"Plateau.patience", {10}}, {"Plateau.threshold", {1e-4}},
-               {"Plateau.threshold_mode", {0}}, {"Plateau.cooldown", {0}}, {"Plateau.min_lr", {0}}, {"Plateau.eps", {1e-8}}});
+  CHECK(fields_of(fg::PolynomialLR{}) == Fields{{"PolynomialLR.steps", {5}}, {"PolynomialLR.power", {1}}});
+  CHECK(fields_of(fg::CosineAnnealingLR{}) == Fields{{"CosineAnnealingLR.t_max", {0}}, {"CosineAnnealingLR.min_lr", {0}}});
+  CHECK(fields_of(fg::CosineAnnealingWarmRestarts{}) ==
+        Fields{{"CosineAnnealingWarmRestarts.period", {0}}, {"CosineAnnealingWarmRestarts.multiplier", {1}}, {"CosineAnnealingWarmRestarts.min_lr", {0}}});
+  CHECK(fields_of(fg::SWALR{}) == Fields{{"SWALR.target", {0}}, {"SWALR.period", {10}}, {"SWALR.anneal", {0}}});
+  CHECK(fields_of(fg::CyclicLR{}) ==
+        Fields{{"CyclicLR.base_lr", {0}}, {"CyclicLR.max_lr", {0}}, {"CyclicLR.steps_up", {2000}},
+               {"CyclicLR.steps_down", {}}, {"CyclicLR.mode", {0}}, {"CyclicLR.gamma", {1}},
+               {"CyclicLR.momentum_range", {1, 0.8, 0.9}}});
+  CHECK(fields_of(fg::CyclicLR{}.scaled_by([](std::int64_t) { return 1.0; }, fg::ScaleBy::step)).back() ==
+        std::pair<std::string, Numbers>("CyclicLR.by", {1}));
+  CHECK(fields_of(fg::OneCycleLR{}) ==
+        Fields{{"OneCycleLR.max_lr", {0}}, {"OneCycleLR.total_steps", {0}}, {"OneCycleLR.epochs", {0}},
+               {"OneCycleLR.steps_per_epoch", {0}}, {"OneCycleLR.rising", {0.3}}, {"OneCycleLR.div_factor", {25}},
+               {"OneCycleLR.final_div_factor", {1e4}}, {"OneCycleLR.anneal", {0}}, {"OneCycleLR.three_phase", {0}},
+               {"OneCycleLR.momentum_range", {1, 0.85, 0.95}}});
+  CHECK(fields_of(fg::ReduceLROnPlateau<"loss">{}) ==
+        Fields{{"ReduceLROnPlateau.mode", {0}}, {"ReduceLROnPlateau.factor", {0.1}}, {"ReduceLROnPlateau.patience", {10}}, {"ReduceLROnPlateau.threshold", {1e-4}},
+               {"ReduceLROnPlateau.threshold_mode", {0}}, {"ReduceLROnPlateau.cooldown", {0}}, {"ReduceLROnPlateau.min_lr", {0}}, {"ReduceLROnPlateau.eps", {1e-8}}});
 }
 
 TEST_CASE("values go into numbers and come back") {

@@ -15,7 +15,7 @@ namespace fulgurite::detail {
 [[noreturn]] inline void refuse_host_read(const std::string& name) {
   throw FrozenRefusal(name,
                       "it reads, on the host, a value that changes from step to step, and a replay does not decide "
-                      "anew: keep the value in a tensor (torch::where instead of if, fg::clip_norm_ instead of "
+                      "anew: keep the value in a tensor (torch::where instead of if, fg::clip_grad_norm_ instead of "
                       "clip_grad_norm_), or read it after the step");
 }
 

@@ -119,7 +119,7 @@ struct AnyField {
   void operator()(const char*, auto&) const {}
 };
 
-/// Says its values by `for_each_field(schedule, f)`, which calls f("StepDecay.step_size", schedule.step_size), …
+/// Says its values by `for_each_field(schedule, f)`, which calls f("StepLR.step_size", schedule.step_size), …
 template <class Schedule>
 concept HasFields = requires(Schedule& schedule) { Schedule::for_each_field(schedule, AnyField{}); };
 

@@ -16,7 +16,7 @@ namespace fulgurite::detail {
 template <class... Factors>
 class GroupFactors {
   static_assert(sizeof...(Factors) > 0,
-                "a schedule of functions needs one: LambdaSchedule{[](std::int64_t step) { return …; }}");
+                "a schedule of functions needs one: LambdaLR{[](std::int64_t step) { return …; }}");
 
  public:
   explicit GroupFactors(Factors... factors) : factors_(std::move(factors)...) {}

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// EXPECT: fg::StochasticWeightAverage needs a model with one optimizer that has a learning rate
+// EXPECT: fg::StochasticWeightAveraging needs a model with one optimizer that has a learning rate
 // EXPECT: See docs/errors/stochastic-weight-average\.md
 #include <fulgurite/fulgurite.hpp>
 
@@ -16,6 +16,6 @@ struct Model : torch::nn::Module {
 
 int main() {
   Model model;
-  fg::Trainer trainer{model, fg::StochasticWeightAverage{.lr = 0.1}};
+  fg::Trainer trainer{model, fg::StochasticWeightAveraging{.lr = 0.1}};
   trainer.fit(toy::counting(3));
 }
