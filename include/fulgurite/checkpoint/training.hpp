@@ -43,6 +43,7 @@
 #include <fulgurite/logging/notice.hpp>
 #include <fulgurite/optim/state_dict.hpp>
 #include "archive.hpp"
+#include "detail/former_names.hpp"
 #include "detail/input_bytes.hpp"
 #include "detail/pickle.hpp"
 #include "detail/saved_weights.hpp"
@@ -429,7 +430,7 @@ std::vector<std::string> load_checkpoint_of(Engine& engine, const c10::IValue& f
   const c10::IValue random_before = random_states(generators);
   std::vector<std::string> left;
   try {
-    left = load_training_state(engine, file, schedules);
+    left = load_training_state(engine, checkpoint_in_current_names(file), schedules);
     set_random_states(generators, random);
   } catch (...) {
     try {
