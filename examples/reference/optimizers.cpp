@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Every optimizer on a small regression: what docs/reference/optimizers quotes.
+// Every optimizer on a small regression: what docs/reference/optim quotes.
 #include <fulgurite/optim.hpp>
 
 #include <torch/torch.h>

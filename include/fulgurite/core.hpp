@@ -2,10 +2,10 @@
 // The library without LibTorch: policies, hooks, schedules and the trainer, for models of plain C++ types.
 #pragma once
 
-#include "callbacks/callback.hpp"
 #include "callbacks/early_stopping.hpp"
-#include "data/batches.hpp"
+#include "concepts/batches.hpp"
 #include "hooks.hpp"
+#include "loggers.hpp"
 #include "logging.hpp"
 #include "loop/errors.hpp"
 #include "loop/loss.hpp"

@@ -2,8 +2,8 @@
 // Data, from files and tensors to the batches that `fit` takes; any other range of batches trains as well.
 #pragma once
 
+#include "concepts/batches.hpp"
 #include "data/batch.hpp"
-#include "data/batches.hpp"
 #include "data/collate.hpp"
 #include "data/csv.hpp"
 #include "data/example.hpp"

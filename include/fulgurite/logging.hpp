@@ -1,10 +1,8 @@
 // SPDX-License-Identifier: MIT
-// Metrics, and the loggers that keep them.
+// Metrics, and what a logger is.
 #pragma once
 
-#include "logging/csv_logger.hpp"
 #include "logging/hyperparameters.hpp"
-#include "logging/json_lines_logger.hpp"
 #include "logging/log_flags.hpp"
 #include "logging/logged_value.hpp"
 #include "logging/logger.hpp"

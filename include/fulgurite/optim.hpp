@@ -2,6 +2,7 @@
 // Every optimizer.
 #pragma once
 
+#include "concepts/optimizer.hpp"
 #include "optim/adadelta.hpp"
 #include "optim/adafactor.hpp"
 #include "optim/adagrad.hpp"
@@ -12,13 +13,10 @@
 #include "optim/betas.hpp"
 #include "optim/clipping.hpp"
 #include "optim/gradient_norms.hpp"
-#include "optim/gradients.hpp"
 #include "optim/lbfgs.hpp"
 #include "optim/lion.hpp"
-#include "optim/loss_scale.hpp"
 #include "optim/muon.hpp"
 #include "optim/nadam.hpp"
-#include "optim/optimizer.hpp"
 #include "optim/parameters.hpp"
 #include "optim/radam.hpp"
 #include "optim/rmsprop.hpp"
@@ -27,3 +25,5 @@
 #include "optim/storage.hpp"
 #include "optim/torch_optimizer.hpp"
 #include "optim/torch_optimizer_view.hpp"
+#include "tensors/gradients.hpp"
+#include "tensors/loss_scale.hpp"

@@ -4,6 +4,7 @@
 
 #include "policies/accumulation.hpp"
 #include "policies/batch_limit.hpp"
+#include "policies/callback.hpp"
 #include "policies/clipping.hpp"
 #include "policies/conflicts.hpp"
 #include "policies/device.hpp"

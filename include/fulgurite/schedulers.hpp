@@ -2,6 +2,7 @@
 // Every learning-rate schedule.
 #pragma once
 
+#include "concepts/scheduler.hpp"
 #include "schedulers/chained_scheduler.hpp"
 #include "schedulers/constant_lr.hpp"
 #include "schedulers/cosine_annealing_lr.hpp"
@@ -20,7 +21,6 @@
 #include "schedulers/reduce_lr_on_plateau.hpp"
 #include "schedulers/running_schedule.hpp"
 #include "schedulers/schedule_state.hpp"
-#include "schedulers/scheduler.hpp"
 #include "schedulers/sequential_lr.hpp"
 #include "schedulers/standalone_scheduler.hpp"
 #include "schedulers/step_lr.hpp"

@@ -3,16 +3,16 @@
 //
 //   trainer.fit(train, validation)              this file
 //     for each epoch                              Trainer::fit
-//       for each batch                            data/batches.hpp, for_each_batch
+//       for each batch                            concepts/batches.hpp, for_each_batch
 //         loop.step(batch)                        loop/engine.hpp, Engine::train_batch
 //           on_train_batch_start                  hooks/batch.hpp
 //           optimizer_step { optimizer.step {     loop/engine.hpp, Engine::update
 //             closure {                           loop/closure.hpp
 //               training_step                       the model's
 //               zero_grad, if a window begins       loop/window.hpp
-//               backward                            loop/backend.hpp, tensors/backend.hpp
+//               backward                            concepts/backend.hpp, tensors/backend.hpp
 //             }
-//             on_before_optimizer_step, clipping  policies/clipping.hpp, optim/gradients.hpp
+//             on_before_optimizer_step, clipping  policies/clipping.hpp, tensors/gradients.hpp
 //           } }                                   optim/: the update itself
 //           schedules                             loop/schedule_steps.hpp, schedulers/
 //           on_train_batch_end
@@ -41,7 +41,7 @@
 #include <type_traits>
 #include <utility>
 
-#include "data/batches.hpp"
+#include "concepts/batches.hpp"
 #include "detail/engine_access.hpp"
 #include "detail/inline.hpp"
 #include "detail/nothing.hpp"

@@ -19,7 +19,7 @@
 #include <range/v3/range/concepts.hpp>
 #include <range/v3/view/take.hpp>
 
-#include <fulgurite/data/batches.hpp>
+#include <fulgurite/concepts/batches.hpp>
 
 namespace data = fulgurite::data;
 using data::TensorBatches;

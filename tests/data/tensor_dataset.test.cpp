@@ -12,7 +12,7 @@
 #include <catch2/matchers/catch_matchers.hpp>
 #include <range/v3/range/concepts.hpp>
 
-#include <fulgurite/data/batches.hpp>
+#include <fulgurite/concepts/batches.hpp>
 
 using fulgurite::data::TensorDataset;
 

@@ -106,12 +106,12 @@ void require_pages(const std::string& pages, const std::string& area, const std:
 }  // namespace
 
 TEST_CASE("pages of optimizers and schedules have one skeleton") {
-  require_skeleton("optimizers", "optim");
+  require_skeleton("optim", "optim");
   require_skeleton("schedulers", "schedulers");
 }
 
 TEST_CASE("every optimizer and every schedule has a page") {
-  require_pages("optimizers", "optim", std::regex(R"re(\nstruct [A-Za-z]+Options \{)re"));
+  require_pages("optim", "optim", std::regex(R"re(\nstruct [A-Za-z]+Options \{)re"));
   require_pages("schedulers", "schedulers", std::regex(R"re(\n// Schedule: )re"));
 }
 

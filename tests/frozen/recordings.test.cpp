@@ -20,9 +20,9 @@
 #include <utility>
 #include <vector>
 
+#include <fulgurite/concepts/step_watcher.hpp>
 #include <fulgurite/frozen/detail/fingerprint.hpp>
 #include <fulgurite/frozen/detail/recording.hpp>
-#include <fulgurite/loop/step_watcher.hpp>
 #include <fulgurite/tensors/number.hpp>
 
 #include "support/notices.hpp"

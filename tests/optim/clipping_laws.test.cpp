@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Laws of all clippers, of any gradients.
 #include <fulgurite/optim/clipping.hpp>
-#include <fulgurite/optim/loss_scale.hpp>
+#include <fulgurite/tensors/loss_scale.hpp>
 
 #include <torch/torch.h>
 

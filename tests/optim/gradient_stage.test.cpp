@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // What optimizers know of their gradients under a loss scale: saved, loaded, and with tensors that the program owns.
-#include <fulgurite/optim/gradients.hpp>
+#include <fulgurite/tensors/gradients.hpp>
 
 #include <torch/torch.h>
 
@@ -9,10 +9,10 @@
 #include <catch2/matchers/catch_matchers.hpp>
 #include <fulgurite/checkpoint/archive.hpp>
 #include <fulgurite/optim/adamw.hpp>
-#include <fulgurite/optim/loss_scale.hpp>
 #include <fulgurite/optim/nadam.hpp>
 #include <fulgurite/optim/sgd.hpp>
 #include <fulgurite/optim/torch_optimizer.hpp>
+#include <fulgurite/tensors/loss_scale.hpp>
 
 #include <array>
 #include <cmath>

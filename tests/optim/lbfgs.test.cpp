@@ -7,8 +7,8 @@
 #include <catch2/generators/catch_generators.hpp>
 #include <catch2/matchers/catch_matchers.hpp>
 #include <catch2/matchers/catch_matchers_string.hpp>
+#include <fulgurite/concepts/optimizer.hpp>
 #include <fulgurite/fulgurite.hpp>
-#include <fulgurite/optim/optimizer.hpp>
 
 #include <cmath>
 #include <cstddef>

@@ -199,7 +199,7 @@ bool has_values(const Member& member) {
 
 TEST_CASE("the laws are about all schedules") {
   std::set<std::string> known{"standalone_scheduler",  "momentum_range", "per_group",
-                              "running_schedule", "schedule_state", "scheduler"};
+                              "running_schedule", "schedule_state"};
   for (const auto& member : members()) known.insert(member.header);
   CHECK(support::headers_in("schedulers") == known);
 }

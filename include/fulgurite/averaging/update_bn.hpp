@@ -17,7 +17,7 @@
 #include <utility>
 #include <vector>
 
-#include <fulgurite/data/batches.hpp>
+#include <fulgurite/concepts/batches.hpp>
 #include "averaged_model.hpp"
 
 namespace fulgurite {

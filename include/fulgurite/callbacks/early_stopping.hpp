@@ -12,8 +12,8 @@
 
 #include <fulgurite/detail/fixed_string.hpp>
 #include <fulgurite/detail/print.hpp>
+#include <fulgurite/policies/callback.hpp>
 #include <fulgurite/schedulers/reduce_lr_on_plateau.hpp>
-#include "callback.hpp"
 
 namespace fulgurite {
 

@@ -6,7 +6,7 @@
 #include <optional>
 
 #include <fulgurite/averaging/averaged_model.hpp>
-#include "callback.hpp"
+#include <fulgurite/policies/callback.hpp>
 
 namespace fulgurite {
 

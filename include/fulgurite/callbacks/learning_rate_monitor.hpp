@@ -11,7 +11,7 @@
 #include <vector>
 
 #include <fulgurite/logging/logger.hpp>
-#include "callback.hpp"
+#include <fulgurite/policies/callback.hpp>
 
 namespace fulgurite {
 

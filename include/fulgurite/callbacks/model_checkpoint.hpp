@@ -21,9 +21,9 @@
 #include <fulgurite/checkpoint/training.hpp>
 #include <fulgurite/detail/fixed_string.hpp>
 #include <fulgurite/detail/posix_file.hpp>
+#include <fulgurite/policies/callback.hpp>
 #include <fulgurite/policies/scheduler_interval.hpp>
 #include <fulgurite/schedulers/reduce_lr_on_plateau.hpp>
-#include "callback.hpp"
 
 namespace fulgurite {
 

@@ -12,7 +12,7 @@
 #include <string>
 
 #include <fulgurite/logging/metrics.hpp>
-#include "callback.hpp"
+#include <fulgurite/policies/callback.hpp>
 
 namespace fulgurite {
 

@@ -13,9 +13,9 @@
 
 #include <fulgurite/averaging/averaged_model.hpp>
 #include <fulgurite/averaging/update_bn.hpp>
+#include <fulgurite/policies/callback.hpp>
 #include <fulgurite/policies/limits.hpp>
 #include <fulgurite/schedulers/swa_lr.hpp>
-#include "callback.hpp"
 
 namespace fulgurite {
 

@@ -27,8 +27,8 @@
 #include <vector>
 
 #include <fulgurite/logging/hyperparameters.hpp>
-#include <fulgurite/optim/state_dict.hpp>
 #include <fulgurite/schedulers/schedule_state.hpp>
+#include <fulgurite/tensors/ivalue.hpp>
 #include "detail/input_bytes.hpp"
 #include "detail/torch_file.hpp"
 

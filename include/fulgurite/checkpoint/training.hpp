@@ -41,7 +41,7 @@
 #include <fulgurite/detail/nothing.hpp>
 #include <fulgurite/hooks/checkpoint.hpp>
 #include <fulgurite/logging/notice.hpp>
-#include <fulgurite/optim/state_dict.hpp>
+#include <fulgurite/tensors/ivalue.hpp>
 #include "archive.hpp"
 #include "detail/former_names.hpp"
 #include "detail/input_bytes.hpp"

@@ -26,7 +26,7 @@
 #include <vector>
 
 #include <fulgurite/detail/posix_file.hpp>
-#include <fulgurite/optim/state_dict.hpp>
+#include <fulgurite/tensors/ivalue.hpp>
 #include "detail/pickle.hpp"
 #include "detail/saved_weights.hpp"
 #include "detail/whole_file.hpp"

@@ -13,7 +13,7 @@
 #include <range/v3/iterator/concepts.hpp>
 #include <range/v3/range_fwd.hpp>
 
-#include "batches.hpp"
+#include <fulgurite/concepts/batches.hpp>
 #include "collate.hpp"
 #include "detail/adaptor.hpp"
 #include "short_batch.hpp"

@@ -18,7 +18,7 @@
 
 #include <range/v3/range_fwd.hpp>
 
-#include "batches.hpp"
+#include <fulgurite/concepts/batches.hpp>
 #include "detail/adaptor.hpp"
 
 namespace fulgurite::data {

@@ -22,9 +22,9 @@
 #include <utility>
 #include <vector>
 
+#include <fulgurite/concepts/backend.hpp>
+#include <fulgurite/concepts/optimizer.hpp>
 #include <fulgurite/logging/notice.hpp>
-#include <fulgurite/loop/backend.hpp>
-#include <fulgurite/optim/optimizer.hpp>
 #include <fulgurite/policies/execution.hpp>
 #include <fulgurite/tensors/backend.hpp>
 #include <fulgurite/tensors/for_each_tensor.hpp>

@@ -7,7 +7,7 @@
 #include <span>
 #include <string_view>
 
-#include <fulgurite/callbacks/callback.hpp>
+#include <fulgurite/policies/callback.hpp>
 #include "hyperparameters.hpp"
 
 namespace fulgurite {

@@ -12,13 +12,13 @@
 #include <utility>
 #include <vector>
 
+#include <fulgurite/concepts/scheduler.hpp>
 #include <fulgurite/logging/metrics.hpp>
 #include <fulgurite/policies/policy.hpp>
 #include <fulgurite/policies/scheduler_interval.hpp>
 #include <fulgurite/schedulers/detail/fields.hpp>
 #include <fulgurite/schedulers/running_schedule.hpp>
 #include <fulgurite/schedulers/schedule_state.hpp>
-#include <fulgurite/schedulers/scheduler.hpp>
 
 namespace fulgurite {
 

@@ -9,10 +9,10 @@
 #include <type_traits>
 #include <utility>
 
-#include <fulgurite/data/batches.hpp>
+#include <fulgurite/concepts/backend.hpp>
+#include <fulgurite/concepts/batches.hpp>
 #include <fulgurite/hooks.hpp>
 #include <fulgurite/policies/policy_set.hpp>
-#include "backend.hpp"
 #include "configured_optimizers.hpp"
 #include "engine.hpp"
 #include "loss.hpp"

@@ -15,11 +15,11 @@
 #include <utility>
 #include <vector>
 
-#include <fulgurite/optim/optimizer.hpp>
+#include <fulgurite/concepts/optimizer.hpp>
+#include <fulgurite/concepts/scheduler.hpp>
 #include <fulgurite/policies/limits.hpp>
 #include <fulgurite/policies/policy.hpp>
 #include <fulgurite/policies/scheduler_interval.hpp>
-#include <fulgurite/schedulers/scheduler.hpp>
 #include "attached_schedule.hpp"
 
 namespace fulgurite {

@@ -24,7 +24,7 @@
 #include <utility>
 #include <vector>
 
-#include <fulgurite/callbacks/callback.hpp>
+#include <fulgurite/concepts/backend.hpp>
 #include <fulgurite/detail/inline.hpp>
 #include <fulgurite/hooks.hpp>
 #include <fulgurite/logging/hyperparameters.hpp>
@@ -32,9 +32,9 @@
 #include <fulgurite/logging/metrics.hpp>
 #include <fulgurite/logging/notice.hpp>
 #include <fulgurite/policies/accumulation.hpp>
+#include <fulgurite/policies/callback.hpp>
 #include <fulgurite/policies/clipping.hpp>
 #include <fulgurite/policies/non_finite.hpp>
-#include "backend.hpp"
 #include "closure.hpp"
 #include "configured_optimizers.hpp"
 #include "engine_step.hpp"

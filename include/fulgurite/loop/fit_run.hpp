@@ -7,7 +7,7 @@
 #include <optional>
 #include <utility>
 
-#include <fulgurite/data/batches.hpp>
+#include <fulgurite/concepts/batches.hpp>
 #include <fulgurite/detail/engine_access.hpp>
 #include <fulgurite/policies/limits.hpp>
 #include "passes.hpp"

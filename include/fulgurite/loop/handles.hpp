@@ -9,9 +9,9 @@
 #include <tuple>
 #include <type_traits>
 
+#include <fulgurite/concepts/optimizer.hpp>
 #include <fulgurite/detail/inline.hpp>
 #include <fulgurite/logging/metrics.hpp>
-#include <fulgurite/optim/optimizer.hpp>
 #include "optimizer_index.hpp"
 
 namespace fulgurite {

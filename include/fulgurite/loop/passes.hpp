@@ -11,7 +11,7 @@
 #include <string_view>
 #include <utility>
 
-#include <fulgurite/data/batches.hpp>
+#include <fulgurite/concepts/batches.hpp>
 #include <fulgurite/detail/inline.hpp>
 #include <fulgurite/hooks.hpp>
 #include <fulgurite/logging/metrics.hpp>

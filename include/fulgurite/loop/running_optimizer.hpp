@@ -11,8 +11,8 @@
 #include <string>
 #include <utility>
 
+#include <fulgurite/concepts/optimizer.hpp>
 #include <fulgurite/detail/inline.hpp>
-#include <fulgurite/optim/optimizer.hpp>
 #include "configured_optimizers.hpp"
 #include "optimizer_index.hpp"
 #include "window.hpp"

@@ -12,6 +12,7 @@
 #include <type_traits>
 #include <utility>
 
+#include <fulgurite/concepts/step_watcher.hpp>
 #include <fulgurite/detail/number_text.hpp>
 #include <fulgurite/logging/log_flags.hpp>
 #include <fulgurite/logging/metric.hpp>
@@ -20,7 +21,6 @@
 #include <fulgurite/policies/clipping.hpp>
 #include <fulgurite/policies/policy.hpp>
 #include "progress.hpp"
-#include "step_watcher.hpp"
 
 namespace fulgurite {
 

@@ -9,7 +9,7 @@
 
 #include <fulgurite/policies/clipping.hpp>
 #include <fulgurite/policies/policy.hpp>
-#include "gradients.hpp"
+#include <fulgurite/tensors/gradients.hpp>
 
 namespace fulgurite {
 

@@ -12,7 +12,7 @@
 #include <vector>
 
 #include <fulgurite/detail/number_text.hpp>
-#include "gradients.hpp"
+#include <fulgurite/tensors/gradients.hpp>
 
 namespace fulgurite {
 

@@ -28,8 +28,8 @@
 
 #include <fulgurite/detail/number_text.hpp>
 #include <fulgurite/tensors/backend.hpp>
+#include <fulgurite/tensors/gradients.hpp>
 #include "detail/gradient_list.hpp"
-#include "gradients.hpp"
 #include "parameters.hpp"
 #include "state_dict.hpp"
 #include "storage.hpp"

@@ -21,8 +21,8 @@
 #include <vector>
 
 #include <fulgurite/tensors/backend.hpp>
+#include <fulgurite/tensors/gradients.hpp>
 #include "detail/python_number.hpp"
-#include "gradients.hpp"
 #include "parameters.hpp"
 #include "state_dict.hpp"
 

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include <fulgurite/detail/number_text.hpp>
+#include <fulgurite/tensors/detail/empty_parameter_list.hpp>
 
 namespace fulgurite {
 
@@ -31,11 +32,6 @@ inline double valid_lr(const char* optimizer, double lr) {
   throw std::invalid_argument("fulgurite: " + std::string(optimizer) +
                               " needs a learning rate of 0 or more, and was given " + text_of(lr));
 }
-
-/// Why there is no parameter where some are expected.
-inline constexpr const char* empty_parameter_list =
-    "a module's parameters() holds those of its own that are registered, so write register_module(\"name\", module) for "
-    "each module in it, and register_parameter(\"name\", tensor) for each tensor";
 
 /// Throws std::invalid_argument for groups that no optimizer can train. Parameters are numbered as in a state dict.
 template <class Options>

@@ -20,9 +20,9 @@
 #include <utility>
 #include <vector>
 
+#include <fulgurite/concepts/optimizer.hpp>
 #include <fulgurite/tensors/backend.hpp>
-#include "gradients.hpp"
-#include "optimizer.hpp"
+#include <fulgurite/tensors/gradients.hpp>
 #include "torch_optimizer_view.hpp"
 
 namespace fulgurite {

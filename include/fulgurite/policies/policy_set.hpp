@@ -11,8 +11,8 @@
 #include <ostream>
 #include <type_traits>
 
-#include <fulgurite/callbacks/callback.hpp>
 #include "accumulation.hpp"
+#include "callback.hpp"
 #include "clipping.hpp"
 #include "conflicts.hpp"
 #include "device.hpp"

@@ -8,12 +8,12 @@
 #include <utility>
 #include <vector>
 
+#include <fulgurite/concepts/scheduler.hpp>
 #include <fulgurite/detail/print.hpp>
 #include "detail/fields.hpp"
 #include "detail/parts.hpp"
 #include "running_schedule.hpp"
 #include "schedule_state.hpp"
-#include "scheduler.hpp"
 
 namespace fulgurite {
 

@@ -5,8 +5,8 @@
 #include <cstdint>
 #include <ostream>
 
+#include <fulgurite/concepts/scheduler.hpp>
 #include <fulgurite/detail/print.hpp>
-#include "scheduler.hpp"
 
 namespace fulgurite {
 

@@ -7,8 +7,8 @@
 #include <numbers>
 #include <ostream>
 
+#include <fulgurite/concepts/scheduler.hpp>
 #include <fulgurite/detail/print.hpp>
-#include "scheduler.hpp"
 
 namespace fulgurite {
 

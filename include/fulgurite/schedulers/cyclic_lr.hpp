@@ -9,10 +9,10 @@
 #include <ostream>
 #include <utility>
 
+#include <fulgurite/concepts/scheduler.hpp>
 #include <fulgurite/detail/print.hpp>
 #include "momentum_range.hpp"
 #include "per_group.hpp"
-#include "scheduler.hpp"
 
 namespace fulgurite {
 

@@ -4,8 +4,8 @@
 
 #include <ostream>
 
+#include <fulgurite/concepts/scheduler.hpp>
 #include <fulgurite/detail/print.hpp>
-#include "scheduler.hpp"
 
 namespace fulgurite {
 

@@ -7,8 +7,8 @@
 #include <ostream>
 #include <utility>
 
+#include <fulgurite/concepts/scheduler.hpp>
 #include "detail/group_factors.hpp"
-#include "scheduler.hpp"
 
 namespace fulgurite {
 

@@ -6,9 +6,9 @@
 #include <ostream>
 #include <utility>
 
+#include <fulgurite/concepts/scheduler.hpp>
 #include <fulgurite/detail/print.hpp>
 #include "linear_lr.hpp"
-#include "scheduler.hpp"
 #include "sequential_lr.hpp"
 
 namespace fulgurite {

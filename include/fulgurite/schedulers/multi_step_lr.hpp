@@ -8,8 +8,8 @@
 #include <ostream>
 #include <vector>
 
+#include <fulgurite/concepts/scheduler.hpp>
 #include <fulgurite/detail/print.hpp>
-#include "scheduler.hpp"
 
 namespace fulgurite {
 

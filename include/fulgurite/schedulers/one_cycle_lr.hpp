@@ -11,10 +11,10 @@
 #include <stdexcept>
 #include <string>
 
+#include <fulgurite/concepts/scheduler.hpp>
 #include <fulgurite/detail/print.hpp>
 #include "momentum_range.hpp"
 #include "per_group.hpp"
-#include "scheduler.hpp"
 
 namespace fulgurite {
 

@@ -8,11 +8,11 @@
 #include <ostream>
 #include <string_view>
 
+#include <fulgurite/concepts/scheduler.hpp>
 #include <fulgurite/detail/fixed_string.hpp>
 #include <fulgurite/detail/print.hpp>
 #include "per_group.hpp"
 #include "schedule_state.hpp"
-#include "scheduler.hpp"
 
 namespace fulgurite {
 

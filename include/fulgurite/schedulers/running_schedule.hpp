@@ -11,11 +11,11 @@
 #include <utility>
 #include <vector>
 
-#include <fulgurite/optim/optimizer.hpp>
+#include <fulgurite/concepts/optimizer.hpp>
+#include <fulgurite/concepts/scheduler.hpp>
 #include <fulgurite/policies/policy.hpp>
 #include "detail/fields.hpp"
 #include "schedule_state.hpp"
-#include "scheduler.hpp"
 
 namespace fulgurite {
 

@@ -7,7 +7,7 @@
 #include <utility>
 #include <vector>
 
-#include <fulgurite/optim/optimizer.hpp>
+#include <fulgurite/concepts/optimizer.hpp>
 #include "running_schedule.hpp"
 
 namespace fulgurite {

@@ -8,10 +8,10 @@
 #include <numbers>
 #include <ostream>
 
+#include <fulgurite/concepts/scheduler.hpp>
 #include <fulgurite/detail/print.hpp>
 #include "one_cycle_lr.hpp"
 #include "per_group.hpp"
-#include "scheduler.hpp"
 
 namespace fulgurite {
 

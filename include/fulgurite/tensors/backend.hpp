@@ -24,15 +24,15 @@
 #include <utility>
 #include <vector>
 
+#include <fulgurite/concepts/backend.hpp>
 #include <fulgurite/detail/inline.hpp>
 #include <fulgurite/detail/nothing.hpp>
 #include <fulgurite/logging/notice.hpp>
-#include <fulgurite/loop/backend.hpp>
-#include <fulgurite/optim/gradients.hpp>
-#include <fulgurite/optim/loss_scale.hpp>
-#include <fulgurite/optim/parameters.hpp>
+#include "detail/empty_parameter_list.hpp"
 #include "for_each_tensor.hpp"
+#include "gradients.hpp"
 #include "guards.hpp"
+#include "loss_scale.hpp"
 #include "number.hpp"
 #include "parameter_toggles.hpp"
 #include "processor.hpp"

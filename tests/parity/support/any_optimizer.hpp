@@ -13,9 +13,9 @@
 #include <utility>
 #include <vector>
 
-#include <fulgurite/optim/gradients.hpp>
-#include <fulgurite/optim/optimizer.hpp>
+#include <fulgurite/concepts/optimizer.hpp>
 #include <fulgurite/tensors/backend.hpp>
+#include <fulgurite/tensors/gradients.hpp>
 
 #include "json.hpp"
 

@@ -12,11 +12,11 @@
 #include <utility>
 #include <vector>
 
-#include <fulgurite/callbacks/callback.hpp>
 #include <fulgurite/checkpoint/training.hpp>
 #include <fulgurite/data/example.hpp>
 #include <fulgurite/logging/logger.hpp>
 #include <fulgurite/loop/progress.hpp>
+#include <fulgurite/policies/callback.hpp>
 
 #include "any_optimizer.hpp"
 

@@ -9,7 +9,7 @@
 #include <string>
 #include <string_view>
 
-#include <fulgurite/optim/state_dict.hpp>
+#include <fulgurite/tensors/ivalue.hpp>
 
 namespace fulgurite::detail {
 

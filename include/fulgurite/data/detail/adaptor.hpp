@@ -8,7 +8,7 @@
 
 #include <range/v3/range/concepts.hpp>
 
-#include <fulgurite/data/batches.hpp>
+#include <fulgurite/concepts/batches.hpp>
 
 namespace fulgurite::data::detail {
 

@@ -12,10 +12,10 @@
 #include <utility>
 #include <vector>
 
+#include <fulgurite/concepts/step_watcher.hpp>
 #include <fulgurite/frozen/frozen_refusal.hpp>
 #include <fulgurite/logging/log_flags.hpp>
 #include <fulgurite/logging/metric.hpp>
-#include <fulgurite/loop/step_watcher.hpp>
 #include <fulgurite/tensors/for_each_tensor.hpp>
 #include <fulgurite/tensors/number.hpp>
 #include "fingerprint.hpp"

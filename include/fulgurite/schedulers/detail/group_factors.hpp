@@ -9,7 +9,7 @@
 #include <tuple>
 #include <utility>
 
-#include <fulgurite/schedulers/scheduler.hpp>
+#include <fulgurite/concepts/scheduler.hpp>
 
 namespace fulgurite::detail {
 

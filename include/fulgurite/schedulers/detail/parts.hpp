@@ -9,9 +9,9 @@
 #include <utility>
 #include <vector>
 
+#include <fulgurite/concepts/scheduler.hpp>
 #include <fulgurite/schedulers/running_schedule.hpp>
 #include <fulgurite/schedulers/schedule_state.hpp>
-#include <fulgurite/schedulers/scheduler.hpp>
 #include "fields.hpp"
 
 namespace fulgurite::detail {

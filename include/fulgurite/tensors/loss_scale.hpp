@@ -22,9 +22,9 @@
 #include <fulgurite/detail/number_text.hpp>
 #include <fulgurite/policies/policy.hpp>
 #include <fulgurite/policies/precision.hpp>
-#include <fulgurite/tensors/number.hpp>
 #include "gradients.hpp"
-#include "state_dict.hpp"
+#include "ivalue.hpp"
+#include "number.hpp"
 
 namespace fulgurite {
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include <fulgurite/loop/backend.hpp>
+#include <fulgurite/concepts/backend.hpp>
 
 namespace fg = fulgurite;
 

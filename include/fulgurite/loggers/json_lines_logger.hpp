@@ -10,10 +10,10 @@
 #include <utility>
 #include <variant>
 
-#include <fulgurite/callbacks/callback.hpp>
-#include "hyperparameters.hpp"
+#include <fulgurite/logging/hyperparameters.hpp>
+#include <fulgurite/logging/logger.hpp>
+#include <fulgurite/policies/callback.hpp>
 #include "log_file.hpp"
-#include "logger.hpp"
 
 namespace fulgurite {
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // What the loop asks of the world of a training, in which order and within which guard: a world of their own shows it.
-#include <fulgurite/loop/backend.hpp>
+#include <fulgurite/concepts/backend.hpp>
 
 #include <catch2/catch_test_macros.hpp>
 #include <catch2/matchers/catch_matchers.hpp>

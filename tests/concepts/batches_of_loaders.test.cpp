@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // LibTorch's own loaders as ranges of batches.
-#include <fulgurite/data/batches.hpp>
+#include <fulgurite/concepts/batches.hpp>
 
 #include <concepts>
 #include <cstddef>

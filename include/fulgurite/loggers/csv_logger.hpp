@@ -15,10 +15,10 @@
 #include <string_view>
 #include <vector>
 
-#include <fulgurite/callbacks/callback.hpp>
-#include "hyperparameters.hpp"
+#include <fulgurite/logging/hyperparameters.hpp>
+#include <fulgurite/logging/logger.hpp>
+#include <fulgurite/policies/callback.hpp>
 #include "log_file.hpp"
-#include "logger.hpp"
 
 namespace fulgurite {
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include <fulgurite/logging/csv_logger.hpp>
+#include <fulgurite/loggers/csv_logger.hpp>
 
 #include <sys/stat.h>
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include <fulgurite/optim/gradients.hpp>
+#include <fulgurite/tensors/gradients.hpp>
 
 #include <torch/torch.h>
 

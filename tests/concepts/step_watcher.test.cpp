@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // What is noticed of a training_step that will be repeated without its code.
-#include <fulgurite/loop/step_watcher.hpp>
+#include <fulgurite/concepts/step_watcher.hpp>
 
 #include <catch2/catch_test_macros.hpp>
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include <fulgurite/logging/log_file.hpp>
+#include <fulgurite/loggers/log_file.hpp>
 
 #include <sys/types.h>
 #include <unistd.h>

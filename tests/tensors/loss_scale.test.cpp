@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include <fulgurite/optim/loss_scale.hpp>
+#include <fulgurite/tensors/loss_scale.hpp>
 
 #include <torch/torch.h>
 

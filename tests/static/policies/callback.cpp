@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include <fulgurite/callbacks/callback.hpp>
+#include <fulgurite/policies/callback.hpp>
 
 namespace fg = fulgurite;
 

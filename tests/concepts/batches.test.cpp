@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // What counts as a range of batches, and the walk over it. LibTorch's own loaders: batches_of_loaders.test.cpp.
-#include <fulgurite/data/batches.hpp>
+#include <fulgurite/concepts/batches.hpp>
 
 #include <algorithm>
 #include <array>

@@ -23,7 +23,7 @@
 
 #include <fulgurite/detail/number_text.hpp>
 #include <fulgurite/detail/posix_file.hpp>
-#include "hyperparameters.hpp"
+#include <fulgurite/logging/hyperparameters.hpp>
 
 namespace fulgurite {
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include <fulgurite/optim/optimizer.hpp>
+#include <fulgurite/concepts/optimizer.hpp>
 
 namespace fg = fulgurite;
 
