@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The library without LibTorch: policies, hooks, schedules and the trainer, for models of plain C++ types.
+// The library without LibTorch: policies, hooks, schedules, loggers and the trainer, for models of plain C++ types.
 #pragma once
 
 #include "callbacks/early_stopping.hpp"

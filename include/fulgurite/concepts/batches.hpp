@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// What a range of batches is, and how an epoch walks it. Floor 0: only the standard library.
+// What a range of batches is, and how an epoch walks it.
 #pragma once
 
 #include <concepts>

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // What a learning-rate schedule is: a value that says what a rate becomes at a point. How far it has come, and whatever
-// else it must remember, is kept beside it (running_schedule.hpp), so a schedule may be copied, compared and called alone.
+// else it must remember, is kept beside it (schedulers/running_schedule.hpp), so a schedule may be copied, compared and called
+// alone.
 #pragma once
 
 #include <concepts>
