@@ -79,6 +79,21 @@ TEST_CASE("a metric is found by its name and knows how often it was logged") {
   CHECK(metrics.find("loss")->last == 2.0);
 }
 
+TEST_CASE("a metric is found in whatever order names are logged") {
+  fg::Metrics metrics;
+  const std::string order = "abcaacbbacab";
+  for (std::size_t i = 0; i < order.size(); ++i) {
+    metrics.log(order.substr(i, 1), 1.0 * static_cast<double>(i), 1.0, fg::on_step, fg::Stage::training);
+  }
+  REQUIRE(metrics.all().size() == 3);
+  CHECK(metrics.find("a")->count == 5);
+  CHECK(metrics.find("b")->count == 4);
+  CHECK(metrics.find("c")->count == 3);
+  CHECK(metrics.value("a") == 10.0);
+  CHECK(metrics.value("b") == 11.0);
+  CHECK(metrics.value("c") == 9.0);
+}
+
 TEST_CASE("a metric logged for batches and epochs has three names") {
   fg::Metrics metrics;
   [[maybe_unused]] fg::LogPlace place;
