@@ -32,7 +32,7 @@ struct Net : torch::nn::Module {
   }
 };
 
-/// The dictionary as version 0.1 would have written it.
+/// The dictionary as it would have been written before.
 c10::IValue in_former_names(const c10::IValue& value) {
   const auto former = [](std::string text) {
     for (const auto& [then, now] : fg::detail::former_names) {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Checkpoints of version 0.1 call some classes by names that they no longer have.
+// Checkpoints that were saved before schedules and averages had PyTorch's and Lightning's names.
 #pragma once
 
 #include <ATen/core/ivalue.h>
