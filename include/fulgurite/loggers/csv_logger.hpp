@@ -67,7 +67,8 @@ struct CsvLogger::Writer {
     std::istringstream before(file.text());
     columns = detail::read_csv_record(before).value_or(columns);
     columns_in_file = columns.size();
-    if (std::ranges::mismatch(own_columns, columns).in1 != own_columns.end()) {
+    const auto end = std::mismatch(own_columns.begin(), own_columns.end(), columns.begin(), columns.end()).first;
+    if (end != own_columns.end()) {
       throw std::runtime_error("fulgurite: " + path.string() +
                                " does not begin with step,epoch: fg::CsvLogger appends to "
                                "what it wrote itself; choose another path");

@@ -49,7 +49,8 @@ namespace detail {
 
 inline void require_distinct_names(const Hyperparameters& parameters) {
   for (const Hyperparameter& each : parameters) {
-    if (&*std::ranges::find(parameters, each.name, &Hyperparameter::name) == &each) continue;
+    const auto has_name = [&](const Hyperparameter& other) { return other.name == each.name; };
+    if (&*std::find_if(parameters.begin(), parameters.end(), has_name) == &each) continue;  // the first of its name
     throw std::invalid_argument("fulgurite: two hyper-parameters are called " + each.name +
                                 ": give one of them another name");
   }
