@@ -178,3 +178,50 @@ TEST_CASE("what a hook asked for at the start of an epoch that failed there is n
   loop.end_epoch();
   CHECK_FALSE(file.saved());
 }
+
+namespace {
+/// Asks for something that fails, after its first batch.
+struct AsksForTrouble : toy::Model {
+  void on_train_batch_end(const auto&, double batch, auto& step) {
+    if (batch == 1.0) step.when_at_rest([](auto&) { throw std::runtime_error("no space left"); });
+  }
+};
+
+/// Saves after its first batch, and may fail in its third.
+struct FailingLater : toy::Model {
+  bool fails = false;
+  toy::Checkpoint file;
+  std::vector<double> trained;
+
+  auto training_step(double batch, auto&) {
+    if (batch == 3.0 && std::exchange(fails, false)) throw std::runtime_error("once");
+    trained.push_back(batch);
+    return toy::Loss{&weight, batch};
+  }
+  void on_train_batch_end(const auto&, double batch, auto& step) {
+    if (batch == 1.0) toy::save(step, file);
+  }
+};
+}  // namespace
+
+TEST_CASE("when what a batch of the program's own loop asked for fails, the loop goes on with the next batch") {
+  AsksForTrouble model;
+  fg::Trainer trainer{model};
+  auto loop = trainer.loop();
+  CHECK_THROWS_AS(loop.step(1.0), std::runtime_error);
+  loop.step(2.0);
+  loop.end_epoch();
+  CHECK(model.weight.value == -3.0);
+  CHECK(trainer.progress().epoch == 1);
+}
+
+TEST_CASE("a fit that goes on in an epoch and fails in a later batch of it leaves an epoch to be begun anew") {
+  FailingLater model, other;
+  fg::Trainer trainer{model, fg::MaxEpochs{1}}, resumed{other, fg::MaxEpochs{1}};
+  trainer.fit(toy::counting(3));
+  toy::load(resumed, model.file);
+  other.fails = true;
+  CHECK_THROWS_AS(resumed.fit(toy::counting(3)), std::runtime_error);
+  resumed.fit(toy::counting(3));
+  CHECK(other.trained == std::vector<double>{2.0, 1.0, 2.0, 3.0});
+}

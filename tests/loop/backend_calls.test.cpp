@@ -195,9 +195,17 @@ TEST_CASE("a fit that goes on in an epoch draws its order without a trace") {
                        "training_step", ")forward", ")training"});
 }
 
+namespace {
+struct Logger {
+  using slot = fg::slots::Callback;
+  void log_metrics(const fg::MetricsRow&) const {}
+};
+}  // namespace
+
 TEST_CASE("of a fit that was loaded at its end nothing is said but that it has nothing to train") {
   Model model, other;
-  fg::Trainer trainer{model, fg::MaxEpochs{1}}, resumed{other, fg::MaxEpochs{1}};
+  fg::Trainer trainer{model, fg::MaxEpochs{1}};
+  fg::Trainer resumed{other, Logger{}, fg::LogEvery{9}, fg::MaxEpochs{1}};
   trainer.fit(counting(2));
   toy::load(resumed, toy::saved(trainer));
   modes = "a module is in evaluation mode";
